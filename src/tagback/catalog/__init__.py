@@ -1,0 +1,29 @@
+"""What a schema is. Pure: no session, no clock, no environment."""
+
+from __future__ import annotations
+
+from tagback.catalog.diff import Diff, FieldChange, diff, explain
+from tagback.catalog.lineage import Rename, follow, renames
+from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
+from tagback.catalog.step import Action, Alteration, Loss, LossKind, Step
+
+__all__ = [
+    "Action",
+    "Alteration",
+    "Catalog",
+    "Diff",
+    "FieldChange",
+    "Fingerprint",
+    "Loss",
+    "LossKind",
+    "ObjectId",
+    "Rename",
+    "SchemaObject",
+    "Step",
+    "UnmanagedObject",
+    "diff",
+    "explain",
+    "follow",
+    "nothing",
+    "renames",
+]

@@ -1,0 +1,153 @@
+"""What a schema is: named objects of some kind, what they depend on, and their fingerprint.
+
+The model knows no engine. Each engine's kinds are subclasses of `SchemaObject` whose fields are the definition: two
+objects are the same exactly when their fields are. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, NewType
+
+import msgspec
+
+if TYPE_CHECKING:
+    from tagback.catalog.step import Alteration, Step
+
+Fingerprint = NewType("Fingerprint", str)
+"""SHA-256 in lower-case hexadecimal, 64 characters."""
+
+_PLAIN = re.compile(r"[^\W\d]\w*\Z")
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class ObjectId(NamedTuple):
+    """Names one object: its kind and its path, outermost first: `("index", ("public", "t_a_idx"))`."""
+
+    kind: str
+    name: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.path}"
+
+    @property
+    def path(self) -> str:
+        """The name as a person reads it; parts that aren't plain words are put in double quotes."""
+        return ".".join(n if _PLAIN.match(n) else '"' + n.replace('"', '""') + '"' for n in self.name)
+
+
+class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a schema. Subclasses add the definition as fields, and say how it is made and unmade.
+
+    What an object depends on isn't part of it (`Catalog.dependencies` has that): it follows from the definition.
+    """
+
+    id: ObjectId
+
+    @property
+    def part_of(self) -> ObjectId | None:
+        """The object that takes this one with it when it is dropped: the table of an index."""
+        return None
+
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        """Names for what is inside this object and can be depended on: a table's columns."""
+        return ()
+
+    @property
+    def carries_data(self) -> bool:
+        """Whether dropping and creating it again would lose more than the definition."""
+        return False
+
+    def create(self) -> tuple[Step, ...]:
+        """The steps that make it, given that what it depends on exists."""
+        raise NotImplementedError
+
+    def drop(self) -> tuple[Step, ...]:
+        """The steps that take it away, given that nothing depends on it any more."""
+        raise NotImplementedError
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        """How it becomes `after` in place; None when it has to be dropped and created."""
+        return None
+
+    def take_down(self) -> tuple[Step, ...]:
+        """Frees what it hangs on while that is being changed; its own definition stays the same."""
+        return self.drop()
+
+    def put_back(self) -> tuple[Step, ...]:
+        """The other half of `take_down`."""
+        return self.create()
+
+    def fingerprint(self) -> Fingerprint:
+        """SHA-256 over the canonical form of the definition, the name included."""
+        return Fingerprint(hashlib.sha256(_encode(self)).hexdigest())
+
+    def canonical(self) -> bytes:
+        """The definition as canonical JSON: what the ledger keeps and `Engine.decode` reads."""
+        return _encode(self)
+
+
+class UnmanagedObject(SchemaObject, frozen=True, kw_only=True, tag="unmanaged"):
+    """An object that is seen and watched, but whose kind can't be made or unmade yet. `digest` covers its definition."""
+
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """A whole schema at one moment.
+
+    `dependencies` maps an object to the objects *or parts* it needs. `lineage` maps objects and columns to what
+    identifies them physically for as long as one transaction: it tells a rename from a drop and a create, and isn't
+    part of the fingerprint.
+    """
+
+    engine: str
+    major: str
+    objects: Mapping[ObjectId, SchemaObject]
+    dependencies: Mapping[ObjectId, frozenset[ObjectId]] = field(default_factory=dict)
+    lineage: Mapping[ObjectId, str] = field(default_factory=dict)
+    _cache: dict[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def fingerprints(self) -> Mapping[ObjectId, Fingerprint]:
+        """The fingerprint of every object."""
+        if "each" not in self._cache:
+            self._cache["each"] = {i: o.fingerprint() for i, o in self.objects.items()}
+        return self._cache["each"]  # type: ignore[return-value]
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """One SHA-256 for the whole: over every object, the engine and the server's major, in a fixed order."""
+        if "whole" not in self._cache:
+            whole = hashlib.sha256(f"tagback 1\n{self.engine} {self.major}\n".encode())
+            for object_id in sorted(self.fingerprints):
+                whole.update(f"{self.fingerprints[object_id]}\n".encode())
+            self._cache["whole"] = whole.hexdigest()
+        return self._cache["whole"]  # type: ignore[return-value]
+
+    @property
+    def unmanaged(self) -> tuple[UnmanagedObject, ...]:
+        """What was seen but can't be made or unmade."""
+        return tuple(o for o in self.objects.values() if isinstance(o, UnmanagedObject))
+
+    def owner_of(self, object_or_part: ObjectId) -> ObjectId | None:
+        """The object itself, or the one that the part is in; None for a name that isn't in this catalog."""
+        return object_or_part if object_or_part in self.objects else self._owners.get(object_or_part)
+
+    @property
+    def _owners(self) -> Mapping[ObjectId, ObjectId]:
+        if "owners" not in self._cache:
+            self._cache["owners"] = {part: o.id for o in self.objects.values() for part in o.parts}
+        return self._cache["owners"]  # type: ignore[return-value]
+
+
+@functools.cache
+def nothing(engine: str, major: str) -> Catalog:
+    """The empty schema."""
+    return Catalog(engine=engine, major=major, objects={})

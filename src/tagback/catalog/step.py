@@ -1,0 +1,74 @@
+"""What an object answers when it is asked to come, to go or to change: steps, with what each of them would destroy."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from tagback.catalog.model import ObjectId
+
+
+class Action(enum.StrEnum):
+    """What a step does to its object."""
+
+    CREATE = "create"
+    DROP = "drop"
+    ALTER = "alter"
+    RENAME = "rename"
+    COPY = "copy"
+
+
+class LossKind(enum.StrEnum):
+    """What kind of data a step takes away."""
+
+    TABLE = "table"  # all rows of a table
+    COLUMN = "column"  # all values of a column
+    VALUES = "values"  # values that the column's other type can't hold
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Data that a step would destroy if there is any; the engine counts it before the step may run.
+
+    `type_before` and `type_after` are set for VALUES: the column's type now and the one it is turned into.
+    `default` is the column's default as SQL text, for COLUMN: a value equal to it can be made again.
+    """
+
+    kind: LossKind
+    table: ObjectId
+    column: str = ""
+    type_before: str = ""
+    type_after: str = ""
+    default: str = ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case LossKind.TABLE:
+                return f"the rows of {self.table}"
+            case LossKind.COLUMN:
+                return f"the values of column {self.column} of {self.table}"
+            case LossKind.VALUES:
+                return f"values of column {self.column} of {self.table} that {self.type_after} can't hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a plan. `lock` is the strongest lock it takes, in the engine's own words; empty: none worth naming."""
+
+    sql: str
+    object: ObjectId
+    action: Action
+    lock: str = ""
+    destroys: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """How an object changes in place.
+
+    `disturbs` names the objects or parts (columns) that can't have anything hanging on them meanwhile: whatever
+    depends on them is taken down before the steps and put back afterwards.
+    """
+
+    steps: tuple[Step, ...]
+    disturbs: frozenset[ObjectId] = field(default_factory=frozenset)

@@ -1,0 +1,215 @@
+"""What every engine offers the use-cases: one connection, its lock, its catalog, and its rows.
+
+An engine is a package with a class that satisfies `Session`; `tagback.engines` finds it by URL scheme. Differences
+between engines are data (`Capabilities`), not questions about the engine's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tagback.catalog import Alteration, Catalog, Loss, ObjectId, Rename, SchemaObject, Step
+from tagback.changelog import Dialect, Statement
+from tagback.errors import Exit, TagbackError
+
+Value = object
+"""A database value as the driver gives it."""
+
+
+class StatementError(TagbackError):
+    """The server refused one statement. The message is the server's own.
+
+    `position` is the character in the statement that the server points at, from 0, if it does. `sqlstate` is the
+    server's own code. `retryable`: a lock timeout, deadlock or serialisation failure: the same again may work.
+    `lost`: the connection is gone.
+    """
+
+    code = "statement"
+    exit_code = Exit.FAILED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "statement",
+        sqlstate: str = "",
+        position: int | None = None,
+        retryable: bool = False,
+        lost: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, exit_code=Exit.UNREACHABLE if lost else Exit.FAILED)
+        self.sqlstate = sqlstate
+        self.position = position
+        self.retryable = retryable
+        self.lost = lost
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, for the use-cases to ask instead of its name."""
+
+    transactional_ddl: bool
+    statements_outside_transactions: bool  # some statements refuse to run in a transaction but can run in a deployment
+    hoisted: bool  # the session takes statements out of a file and does them before the transaction begins
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """How a table's rows differ from those at the deployment's start, as the way back would see it.
+
+    `lost`: rows of the start that the way back, applied to the rows as they are now, wouldn't give again.
+    `extra`: rows that it would give and that weren't there at the start.
+    """
+
+    table: ObjectId
+    lost: int
+    extra: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a table or one column holds, to recognise later whether it is still the same. `digest` is hexadecimal."""
+
+    rows: int
+    digest: str
+
+
+class Session(Protocol):
+    """One connection to a target. It is never reconnected: when it is lost, so are its lock and its transaction."""
+
+    @property
+    def engine(self) -> str:
+        """`sqlite`, `postgresql`: as in fingerprints."""
+
+    @property
+    def server(self) -> str:
+        """For people: `PostgreSQL 15.20`."""
+
+    @property
+    def place(self) -> str:
+        """For people: where the database is, without the password."""
+
+    @property
+    def epoch(self) -> str:
+        """Identifies the physical database: changes with dump and restore."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    # ------------------------------------------------------------------ the connection
+
+    def close(self) -> None: ...
+
+    def cancel(self) -> None:
+        """Asks the server to stop the running statement; safe to call from a signal handler."""
+
+    def lock(self, seconds: float) -> None:
+        """Takes the deployment lock of this database, waiting at most so long; UnreachableError `lock_timeout` if not free.
+
+        Where the engine's lock is the write transaction itself, `begin` takes it and this only notes the time limit.
+        """
+
+    def unlock(self) -> None: ...
+
+    def begin(self) -> None:
+        """Begins a write transaction and makes sure, once it has begun, that this connection still holds the lock."""
+
+    def commit(self) -> None:
+        """Commits; what the engine defers (foreign keys) is checked first. StatementError leaves the transaction open."""
+
+    def rollback(self) -> None:
+        """Ends the transaction without effect; does nothing outside of one."""
+
+    def savepoint(self) -> None: ...
+
+    def rollback_to_savepoint(self) -> None: ...
+
+    def release_savepoint(self) -> None: ...
+
+    # ------------------------------------------------------------------ statements
+
+    def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+        """What is left to run inside the transaction, after taking out what has to be done before it begins.
+
+        Called outside a transaction with all statements of a deployment, in order (SQLite: PRAGMA foreign_keys).
+        """
+
+    def run(self, sql: str) -> None:
+        """Runs one statement of the user's as it stands, results thrown away. StatementError if the server refuses it."""
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        """Runs one statement of tagback's own; `?` stands for a value. Ledger tables are written `{deployment}`."""
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """The same for many rows, in as few round trips as the engine allows."""
+
+    def run_steps(self, steps: Sequence[Step]) -> None:
+        """Runs a plan's statements in order, with whatever settings the engine's own plans need."""
+
+    # ------------------------------------------------------------------ the ledger's place
+
+    def ledger_exists(self) -> bool: ...
+
+    def ledger_obstacle(self) -> TagbackError | None:
+        """Why the ledger can't be put here (a FOR ALL TABLES publication, say), as the error to show."""
+
+    # ------------------------------------------------------------------ the catalog
+
+    def read_catalog(self) -> Catalog:
+        """The schema as this connection sees it now, tagback's own things left out."""
+
+    def decode(self, definition: bytes) -> SchemaObject:
+        """The object whose `canonical()` this is. ValueError when it isn't one of this engine's."""
+
+    def rename(self, rename: Rename) -> tuple[Step, ...] | None:
+        """The steps that give the object the name `rename.after`; None where this kind is dropped and created instead."""
+
+    # ------------------------------------------------------------------ rows
+
+    def keep_start(self, tables: Collection[ObjectId]) -> None:
+        """Copies these tables as they are now, for `compare`. Copies end with the transaction or with `forget_start`."""
+
+    def forget_start(self) -> None: ...
+
+    def watch(self, before: Catalog) -> None:
+        """Starts to observe which tables' rows are touched, from here on in this transaction."""
+
+    def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
+        """Tables of `before` whose rows may have changed since `watch`: too many is allowed, too few is not.
+
+        Tables that are gone or were rewritten and tables with columns that are gone or have another type are among
+        them, unless they were empty.
+        """
+
+    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
+        """Compares each kept table with what the way back would make of today's; those without a change are left out.
+
+        `names` maps tables and columns of `before` to their names in `after`, where those differ.
+        """
+
+    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
+        """Row count and digest over these columns of all rows, whatever the rows' order."""
+
+    def count_lost(self, loss: Loss) -> int:
+        """How many rows or values the loss would destroy now (0: the step is harmless).
+
+        For a column: values that are neither NULL nor equal to its constant default.
+        For VALUES: those that don't survive the way to the other type and back.
+        """
+
+
+__all__ = [
+    "Alteration",
+    "Capabilities",
+    "Content",
+    "Session",
+    "StatementError",
+    "TableChange",
+    "Value",
+]

@@ -1,0 +1,7 @@
+"""From a difference to ordered steps. Pure: no session, no clock, no environment."""
+
+from __future__ import annotations
+
+from tagback.plan.planner import Plan, plan
+
+__all__ = ["Plan", "plan"]

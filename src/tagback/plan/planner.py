@@ -1,0 +1,198 @@
+"""From the schema as it is to the schema as it was: ordered steps.
+
+What is only in the live catalog goes, what is only in the target comes, what is in both but differs changes in place
+or is dropped and created. Whatever depends on something that goes, is created anew or is disturbed by a change is
+taken down before and put back after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tagback.catalog import (
+    Action,
+    Alteration,
+    Catalog,
+    Loss,
+    ObjectId,
+    SchemaObject,
+    Step,
+    UnmanagedObject,
+    diff,
+)
+from tagback.plan.order import CycleError, in_order
+
+_MAIN_STAGE = {Action.DROP: 0, Action.ALTER: 1, Action.CREATE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in the order they are to run. `blocked` says in words what no plan can do; then the steps must not run."""
+
+    steps: tuple[Step, ...]
+    blocked: tuple[str, ...] = ()
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """Everything that the steps would destroy if there is any, each named once."""
+        return tuple(dict.fromkeys(loss for step in self.steps for loss in step.destroys))
+
+
+class _Node(NamedTuple):
+    action: Action
+    id: ObjectId
+
+
+def plan(live: Catalog, target: Catalog) -> Plan:
+    """The steps that bring `live` to `target`; none when they are equal."""
+    return _Planner(live, target).plan()
+
+
+class _Planner:
+    def __init__(self, live: Catalog, target: Catalog) -> None:
+        self.live = live
+        self.target = target
+        self.blocked: list[str] = []
+        self.removed: set[ObjectId] = set()
+        self.added: set[ObjectId] = set()
+        self.rebuilt: set[ObjectId] = set()  # dropped and created with another definition
+        self.lifted: set[ObjectId] = set()  # taken down and put back unchanged, for what they hang on
+        self.alterations: dict[ObjectId, Alteration] = {}
+        self.dependents: dict[ObjectId, list[ObjectId]] = {}
+        for dependent, needs in live.dependencies.items():
+            for needed in needs:
+                self.dependents.setdefault(needed, []).append(dependent)
+        for o in live.objects.values():
+            if o.part_of is not None:
+                self.dependents.setdefault(o.part_of, []).append(o.id)
+
+    def plan(self) -> Plan:
+        difference = diff(self.live, self.target)
+        if not difference:
+            return Plan(())
+        self.removed = set(difference.removed)
+        self.added = set(difference.added)
+        for object_id in difference.changed:
+            before, after = self.live.objects[object_id], self.target.objects[object_id]
+            alteration = before.alter(after, self.live, self.target)
+            if alteration is None:
+                self.rebuilt.add(object_id)
+            else:
+                self.alterations[object_id] = alteration
+        self._spread()
+        self._check()
+        if self.blocked:
+            return Plan((), tuple(self.blocked))
+        try:
+            ordered = self._ordered()
+        except CycleError as e:
+            names = ", ".join(str(n) for n in e.nodes[:5])
+            return Plan((), (f"These changes depend on each other in a circle: {names}.",))
+        return Plan(tuple(step for node in ordered for step in self._steps(node)))
+
+    # ------------------------------------------------------------------ what has to go out of the way
+
+    def _spread(self) -> None:
+        """Dependents of what goes, is made anew or is disturbed are taken down as well, and so on."""
+        disturbed = {part for a in self.alterations.values() for part in a.disturbs}
+        queue: list[ObjectId] = [*disturbed]
+        for object_id in (*self.removed, *self.rebuilt):
+            queue += self._with_parts(object_id)
+        seen = set(queue)
+        while queue:
+            for dependent in self.dependents.get(queue.pop(), ()):
+                if not self._takes_down(dependent):
+                    continue
+                for name in self._with_parts(dependent):
+                    if name not in seen:
+                        seen.add(name)
+                        queue.append(name)
+
+    def _takes_down(self, dependent: ObjectId) -> bool:
+        """Whether this dependent has to be dropped or lifted too; settles which."""
+        if dependent in self.removed or dependent in self.rebuilt or dependent in self.lifted:
+            return False
+        before = self.live.objects[dependent]
+        after = self.target.objects[dependent]
+        if before.carries_data and type(before).take_down is SchemaObject.take_down:
+            # A table doesn't go because something it uses does: its own alteration must have cut the tie.
+            return False
+        if before == after:
+            self.lifted.add(dependent)
+        else:
+            self.alterations.pop(dependent, None)
+            self.rebuilt.add(dependent)
+        return True
+
+    def _with_parts(self, object_id: ObjectId) -> list[ObjectId]:
+        return [object_id, *self.live.objects[object_id].parts]
+
+    def _check(self) -> None:
+        for object_id in sorted({*self.removed, *self.added, *self.rebuilt, *self.lifted, *self.alterations}):
+            for side in (self.live, self.target):
+                if isinstance(side.objects.get(object_id), UnmanagedObject):
+                    self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
+                    break
+        for object_id in sorted(self.rebuilt):
+            if self.live.objects[object_id].carries_data:
+                self.blocked.append(f"{object_id} would have to be dropped and created again, which would lose its data.")
+
+    # ------------------------------------------------------------------ the order
+
+    def _ordered(self) -> list[_Node]:
+        down = {*self.removed, *self.rebuilt, *self.lifted}
+        up = {*self.added, *self.rebuilt, *self.lifted}
+        nodes = [
+            *(_Node(Action.DROP, i) for i in sorted(down)),
+            *(_Node(Action.ALTER, i) for i in sorted(self.alterations)),
+            *(_Node(Action.CREATE, i) for i in sorted(up)),
+        ]
+        before: dict[_Node, set[_Node]] = {n: set() for n in nodes}
+        gone_or_changed = {*down, *self.alterations}
+        for object_id in gone_or_changed:
+            for needed in self._needs(self.live, object_id):
+                here = _Node(Action.DROP if object_id in down else Action.ALTER, object_id)
+                if needed in down:
+                    before[_Node(Action.DROP, needed)].add(here)
+                elif needed in self.alterations and object_id in down:
+                    before[_Node(Action.ALTER, needed)].add(here)
+        come_or_changed = {*up, *self.alterations}
+        for object_id in come_or_changed:
+            for needed in self._needs(self.target, object_id):
+                here = _Node(Action.CREATE if object_id in up else Action.ALTER, object_id)
+                if needed in up:
+                    before[here].add(_Node(Action.CREATE, needed))
+                elif needed in self.alterations and object_id in up:
+                    before[here].add(_Node(Action.ALTER, needed))
+        for object_id in down & up:
+            before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
+        return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], n.id))
+
+    @staticmethod
+    def _needs(catalog: Catalog, object_id: ObjectId) -> Iterable[ObjectId]:
+        """The objects, not parts, that must be there for this one."""
+        o = catalog.objects[object_id]
+        found = {catalog.owner_of(needed) for needed in catalog.dependencies.get(object_id, ())}
+        if o.part_of is not None:
+            found.add(o.part_of)
+        return {i for i in found if i is not None and i != object_id}
+
+    # ------------------------------------------------------------------ the statements
+
+    def _steps(self, node: _Node) -> tuple[Step, ...]:
+        if node.action is Action.ALTER:
+            return self.alterations[node.id].steps
+        if node.action is Action.CREATE:
+            after = self.target.objects[node.id]
+            return after.put_back() if node.id in self.lifted else after.create()
+        before = self.live.objects[node.id]
+        if self._goes_along(before):
+            return ()
+        return before.take_down() if node.id in self.lifted else before.drop()
+
+    def _goes_along(self, o: SchemaObject) -> bool:
+        """Whether dropping what this object is part of takes it away already."""
+        whole = o.part_of
+        return whole is not None and (whole in self.removed or whole in self.rebuilt)
