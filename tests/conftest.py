@@ -1,0 +1,94 @@
+"""Fixtures for every test: a private PostgreSQL server, fresh databases, and a clean environment."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.effort import Effort
+from tests.support.postgres import PostgresServer, ServerFailed, running_server
+from tools import postgres_programs
+
+SKIP_POSTGRES = os.environ.get("TAGBACK_TEST_SKIP_POSTGRES", "") not in ("", "0")
+
+# Timing limits on a machine shared with other workers fail by chance; pytest-timeout catches what hangs.
+settings.register_profile("tagback", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("tagback")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A developer's PGHOST, PGSERVICE or TAGBACK_URL must not lead any test to another server.
+    for name in list(os.environ):
+        if name.startswith("PG") or name in ("TAGBACK_URL", "TAGBACK_CONFIG", "TAGBACK_TARGET"):
+            del os.environ[name]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    try:
+        programs = postgres_programs.find()
+        postgres = f"PostgreSQL {programs.version} ({programs.bindir})"
+    except postgres_programs.ProgramsMissing:
+        postgres = "no PostgreSQL server programs"
+    return f"databases: SQLite {sqlite3.sqlite_version}, {postgres}{', skipped by wish' if SKIP_POSTGRES else ''}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the server by its fixtures, so that nobody has to remember the marker."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "postgres_server" in names or parameters.get("target_url") == "postgres":
+            item.add_marker(pytest.mark.postgres)
+            if SKIP_POSTGRES:
+                item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_POSTGRES is set"))
+
+
+@pytest.fixture(scope="session")
+def postgres_programs_found() -> postgres_programs.Programs:
+    """The server programs, for tests that start servers of their own; fails with the way to get them."""
+    try:
+        return postgres_programs.find()
+    except postgres_programs.ProgramsMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_programs_found: postgres_programs.Programs) -> Iterator[PostgresServer]:
+    """This worker's own server, started on first use. Tests share it: whoever stops a server makes another."""
+    try:
+        with running_server(postgres_programs_found) as server:
+            yield server
+    except ServerFailed as failure:
+        pytest.fail(str(failure), pytrace=False)
+
+
+@pytest.fixture
+def pg_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a fresh SQLite file, which doesn't exist yet."""
+    return f"sqlite:///{tmp_path / 'target.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def target_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database, once on each engine; pick one with -k sqlite or -k postgres."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgres": "pg_url"}[request.param])
+    return url
+
+
+@pytest.fixture(scope="session")
+def effort() -> Effort:
+    """How much the slow suites do in this run."""
+    return Effort.from_environment()

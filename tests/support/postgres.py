@@ -1,0 +1,289 @@
+"""Private PostgreSQL servers: made in a temporary folder, gone with the test run, whatever way it ends.
+
+Each pytest worker starts its own on first use. A server costs about a second; a shared one would need a lock, an owner
+who outlives the other workers, and tests that never stop it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tools.postgres_programs import Programs
+
+if TYPE_CHECKING:
+    import psycopg
+
+SUPERUSER = "postgres"
+START_TIMEOUT = 60.0  # seconds; a loaded machine with two cores has needed ten
+SETTINGS: Mapping[str, str] = {
+    # The tests kill servers but no machines, and the page cache outlives a killed server. synchronous_commit stays on:
+    # without it a commit waits in the server's own memory, and a killed server would forget it.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "max_prepared_transactions": "10",
+    "autovacuum": "off",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_line_prefix": "%m [%p] %d ",
+    "lc_messages": "C",
+}
+PR_SET_PDEATHSIG = 1
+
+
+class ServerFailed(Exception):
+    """The server could not be made or started; the text carries its own log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The operating-system user that the server runs as; `switch` is empty where that is the present user."""
+
+    uid: int
+    gid: int
+    switch: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def unprivileged(cls) -> Account:
+        """The present user; for root, as whom PostgreSQL refuses to run, `postgres` if it exists and else `nobody`."""
+        if os.geteuid() != 0:
+            return cls(os.geteuid(), os.getegid())
+        for name in ("postgres", "nobody"):
+            with contextlib.suppress(KeyError):
+                user = pwd.getpwnam(name)
+                switch = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+                return cls(user.pw_uid, user.pw_gid, switch)
+        raise ServerFailed("PostgreSQL refuses to run as root, and there is neither a user 'postgres' nor 'nobody'.")
+
+
+class PostgresServer:
+    """One running server. Tests that kill it or change its settings make their own, with `running_server`."""
+
+    def __init__(self, programs: Programs, folder: Path, settings: Mapping[str, str]) -> None:
+        self.bindir = programs.bindir
+        self.version = programs.version
+        self.folder = folder
+        self.host = "127.0.0.1"
+        self.port = 0
+        self._settings = {**SETTINGS, **settings}
+        self._account = Account.unprivileged()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = itertools.count(1)
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id; killing it with SIGKILL is a crash of the server."""
+        if self._process is None:
+            raise ServerFailed("the server is not running")
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        """The URL over TCP."""
+        return f"postgresql://{quote(user, safe='')}@{self.host}:{self.port}/{quote(database, safe='')}"
+
+    def socket_url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        """The URL over the Unix socket, as the command-line contract writes it."""
+        place = f"host={quote(str(self.folder), safe='/')}&port={self.port}"
+        return f"postgresql://{quote(user, safe='')}@/{quote(database, safe='')}?{place}"
+
+    def create_database(self, template: str = "template0", name: str = "") -> str:
+        """Make a database from a template nobody is connected to, and return its name."""
+        name = name or f"t{os.getpid()}_{next(self._names)}"
+        self._administer("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop the database, ending the sessions a failed test left in it."""
+        self._administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """An autocommit connection of the superuser."""
+        import psycopg
+
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def run(self, program: str, *arguments: str, timeout: float = 60.0) -> str:
+        """Run a client program such as pg_dump or psql from the server's own folder; its standard output."""
+        command = [str(self.bindir / program), *arguments]
+        answer = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=timeout, env=_environment()
+        )
+        if answer.returncode != 0:
+            raise ServerFailed(f"{' '.join(command)} ended with {answer.returncode}:\n{answer.stderr}")
+        return answer.stdout
+
+    def start(self) -> None:
+        """Start the server on a port of its own and wait until it answers."""
+        for attempt in range(3):
+            # Between the choice of a free port and its use another program can take it: then once more.
+            self.port = self.port if self.port and not attempt else _free_port()
+            options = {**self._settings, "port": str(self.port), "listen_addresses": self.host}
+            options["unix_socket_directories"] = str(self.folder)
+            command = [str(self.bindir / "postgres"), "-D", str(self.folder / "data")]
+            command += [f"--{name}={value}" for name, value in options.items()]
+            log_size = self.log.stat().st_size if self.log.exists() else 0
+            with self.log.open("ab") as log:
+                self._process = self._spawn(command, log)
+            if self._wait_until_ready():
+                return
+            self.stop(signal.SIGQUIT)
+            with self.log.open("rb") as log:
+                log.seek(log_size)
+                news = log.read().decode(errors="replace")
+            if "Address already in use" not in news:
+                break
+        raise ServerFailed(f"PostgreSQL {self.version} from {self.bindir} did not start. Its log:\n{news or '(empty)'}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server if it runs: SIGINT is a fast shutdown, SIGQUIT and SIGKILL are crashes."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _await_orphans(self.folder / "data")
+
+    def initialise(self) -> None:
+        """Make the data folder: UTF-8, the C.UTF-8 locale, everybody trusted on this machine."""
+        os.chown(self.folder, self._account.uid, self._account.gid)
+        self.folder.chmod(0o755)  # other users must reach the socket in it
+        self._make_programs_reachable()
+        command = [str(self.bindir / "initdb"), "-D", str(self.folder / "data"), "-U", SUPERUSER, "-A", "trust"]
+        command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        with self.log.open("ab") as log:
+            code = self._spawn(command, log).wait()
+        if code != 0:
+            text = self.log.read_text(errors="replace")
+            raise ServerFailed(f"initdb of PostgreSQL {self.version} ended with {code}. It said:\n{text}")
+
+    def _make_programs_reachable(self) -> None:
+        """Copy programs that lie under somebody's private folder, where the server's user can't read them."""
+        try:
+            probe = self._spawn([str(self.bindir / "postgres"), "--version"], subprocess.DEVNULL)
+            reachable = probe.wait() == 0
+        except PermissionError:
+            reachable = False
+        if not reachable:
+            shutil.copytree(self.bindir.parent, self.folder / "programs", symlinks=True)
+            self.bindir = self.folder / "programs" / self.bindir.name
+
+    def _spawn(self, command: list[str], output: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for the tests, which then stop the server in order
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one call into libc, prepared before the fork
+            **self._account.switch,
+        )
+
+    def _wait_until_ready(self) -> bool:
+        pidfile, deadline = self.folder / "data" / "postmaster.pid", time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                return False
+            # The server writes its state to the eighth line: no need to knock and fill the log with failed logins.
+            with contextlib.suppress(OSError):
+                lines = pidfile.read_text().splitlines()
+                if len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
+                    return True
+            time.sleep(0.02)
+        return False
+
+    def _administer(self, statement: str, *names: str) -> None:
+        from psycopg import sql
+
+        with self.connect() as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextlib.contextmanager
+def running_server(programs: Programs, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A server of one's own, with extra settings as for `postgres --name=value`; stopped and removed at the end."""
+    # Not under pytest's own temporary folder: that is private to its user, and a socket's path has at most 107 bytes.
+    place = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="tagback-pg-", dir=place))
+    server = PostgresServer(programs, folder, settings or {})
+
+    def end() -> None:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)  # for a run that ends without tearing its fixtures down
+    try:
+        server.initialise()
+        server.start()
+        yield server
+    finally:
+        end()
+        atexit.unregister(end)
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """For the child, between fork and exec: be ended by the kernel when the test process is killed (Linux)."""
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return lambda: None
+    return lambda: prctl(PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
+
+
+def _await_orphans(data: Path) -> None:
+    """Wait for backends that outlive a killed postmaster: a new one refuses to start while they hold shared memory."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        segment = lines[6].split()[1]
+    except (OSError, IndexError):  # a server in order removes the file
+        return
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+        if not any(int(row[6]) for row in rows if row[1] == segment):  # the seventh column counts who is attached
+            return
+        time.sleep(0.02)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without the variables that lead PostgreSQL's programs to another server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**kept, "LC_ALL": "C.UTF-8"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,136 @@
+"""The private PostgreSQL server: really private, really gone, and clear about what is missing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.postgres import PostgresServer, running_server
+from tools import postgres_programs
+from tools.postgres_programs import Programs, ProgramsMissing, Source
+
+
+def test_each_test_gets_an_empty_database_in_utf8(pg_url: str) -> None:
+    with psycopg.connect(pg_url) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        encoding = connection.execute("SELECT current_setting('server_encoding')").fetchone()
+    assert (tables, encoding) == ((0,), ("UTF8",))
+
+
+def test_two_databases_do_not_see_each_other(postgres_server: PostgresServer, pg_url: str) -> None:
+    other = postgres_server.create_database()
+    with psycopg.connect(pg_url) as connection:
+        connection.execute("CREATE TABLE only_here ()")
+    with psycopg.connect(postgres_server.url(other)) as connection:
+        assert connection.execute("SELECT to_regclass('only_here')").fetchone() == (None,)
+    postgres_server.drop_database(other)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(postgres_server.url(other))
+
+
+def test_a_template_database_is_copied_with_its_rows(postgres_server: PostgresServer) -> None:
+    template = postgres_server.create_database()
+    with psycopg.connect(postgres_server.url(template)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 7 AS n")
+    copy = postgres_server.create_database(template)
+    with psycopg.connect(postgres_server.url(copy)) as connection:
+        assert connection.execute("SELECT n FROM t").fetchone() == (7,)
+    for name in (copy, template):
+        postgres_server.drop_database(name)
+
+
+def test_the_socket_leads_to_the_same_server(postgres_server: PostgresServer) -> None:
+    with psycopg.connect(postgres_server.socket_url()) as connection:
+        assert connection.execute("SELECT current_setting('port')").fetchone() == (str(postgres_server.port),)
+        assert connection.execute("SELECT inet_client_addr()").fetchone() == (None,)
+
+
+def test_the_server_has_the_version_it_reports(postgres_server: PostgresServer) -> None:
+    with postgres_server.connect() as connection:
+        row = connection.execute("SELECT current_setting('server_version')").fetchone()
+    assert row is not None
+    assert row[0].startswith(postgres_server.version)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_or_crashed_server_starts_again_with_its_rows(
+    postgres_programs_found: Programs, how: signal.Signals
+) -> None:
+    with running_server(postgres_programs_found, {"max_connections": "20"}) as server:
+        with server.connect() as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+            assert connection.execute("SHOW max_connections").fetchone() == ("20",)
+            port, folder = server.port, server.folder
+            server.stop(how)  # with the session still open
+        server.start()
+        assert server.port == port
+        with server.connect() as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+    assert not folder.exists()
+
+
+def stand_in(folder: Path, answer: str, without: str = "") -> Path:
+    """A folder of programs that only tell their version."""
+    folder.mkdir(parents=True)
+    for name in set(postgres_programs.PROGRAMS) - {without}:
+        (folder / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def test_without_any_source_the_message_names_every_way_to_get_the_programs() -> None:
+    with pytest.raises(ProgramsMissing) as caught:
+        postgres_programs.find({"TAGBACK_PG_SOURCES": ""})
+    for way in ("apt-get install postgresql", postgres_programs.WHEEL, "TAGBACK_PG_BIN", "TAGBACK_TEST_SKIP_POSTGRES"):
+        assert way in str(caught.value)
+
+
+def test_a_misspelt_source_is_named() -> None:
+    with pytest.raises(ProgramsMissing, match=r"names homebrew; known are debian, path, wheel"):
+        postgres_programs.find({"TAGBACK_PG_SOURCES": "path,homebrew"})
+
+
+def test_the_named_folder_wins_and_is_never_replaced_in_silence(tmp_path: Path) -> None:
+    chosen = stand_in(tmp_path / "bin", "postgres (PostgreSQL) 17.4 (Debian 17.4-1)")
+    assert postgres_programs.find({"TAGBACK_PG_BIN": str(chosen)}) == Programs(chosen, "17.4")
+    with pytest.raises(ProgramsMissing, match="no such folder"):
+        postgres_programs.provide({"TAGBACK_PG_BIN": str(tmp_path / "absent")})
+
+
+@pytest.mark.parametrize(
+    ("answer", "without", "complaint"),
+    [
+        ("postgres (PostgreSQL) 13.20", "", "version 13.20 is older than 14"),
+        ("postgres (PostgreSQL) 16.2", "initdb", "without initdb"),  # a client-only package leaves such a folder
+        ("something else", "", "unexpected answer"),
+    ],
+)
+def test_unusable_programs_are_refused_with_the_reason(
+    tmp_path: Path, answer: str, without: str, complaint: str
+) -> None:
+    folder = stand_in(tmp_path / "bin", answer, without)
+    with pytest.raises(ProgramsMissing, match=complaint):
+        postgres_programs.find({"TAGBACK_PG_BIN": str(folder)})
+
+
+def test_the_newest_of_debians_folders_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for major in ("9", "16", "15"):
+        stand_in(tmp_path / major / "bin", f"postgres (PostgreSQL) {major}.1")
+    monkeypatch.setattr(postgres_programs, "DEBIAN_FOLDERS", tmp_path)
+    found = [folder.parent.name for folder in postgres_programs.candidates(Source.DEBIAN, {})]
+    assert found == ["16", "15", "9"]
+    assert postgres_programs.find({"TAGBACK_PG_SOURCES": "debian"}).version == "16.1"
+
+
+def test_programs_on_the_path_are_found_where_pg_config_points(tmp_path: Path) -> None:
+    folder = stand_in(tmp_path / "bin", "postgres (PostgreSQL) 18.1")
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "pg_config").write_text(f"#!/bin/sh\necho '{folder}'\n")
+    (front / "pg_config").chmod(0o755)
+    environment = {"TAGBACK_PG_SOURCES": "path", "PATH": str(front)}
+    assert postgres_programs.find(environment) == Programs(folder, "18.1")
