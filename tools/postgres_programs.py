@@ -157,8 +157,8 @@ def install_from_debian() -> None:
         CLUSTER_SETTINGS.parent.mkdir(parents=True, exist_ok=True)
         CLUSTER_SETTINGS.write_text("# Only the programs are needed.\ncreate_main_cluster = false\n")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
-    install = ["install", "-y", "-q", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"]
-    for arguments in (["update", "-q"], install):
+    install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"]
+    for arguments in (["update", "-qq"], install):
         say(f"apt-get {' '.join(arguments)}")
         # An update that fails for one foreign source may still have brought the list that is needed: go on and see.
         command = ["apt-get", *arguments]
