@@ -40,12 +40,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the server by its fixtures, so that nobody has to remember the marker."""
     for item in items:
-        names = getattr(item, "fixturenames", ())
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if "postgres_server" in names or parameters.get("target_url") == "postgres":
+        if "postgres_programs_found" in getattr(item, "fixturenames", ()) or parameters.get("target_url") == "postgres":
             item.add_marker(pytest.mark.postgres)
-            if SKIP_POSTGRES:
-                item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_POSTGRES is set"))
+        if SKIP_POSTGRES and item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_POSTGRES is set"))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,8 @@ def postgres_programs_found() -> postgres_programs.Programs:
     try:
         return postgres_programs.find()
     except postgres_programs.ProgramsMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
+        message = str(missing)
+    pytest.fail(message, pytrace=False)  # out here, so that the text isn't shown twice as cause and effect
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +63,10 @@ def postgres_server(postgres_programs_found: postgres_programs.Programs) -> Iter
     try:
         with running_server(postgres_programs_found) as server:
             yield server
+            return
     except ServerFailed as failure:
-        pytest.fail(str(failure), pytrace=False)
+        message = str(failure)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture

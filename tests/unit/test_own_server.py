@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -11,6 +16,8 @@ import pytest
 from tests.support.postgres import PostgresServer, running_server
 from tools import postgres_programs
 from tools.postgres_programs import Programs, ProgramsMissing, Source
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_each_test_gets_an_empty_database_in_utf8(pg_url: str) -> None:
@@ -55,8 +62,7 @@ def test_the_server_has_the_version_it_reports(postgres_server: PostgresServer) 
     assert row[0].startswith(postgres_server.version)
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "crashed"])
 def test_a_stopped_or_crashed_server_starts_again_with_its_rows(
     postgres_programs_found: Programs, how: signal.Signals
 ) -> None:
@@ -71,6 +77,42 @@ def test_a_stopped_or_crashed_server_starts_again_with_its_rows(
         with server.connect() as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_the_server_is_gone_when_the_run_that_started_it_is_killed(
+    postgres_programs_found: Programs, how: signal.Signals
+) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from tests.support.postgres import running_server
+from tools.postgres_programs import Programs
+with running_server(Programs(Path(sys.argv[1]), sys.argv[2])) as server:
+    print(server.pid, server.folder, flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", script, str(postgres_programs_found.bindir), postgres_programs_found.version]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with run, run.stdout or io.StringIO() as output:
+        pid, folder = output.readline().split()
+        assert is_running(int(pid))
+        run.send_signal(how)
+    deadline = time.monotonic() + 20
+    while is_running(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_running(int(pid))
+    if how is signal.SIGKILL:  # nobody is left to remove it
+        shutil.rmtree(folder)
+    assert not Path(folder).exists()
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and hasn't ended; one that nobody has reaped yet has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def stand_in(folder: Path, answer: str, without: str = "") -> Path:
