@@ -1,0 +1,83 @@
+"""What lies at a changelog's path: the files and folders that count, read once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagback.changelog.source import unreadable
+from tagback.errors import ChangelogError, Location
+
+_EDITORS_OWN = re.compile(r"\..*|.*~|#.*#|.*\.(?:swp|swo|swx|bak|orig|rej|tmp|temp)|__pycache__", re.IGNORECASE)
+_DOCUMENTS = re.compile(
+    r"(?:README|LICEN[CS]E|CHANGELOG|CONTRIBUTING)(?:\.(?:md|txt|rst|adoc))?|.*\.(?:md|rst|adoc)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A directory's files and folders by name, without hidden ones, editors' backups and documents.
+
+    When the changelog is a single file, `files` is that one and `single` is true.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    single: bool = False
+
+    @property
+    def sql(self) -> tuple[Path, ...]:
+        """The files of SQL."""
+        return tuple(file for file in self.files if file.name.lower().endswith(".sql"))
+
+
+def list_changelog(path: Path) -> Listing:
+    """The listing of a changelog's path. Raises ChangelogError if it is missing, unreadable or a loop of links."""
+    try:
+        is_folder = path.is_dir()
+        if not is_folder:
+            path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return list_folder(path) if is_folder else Listing(path, (path,), (), single=True)
+
+
+def list_folder(path: Path) -> Listing:
+    """What is directly in a directory."""
+    files: list[Path] = []
+    folders: list[Path] = []
+    try:
+        entries = sorted(path.iterdir(), key=lambda entry: entry.name)
+        for entry in entries:
+            if _EDITORS_OWN.fullmatch(entry.name) or _DOCUMENTS.fullmatch(entry.name):
+                continue
+            _check_name(entry)
+            (folders if entry.is_dir() else files).append(entry)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return Listing(path, tuple(files), tuple(folders))
+
+
+def walk(listing: Listing, above: tuple[Path, ...] = ()) -> Iterator[Listing]:
+    """A listing and those of all folders below it. Raises ChangelogError where links lead back up."""
+    real = listing.path.resolve()
+    if real in above:
+        raise ChangelogError(
+            f"{listing.path.name} is a link that leads back to itself", location=Location(str(listing.path))
+        )
+    yield listing
+    for folder in listing.folders:
+        yield from walk(list_folder(folder), (*above, real))
+
+
+def _check_name(path: Path) -> None:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shown = path.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise ChangelogError(
+            f"the file name {shown} is not UTF-8", hint="Rename the file.", location=Location(str(path.parent))
+        ) from None
