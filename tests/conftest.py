@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,13 @@ def pytest_report_header(config: pytest.Config) -> str:
     except postgres_programs.ProgramsMissing:
         postgres = "no PostgreSQL server programs"
     return f"databases: SQLite {sqlite3.sqlite_version}, {postgres}{', skipped by wish' if SKIP_POSTGRES else ''}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After failures, say how to run just the first of them."""
+    failures = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    if failures:
+        terminalreporter.write_line(f"to run one alone: .venv/bin/python -m pytest {shlex.quote(failures[0].nodeid)}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -193,9 +193,15 @@ class PostgresServer:
             reachable = probe.wait() == 0
         except PermissionError:
             reachable = False
-        if not reachable:
-            shutil.copytree(self.bindir.parent, self.folder / "programs", symlinks=True)
-            self.bindir = self.folder / "programs" / self.bindir.name
+        if reachable:
+            return
+        installation = self.bindir.parent
+        libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+        if libraries.is_dir():  # a wheel keeps the libraries it brings in such a folder beside the package
+            shutil.copytree(libraries, self.folder / libraries.name)
+        copy = self.folder / installation.parent.name / installation.name
+        shutil.copytree(installation, copy, symlinks=True)
+        self.bindir = copy / self.bindir.name
 
     def _spawn(self, command: list[str], output: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
