@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
 from tagback.changelog.dialect import Dialect
-from tagback.changelog.statement import StatementKind
+from tagback.changelog.lexer import tokens
+from tagback.changelog.statement import StatementKind, as_word
 
 _CONTROL = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE", "PRAGMA"}
@@ -17,30 +18,32 @@ _RESTRICTED = {
     Dialect.SQLITE: frozenset({"VACUUM", "ATTACH", "DETACH", "PRAGMA"}),
     Dialect.MYSQL: frozenset[str](),
 }
+_FIRST_WORD = re.compile(r"[A-Za-z_]+")
+# Without one of these words nothing that creates, drops or alters is restricted: most statements need no second look.
+_DDL = frozenset({"CREATE", "DROP", "ALTER"})
+_RESTRICTING = re.compile(r"\b(?:CONCURRENTLY|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE)
+_NO = frozenset({"FALSE", "OFF", "0"})
 # Pragmas that SQLite refuses or ignores in a transaction. foreign_keys is not among them: it is a silent no-op there,
 # and whoever runs the changeset sets it beforehand.
-_PRAGMAS_OUTSIDE = frozenset(
-    {"JOURNAL_MODE", "AUTO_VACUUM", "SYNCHRONOUS", "WAL_CHECKPOINT", "TEMP_STORE", "LOCKING_MODE"}
-)
+_PRAGMAS_OUTSIDE = frozenset({"JOURNAL_MODE", "SYNCHRONOUS", "WAL_CHECKPOINT", "TEMP_STORE"})
 
 
-def classify(first: str, words: Iterator[str], dialect: Dialect) -> tuple[StatementKind, bool]:
-    """The kind of a statement, and whether the dialect allows it in a transaction block.
+def classify(sql: str, dialect: Dialect) -> tuple[StatementKind, bool]:
+    """The kind of the statement that `sql` begins with, and whether the dialect allows it in a transaction block.
 
-    `first` is its first word in upper case, `words` all its significant tokens, read only as far as needed. What can't
-    be seen in the text (a procedure that commits, CLUSTER of a partitioned table) counts as allowed. On MySQL nothing
-    is refused: what commits implicitly is not told apart here.
+    What can't be seen in the text (a procedure that commits, REINDEX of a partitioned table) counts as allowed. On
+    MySQL nothing is refused: what commits implicitly is not told apart here.
     """
-    if first not in _CONTROL and first not in _RESTRICTED[dialect]:
+    word = _FIRST_WORD.match(sql)
+    first = word.group().upper() if word else ""
+    control, restricted = first in _CONTROL, first in _RESTRICTED[dialect]
+    if not control and (not restricted or (first in _DDL and not _RESTRICTING.search(sql))):
         return StatementKind.OTHER, True
-    kind = StatementKind.OTHER
-    seen = list(words) if first in {"ALTER", "REINDEX"} else [word for word, _ in zip(words, range(8), strict=False)]
-    seen += [""] * 4
-    if first in _CONTROL:
-        kind = _control(seen, dialect)
-    if first in _RESTRICTED[dialect]:
-        return kind, not (_outside_postgres(seen) if dialect is Dialect.POSTGRES else _outside_sqlite(seen))
-    return kind, True
+    words = [as_word(token) for token in tokens(sql, dialect) if token.significant] + [""] * 4
+    kind = _control(words, dialect) if control else StatementKind.OTHER
+    if not restricted:
+        return kind, True
+    return kind, not (_outside_postgres(words) if dialect is Dialect.POSTGRES else _outside_sqlite(words))
 
 
 def _control(words: list[str], dialect: Dialect) -> StatementKind:
@@ -69,12 +72,16 @@ def _outside_postgres(words: list[str]) -> bool:
             return True
         case ["VACUUM", *_] | ["DISCARD", "ALL", *_] | ["COMMIT" | "ROLLBACK", "PREPARED", *_]:
             return True
-        case ["CREATE" | "DROP", "DATABASE" | "TABLESPACE" | "SUBSCRIPTION", *_] | ["ALTER", "SYSTEM", *_]:
+        case (
+            ["CREATE" | "DROP", "DATABASE" | "TABLESPACE", *_] | ["ALTER", "SYSTEM", *_] | ["DROP", "SUBSCRIPTION", *_]
+        ):
             return True
+        case ["CREATE", "SUBSCRIPTION", *rest]:
+            return not (_says_no("CREATE_SLOT", rest) or _says_no("CONNECT", rest))
         case ["ALTER", "DATABASE", _, "SET", "TABLESPACE", *_]:
             return True
         case ["ALTER", "SUBSCRIPTION", *rest]:
-            return "PUBLICATION" in rest
+            return "PUBLICATION" in rest and not _says_no("REFRESH", rest)
         case ["ALTER", "TABLE", *rest]:
             return "DETACH" in rest and "CONCURRENTLY" in rest
         case ["REINDEX", *rest]:
@@ -89,7 +96,15 @@ def _reindex_outside(words: list[str]) -> bool:
         return True
     if "CONCURRENTLY" not in words:
         return False
-    return words[words.index("CONCURRENTLY") + 1] not in {"FALSE", "OFF", "0"}
+    return words[words.index("CONCURRENTLY") + 1] not in _NO
+
+
+def _says_no(option: str, words: list[str]) -> bool:
+    """Whether `option = false` stands among the words."""
+    return any(
+        name == option and value.strip("'").upper() in _NO
+        for name, _, value in zip(words, words[1:], words[2:], strict=False)
+    )
 
 
 def _after_options(words: list[str]) -> str:

@@ -1,7 +1,8 @@
 """Cutting a text into statements where the engine's own client would.
 
 A semicolon ends a statement unless it stands in a string, a comment, a dollar quote; on PostgreSQL also in
-parentheses (CREATE RULE … DO (a; b)) and in BEGIN ATOMIC … END; on SQLite in a trigger's body. Nothing is parsed beyond
+parentheses (CREATE RULE … DO (a; b)) and in BEGIN ATOMIC … END; on SQLite in a trigger's body; on MySQL in a stored
+program's body, and for as long as the client's DELIMITER says so. Nothing is parsed beyond
 that: text that no engine accepts is cut somewhere, and the engine reports it.
 """
 
@@ -28,7 +29,11 @@ from tagback.errors import ChangelogError, Location
 
 _FIRST_WORD = re.compile(r"[A-Za-z_]+")
 _TRIGGER_HEAD = re.compile(r"(?:EXPLAIN\s(?:QUERY\s+PLAN\s)?)?CREATE\s(?:TEMP(?:ORARY)?\s)?TRIGGER\b")
-_ATOMIC = re.compile(r"\bATOMIC\b", re.IGNORECASE)
+_BODY = {
+    Dialect.POSTGRES: re.compile(r"\bBEGIN\b.*?\bATOMIC\b", re.IGNORECASE | re.DOTALL),
+    Dialect.MYSQL: re.compile(r"\b(?:PROCEDURE|FUNCTION|TRIGGER|EVENT)\b.*?\bBEGIN\b", re.IGNORECASE | re.DOTALL),
+}
+_TRIGGER_WORD = re.compile(r"\bTRIGGER\b", re.IGNORECASE)
 _END_WORD = re.compile(r"END\b", re.IGNORECASE)
 _META_COMMAND = re.compile(r"\\\S*")
 _BLOCK_MARK = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]+Statement(Begin|End)\b[^\n]*\n?", re.IGNORECASE | re.MULTILINE)
@@ -106,7 +111,7 @@ class _Splitter:
     def _statement(self, offset: int, start: int, sql_end: int, stop: int) -> Statement:
         kind, transactional = StatementKind.EMPTY, True
         if sql_end > start:
-            kind, transactional = classify(self._first_word(start), self._words(start, sql_end), self.dialect)
+            kind, transactional = classify(self.source[start:sql_end], self.dialect)
         line, column = self.lines.place(start)
         text = self.source[offset:stop]
         return Statement(text, offset, start, sql_end, line, column, kind, transactional, self.dialect)
@@ -123,12 +128,13 @@ class _Splitter:
         if self.delimiter != ";":
             return self._next_delimiter(start)
         end = self._next_semicolon(start)
-        if self.dialect is Dialect.SQLITE and first in {"CREATE", "EXPLAIN"} and self._is_trigger(start):
+        if self.dialect is Dialect.SQLITE and first in {"CREATE", "EXPLAIN"} and self._is_trigger(start, end):
             while end < len(self.source) and (closed := self._trigger_end(end)) is None:
                 end = self._next_semicolon(end + 1)
             return end if end == len(self.source) else closed or end
-        if self.dialect is Dialect.POSTGRES and first == "CREATE" and _ATOMIC.search(self.source, start, end):
-            return self._end_of_atomic(start)
+        body = _BODY.get(self.dialect)
+        if body and first == "CREATE" and body.search(self.source, start, end):
+            return self._end_of_body(start)
         if self.dialect is Dialect.POSTGRES and first == "COPY":
             self._refuse_copy_from_stdin(start, end)
         return end
@@ -172,7 +178,9 @@ class _Splitter:
                 raise unterminated(self.source, position, "quoted name")
         return found.end()
 
-    def _is_trigger(self, start: int) -> bool:
+    def _is_trigger(self, start: int, end: int) -> bool:
+        if not _TRIGGER_WORD.search(self.source, start, end):
+            return False
         head = [word for word, _ in zip(self._words(start, len(self.source)), range(6), strict=False)]
         return _TRIGGER_HEAD.match(" ".join(head)) is not None
 
@@ -184,23 +192,23 @@ class _Splitter:
         after = blank_end(self.source, position + 3, self.dialect)
         return after if self.source.startswith(";", after) else None
 
-    def _end_of_atomic(self, start: int) -> int:
-        """The end of a routine whose body may be BEGIN ATOMIC … END, with CASE … END inside."""
+    def _end_of_body(self, start: int) -> int:
+        """The end of a routine whose body may be BEGIN … END, with CASE … END and, on MySQL, other blocks inside."""
+        nesting = _nesting_of_mysql if self.dialect is Dialect.MYSQL else _nesting_of_atomic
         depth = parentheses = 0
         before, word = "", ""
-        for token in tokens(self.source, self.dialect, start):
-            if not token.significant:
-                continue
+        significant = (token for token in tokens(self.source, self.dialect, start) if token.significant)
+        for token in significant:
             before, word = word, as_word(token)
             if token.kind is TokenKind.WORD and before not in {".", "AS"}:
-                depth += _nesting(before, word, depth)
+                depth = max(0, depth + nesting(before, word, depth))
             elif word == "(":
                 parentheses += 1
             elif word == ")":
                 parentheses = max(0, parentheses - 1)
-            elif word == ";" and depth == 0 and parentheses == 0:
+            elif word == ";" and depth == 0 and (parentheses == 0 or self.dialect is Dialect.MYSQL):
                 return token.offset
-            elif word == "\\":
+            elif word == "\\" and self.dialect is Dialect.POSTGRES:
                 self._refuse_meta_command(token.offset)
         return len(self.source)
 
@@ -235,9 +243,19 @@ class _Splitter:
             )
 
 
-def _nesting(before: str, word: str, depth: int) -> int:
+def _nesting_of_atomic(before: str, word: str, depth: int) -> int:
+    """PostgreSQL: BEGIN ATOMIC opens; inside, CASE opens and END closes."""
     if word == "ATOMIC" and before == "BEGIN":
         return 1
     if word == "CASE" and depth:
+        return 1
+    return -1 if word == "END" and depth else 0
+
+
+def _nesting_of_mysql(before: str, word: str, depth: int) -> int:
+    """MySQL: BEGIN and CASE open, END closes both; END IF, LOOP, WHILE, REPEAT and FOR close what nobody counted."""
+    if before == "END" and word in {"IF", "LOOP", "WHILE", "REPEAT", "FOR"}:
+        return 1
+    if word == "BEGIN" or (word == "CASE" and depth and before != "END"):
         return 1
     return -1 if word == "END" and depth else 0
