@@ -1,0 +1,147 @@
+"""Which tables' rows were touched since a moment in this transaction: too many is allowed, too few is not.
+
+The server's own counters tell of rows (pg_stat_get_xact_…; they also count what a savepoint took back, which is only
+too many). They say nothing of TRUNCATE and rewrites, which give the table another file, nor of columns that are gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tagback.catalog import ObjectId
+from tagback.engines.postgres.quoting import literal
+
+_LOCKS = ("ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE")
+
+# Sizes are asked for tables only whose access method is known to keep an empty table in an empty file (2 is heap).
+_TABLES = """
+    SELECT c.oid::bigint, n.nspname, c.relname, pg_relation_filenode(c.oid)::bigint,
+        c.relkind = 'p' OR (c.relam = 2 AND pg_relation_size(c.oid) = 0),
+        ARRAY[pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid),
+            pg_stat_get_xact_tuples_deleted(c.oid)],
+        a.columns, coalesce(a.with_user_types, false),
+        CASE WHEN c.relam = 2 AND pg_relation_size(c.oid) = 0 THEN pg_relation_filepath(c.oid) END
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN LATERAL (
+        SELECT string_agg(concat_ws(' ', attnum, atttypid, atttypmod), ',' ORDER BY attnum) AS columns,
+            bool_or(atttypid >= 16384) AS with_user_types
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) a ON true
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'tagback')
+        AND c.relpersistence <> 't'"""
+
+# Attributes of composite types: dropping one takes values out of tables without touching their rows.
+_COMPOSITES = """
+    SELECT c.oid::bigint, string_agg(concat_ws(' ', attnum, atttypid, atttypmod), ',' ORDER BY attnum)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+    WHERE c.relkind = 'c' AND c.oid >= 16384 GROUP BY c.oid"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What is remembered of a table. `columns` has number and type of each; `file` is the path of an empty heap."""
+
+    id: ObjectId
+    filenode: int | None
+    empty: bool
+    counters: tuple[int, ...]
+    columns: frozenset[str]
+    with_user_types: bool
+    file: str
+
+
+class Observation:
+    """Begun with its construction. `text` runs one statement of tagback's own."""
+
+    def __init__(self, text: Callable[[str], list[tuple[object, ...]]], tables: Iterable[ObjectId]) -> None:
+        self._text = text
+        wanted = frozenset(tables)
+        self._tables = {oid: state for oid, state in self._read().items() if state.id in wanted}
+        self._composites = self._read_composites()
+        self._statements = 0
+        self._counting = self._counts()
+        self._locks: Mapping[ObjectId, str] = {}
+
+    def statement_runs(self, sql: str) -> None:
+        """Notes that one of the user's statements is going to run."""
+        self._statements += 1
+        if "track_counts" in sql.casefold():
+            self._counting = False
+
+    def touched(self) -> frozenset[ObjectId]:
+        """The tables whose rows may not be what they were, without those that were and stayed empty."""
+        if not self._statements:
+            return frozenset()
+        now, composites = self._read(), self._read_composites()
+        counting = self._counting and self._counts()
+        reshaped = any(composites.get(oid) != columns for oid, columns in self._composites.items())
+        found = set()
+        for oid, was in self._tables.items():
+            present = now.get(oid)
+            if present is not None and was.empty and present.empty and present.filenode == was.filenode:
+                continue  # nobody else can have filled it meanwhile either
+            changed = (
+                not counting
+                or present is None
+                or present.counters != was.counters
+                or present.filenode != was.filenode
+                or not was.columns <= present.columns
+                or (reshaped and was.with_user_types)
+            )
+            if changed and not (was.empty and self._stayed_empty(was, present)):
+                found.add(was.id)
+        self._locks = self._held_locks()
+        return frozenset(found)
+
+    def lock_of(self, table: ObjectId) -> str:
+        """The lock that the user's statements took on the table, or the weakest that keeps writers out."""
+        return self._locks.get(table, _LOCKS[-1])
+
+    def _stayed_empty(self, was: TableState, present: TableState | None) -> bool:
+        """Whether a table, empty at the start, had no rows of others' either when its file was left behind.
+
+        Others can have committed rows between the start and the lock that this deployment's statement took.
+        """
+        if present is not None and present.filenode == was.filenode:
+            return False  # it has rows now, whosever
+        if not was.file:
+            return True  # a partitioned table has none of its own
+        ((may_look,),) = self._text("SELECT has_function_privilege('pg_stat_file(text, boolean)', 'EXECUTE')")
+        if not may_look:
+            return False
+        return self._text(f"SELECT size FROM pg_stat_file({literal(was.file)}, true)") in ([(0,)], [(None,)])
+
+    def _counts(self) -> bool:
+        return self._text("SELECT current_setting('track_counts')") == [("on",)]
+
+    def _read(self) -> dict[int, TableState]:
+        return {
+            int(str(oid)): TableState(
+                id=ObjectId("table", (str(schema), str(name))),
+                filenode=None if filenode is None else int(str(filenode)),
+                empty=bool(empty),
+                counters=tuple(counters),  # type: ignore[arg-type]
+                columns=frozenset(str(columns).split(",")) if columns else frozenset(),
+                with_user_types=bool(with_user_types),
+                file=str(file or ""),
+            )
+            for oid, schema, name, filenode, empty, counters, columns, with_user_types, file in self._text(_TABLES)
+        }
+
+    def _read_composites(self) -> dict[int, str]:
+        return {int(str(oid)): str(columns) for oid, columns in self._text(_COMPOSITES)}
+
+    def _held_locks(self) -> dict[ObjectId, str]:
+        found: dict[ObjectId, str] = {}
+        rows = self._text(
+            "SELECT relation::bigint, mode FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted"
+        )
+        for oid, mode in rows:
+            state = self._tables.get(int(str(oid)))
+            lock = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(mode).removesuffix("Lock")).upper()
+            if state is not None and lock in _LOCKS:
+                found[state.id] = min(found.get(state.id, lock), lock, key=_LOCKS.index)
+        return found

@@ -1,0 +1,308 @@
+"""Rows: which tables a deployment touched, what they held at its start, and whether the way back gives it again.
+
+The start is copied into temporary tables. Nothing in a copy may hang on the living schema, or the user's DROP TYPE
+would fail or take the column along: values of core types are kept as they are, all others as text, in the exact form
+that their output function gives. Rows are compared by 128-bit digests of their text, as multisets, on the server: two
+values are the same when they look the same, not when `=` says so (1.0 = 1.00, -0 = 0).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.postgres.observation import Observation
+from tagback.engines.postgres.quoting import literal, quoted
+from tagback.engines.session import Content, StatementError, TableChange
+from tagback.errors import RefusedError
+
+FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as the server has it. `type` is its name as SQL, with modifiers; `core`: every server has it."""
+
+    name: str
+    type: str
+    core: bool
+    collated: bool
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A table's rows at the start."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+class Rows:
+    """The rows' side of a session.
+
+    `text` runs one statement of tagback's own and gives its rows; `attempt` gives the error where it fails.
+    """
+
+    def __init__(
+        self,
+        text: Callable[[str], list[tuple[object, ...]]],
+        attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
+    ) -> None:
+        self._text = text
+        self._attempt = attempt
+        self._observation: Observation | None = None
+        self._copies: dict[ObjectId, Copy] = {}
+        self._marks: list[dict[ObjectId, Copy]] = []
+        self._made = 0
+
+    # ------------------------------------------------------------------ with the transaction
+
+    def ended(self) -> None:
+        """The transaction is over: temporary tables and counters are gone with it."""
+        self._observation = None
+        self._copies.clear()
+        self._marks.clear()
+
+    def mark(self) -> None:
+        """A savepoint was set."""
+        self._marks.append(dict(self._copies))
+
+    def back_to_mark(self) -> None:
+        """The transaction went back to the last savepoint, which stays."""
+        self._copies = dict(self._marks[-1])
+
+    def forget_mark(self) -> None:
+        """The last savepoint was released."""
+        self._marks.pop()
+
+    # ------------------------------------------------------------------ observing
+
+    def watch(self, before: Catalog) -> None:
+        """See Session.watch."""
+        self._observation = Observation(self._text, [i for i in before.objects if i.kind == "table"])
+
+    def statement_runs(self, sql: str) -> None:
+        """Before each of the user's statements."""
+        if self._observation is not None:
+            self._observation.statement_runs(sql)
+
+    def touched(self) -> frozenset[ObjectId]:
+        """See Session.touched."""
+        if self._observation is None:
+            raise RuntimeError("touched() without watch() in this transaction")
+        return self._observation.touched()
+
+    # ------------------------------------------------------------------ the start
+
+    def keep_start(self, tables: Collection[ObjectId]) -> None:
+        """See Session.keep_start. Writers have to wait from here on, or they would write between copy and change."""
+        for table in sorted(tables):
+            if table in self._copies:
+                continue
+            name = quoted(*table.name)
+            mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
+            self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
+            columns = tuple(c for c in self._columns(table) if not c.generated)
+            self._made += 1
+            copy = Copy(f"tagback_start_{self._made}", columns)
+            values = ", ".join(f"{_kept(c)} AS c{n}" for n, c in enumerate(columns))
+            try:
+                self._text(f"CREATE TEMP TABLE {copy.name} ON COMMIT DROP AS SELECT {values} FROM ONLY {name}")
+            except StatementError as error:
+                if error.sqlstate != "42501":
+                    raise
+                raise RefusedError(
+                    f"Not all rows of {table} can be read and kept: {error.message}.",
+                    code="rows_hidden",
+                    hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
+                ) from error
+            self._copies[table] = copy
+
+    def forget_start(self) -> None:
+        """See Session.forget_start."""
+        for copy in self._copies.values():
+            self._text(f"DROP TABLE pg_temp.{copy.name}")
+        self._copies.clear()
+
+    # ------------------------------------------------------------------ comparing
+
+    def compare(self, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
+        """See Session.compare."""
+        changes = []
+        taken = set(names.values())
+        for table, copy in sorted(self._copies.items()):
+            now = _today(table, table, names, taken)
+            columns = {c.name: c for c in self._columns(now)} if now else {}
+            if now is None or not self._is_table(now):
+                change = TableChange(table, self._rows_of(copy), 0)
+            else:
+                sources = []
+                for column in copy.columns:
+                    at_start = ObjectId("column", (*table.name, column.name))
+                    place = _today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
+                    sources.append(columns.get(place.name[-1]) if place else None)
+                change = self._difference(table, copy, now, sources)
+            if change.lost or change.extra:
+                changes.append(change)
+        return tuple(changes)
+
+    def _difference(self, table: ObjectId, copy: Copy, now: ObjectId, sources: Sequence[Column | None]) -> TableChange:
+        """Multiset difference of the kept rows and today's as the way back would make them."""
+        today = ", ".join(self._projected(c, s, now) for c, s in zip(copy.columns, sources, strict=True))
+        start = ", ".join(f"c{n}" for n in range(len(copy.columns)))
+        answer = self._attempt(
+            "SELECT coalesce(-sum(weight) FILTER (WHERE weight < 0), 0),"
+            " coalesce(sum(weight) FILTER (WHERE weight > 0), 0)"
+            " FROM (SELECT sum(weight) AS weight FROM ("
+            f" SELECT {_digest(start)} AS digest, -1 AS weight FROM pg_temp.{copy.name}"
+            f" UNION ALL SELECT {_digest(today)}, 1 FROM ONLY {quoted(*now.name)}"
+            ") both_sides GROUP BY digest HAVING sum(weight) <> 0) difference"
+        )
+        if isinstance(answer, StatementError):
+            if not _is_about_data(answer):
+                raise answer
+            return TableChange(table, self._rows_of(copy), 0)
+        ((lost, extra),) = answer
+        return TableChange(table, int(str(lost)), int(str(extra)))
+
+    def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
+        """A column of today as the way back would give it in place of the start's, in the form of the copy."""
+        if today is None:
+            return "NULL"
+        if today.type == start.type:
+            return _kept(today)
+        value = self._cast(quoted(today.name), start.type, now)
+        return _kept(start, value) if value else _output(quoted(today.name))
+
+    def _cast(self, value: str, type_: str, table: ObjectId) -> str | None:
+        """The value as the other type, by way of text where there is no cast; None where the type is gone."""
+        for attempt in (f"CAST({value} AS {type_})", f"CAST({_output(value)} AS {type_})"):
+            answer = self._attempt(f"SELECT {attempt} FROM ONLY {quoted(*table.name)} LIMIT 0")
+            if not isinstance(answer, StatementError):
+                return attempt
+            if not _is_about_data(answer):
+                raise answer
+        return None
+
+    def _rows_of(self, copy: Copy) -> int:
+        return self._count(f"pg_temp.{copy.name}")
+
+    # ------------------------------------------------------------------ content and losses
+
+    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
+        """See Session.content: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order."""
+        halves = ", ".join(
+            f"coalesce(sum(('x' || substr(digest, {start}, 16))::bit(64)::bigint), 0)" for start in (1, 17)
+        )
+        ((rows, first, second),) = self._text(
+            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({', '.join(map(quoted, columns))})::text) AS digest"
+            f" FROM {self._all_rows(table)}) rows"
+        )
+        return Content(int(str(rows)), "".join(f"{int(str(part)) % (1 << 64):016x}" for part in (first, second)))
+
+    def count_lost(self, loss: Loss) -> int:
+        """See Session.count_lost. Where one value can't be turned into the other type, all values count."""
+        source = self._all_rows(loss.table)
+        if loss.kind is LossKind.TABLE:
+            return self._count(source)
+        column = next((c for c in self._columns(loss.table) if c.name == loss.column), None)
+        if column is None or column.generated:
+            return 0
+        name = quoted(loss.column)
+        there = f"{name} IS DISTINCT FROM NULL"
+        if loss.kind is LossKind.COLUMN:
+            if is_constant(loss.default):
+                default = _output(f"CAST({loss.default} AS {column.type})")
+                there += f" AND {_output(name)} IS DISTINCT FROM {default}"
+            return self._count(f"{source} WHERE {there}")
+        other = self._cast(name, loss.type_after, loss.table)
+        back = self._cast(other, loss.type_before, loss.table) if other else None
+        if back is not None:
+            answer = self._attempt(
+                f"SELECT count(*) FROM {source} WHERE {there} AND {_output(back)} IS DISTINCT FROM {_output(name)}"
+            )
+            if not isinstance(answer, StatementError):
+                return int(str(answer[0][0]))
+            if not _is_about_data(answer):
+                raise answer
+        return self._count(f"{source} WHERE {there}")
+
+    def _count(self, source: str) -> int:
+        return int(str(self._text(f"SELECT count(*) FROM {source}")[0][0]))
+
+    def _all_rows(self, table: ObjectId) -> str:
+        """The table in FROM. A partitioned table's rows are its partitions'; a parent's by inheritance are its own."""
+        kind = self._text(f"SELECT relkind::text FROM pg_class WHERE oid = to_regclass({literal(quoted(*table.name))})")
+        return f"{'' if kind == [('p',)] else 'ONLY '}{quoted(*table.name)}"
+
+    def _is_table(self, table: ObjectId) -> bool:
+        return bool(
+            self._text(
+                "SELECT 1 FROM pg_class"
+                f" WHERE oid = to_regclass({literal(quoted(*table.name))}) AND relkind IN ('r', 'p')"
+            )
+        )
+
+    def _columns(self, table: ObjectId) -> tuple[Column, ...]:
+        rows = self._text(f"""
+            SELECT attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID}, attcollation <> 0,
+                attgenerated <> ''
+            FROM pg_attribute
+            WHERE attrelid = to_regclass({literal(quoted(*table.name))}) AND attnum > 0 AND NOT attisdropped
+            ORDER BY attnum""")
+        return tuple(
+            Column(str(name), str(type_), bool(core), bool(collated), bool(generated))
+            for name, type_, core, collated, generated in rows
+        )
+
+
+def _today(
+    at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: set[ObjectId]
+) -> ObjectId | None:
+    """The name today; None where something else was renamed into the old name."""
+    if at_start in names:
+        return names[at_start]
+    return None if unless_renamed in taken else unless_renamed
+
+
+def _kept(column: Column, value: str = "") -> str:
+    """A value in the form of the copy: as it is, without a collation of the user's, or as text."""
+    value = value or quoted(column.name)
+    if not column.core:
+        return _output(value)
+    return f'{value} COLLATE "C"' if column.collated else value
+
+
+def _output(value: str) -> str:
+    """The exact text of a value: a cast to text can be a function of its own and say something else (bool, char(n))."""
+    # IS NOT NULL would be false for a row value with a NULL in it.
+    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN format('%s', {value}) END"
+
+
+def _digest(columns: str) -> str:
+    return f"md5(ROW({columns})::text)::uuid"
+
+
+def _is_about_data(error: StatementError) -> bool:
+    """Whether values or types are the reason, and not a lock, the server or a privilege."""
+    return not (error.lost or error.retryable or error.sqlstate[:2] in ("53", "54", "55", "57", "58", "XX")) and (
+        error.sqlstate != "42501"
+    )
+
+
+_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_MODIFIERS = r"(?:\(\s*-?\d+(?:\s*,\s*-?\d+)*\s*\))?"
+_TYPE = rf"{_NAME}(?:\.{_NAME}|\s+\w+)*{_MODIFIERS}(?:\s+\w+)*(?:\[\])*"
+_CONSTANT = re.compile(
+    rf"\s*(?:E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false)(?:\s*::\s*{_TYPE})*\s*\Z",
+    re.IGNORECASE,
+)
+_MOVING = re.compile(r"\s*'\s*(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE)
+
+
+def is_constant(default: str) -> bool:
+    """Whether a default's SQL text is a plain constant, perhaps cast: the same value whenever it is evaluated."""
+    return bool(_CONSTANT.match(default)) and not _MOVING.match(default)

@@ -1,0 +1,500 @@
+"""One connection to PostgreSQL: its transaction, its lock, the user's statements and tagback's own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import random
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg import generators
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
+from tagback.changelog import Dialect, Statement
+from tagback.engines.postgres.failures import connection_error, statement_error
+from tagback.engines.postgres.quoting import quoted
+from tagback.engines.postgres.rows import Rows
+from tagback.engines.postgres.settings import NOTED, Settings, milliseconds, own_instead, theirs_again
+from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
+from tagback.engines.url import Url
+from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
+
+SCHEMA = "tagback"
+LOCK_KEY = 0x7461676261636B31  # "tagback1" in ASCII; advisory locks are per database
+OLDEST = 140000
+CHUNK = 200  # statements of a plan sent at once
+NOTICES_KEPT = 1000
+_SAVEPOINT = "tagback_savepoint"
+_Row = tuple[Any, ...]
+
+_LOCK_HELD = f"""
+    SELECT pg_catalog.pg_backend_pid(), EXISTS (
+        SELECT FROM pg_catalog.pg_locks
+        WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
+            AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+            AND classid = {LOCK_KEY >> 32} AND objid = {LOCK_KEY & 0xFFFFFFFF} AND objsubid = 1)"""
+
+_LOCK_HOLDER = f"""
+    SELECT l.pid, a.application_name, a.usename, a.client_addr::text, a.backend_start::timestamp(0)::text
+    FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted
+        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND l.classid = {LOCK_KEY >> 32} AND l.objid = {LOCK_KEY & 0xFFFFFFFF} AND l.objsubid = 1"""
+
+
+class PostgresSession:
+    """See `tagback.engines.session.Session`.
+
+    `lock_timeout` is the longest wait of one statement in a lock's queue, in seconds, 0 for no limit: set it before
+    `begin`. `notices` collects what the user's statements make the server say, from `begin` on.
+    """
+
+    engine = "postgresql"
+    dialect = Dialect.POSTGRES
+    capabilities = Capabilities(transactional_ddl=True, statements_outside_transactions=True, hoisted=False)
+
+    def __init__(self, connection: psycopg.Connection[_Row], url: Url) -> None:
+        self.lock_timeout = 5.0
+        self.notices: list[str] = []
+        self._connection = connection
+        self._url = url
+        self._rows = Rows(self._text, self._attempt)
+        self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
+        self._locked_by: int | None = None  # the server process that took the lock
+        self._users_turn = False
+        connection.add_notice_handler(self._notice)
+        try:
+            self._at_login = Settings.of(connection.execute(NOTED.encode()).fetchall()[0])
+        except psycopg.Error as error:
+            raise statement_error(error, connection) from error
+
+    @classmethod
+    def open(cls, url: Url) -> PostgresSession:
+        """Connects. UnreachableError says what is in the way; UsageError for URLs and servers that can't be used."""
+        parameters: dict[str, Any] = {
+            "host": url.host,
+            "port": url.port,
+            "user": url.user,
+            "password": url.password,
+            "dbname": url.database,
+        }
+        given = {name: value for name, value in parameters.items() if value}
+        defaults = {"connect_timeout": "10", "application_name": "tagback"}
+        try:
+            connection = psycopg.connect(
+                "",
+                autocommit=True,
+                prepare_threshold=None,  # a changeset may say DISCARD ALL, and poolers lose prepared statements
+                **{**defaults, **given, **dict(url.options), "client_encoding": "UTF8"},
+            )
+        except psycopg.Error as error:
+            # "from None": the driver's error has the connection string, with the password, within reach.
+            raise connection_error(error, url) from None
+        try:
+            refuse_version(connection.info.server_version)
+            return cls(connection, url)
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def server(self) -> str:
+        version = self._connection.info.parameter_status("server_version") or ""
+        return f"PostgreSQL {version.partition(' ')[0]}"
+
+    @property
+    def major(self) -> str:
+        """`15`: as in fingerprints."""
+        return str(self._connection.info.server_version // 10000)
+
+    @property
+    def place(self) -> str:
+        return str(self._url)
+
+    @functools.cached_property
+    def epoch(self) -> str:
+        ((name, oid, allowed),) = self._text(
+            "SELECT datname, oid::text, has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
+            " FROM pg_database WHERE datname = current_database()"
+        )
+        system = self._text("SELECT system_identifier::text FROM pg_control_system()")[0][0] if allowed else name
+        return f"{system}/{oid}"
+
+    # ------------------------------------------------------------------ the connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def cancel(self) -> None:
+        if not self._connection.closed:
+            self._connection.cancel()
+
+    def lock(self, seconds: float) -> None:
+        if self._locked_by is not None:
+            return
+        if self._text("SELECT pg_is_in_recovery()")[0][0]:
+            raise _standby()
+        deadline = time.monotonic() + seconds
+        while True:
+            ((pid, taken),) = self._text(f"SELECT pg_backend_pid(), pg_try_advisory_lock({LOCK_KEY})")
+            if taken:
+                self._locked_by = pid
+                return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._lock_timeout(seconds)
+            # Jitter, so that several waiters don't knock at the same moments for ever.
+            time.sleep(min(left, random.uniform(0.05, 0.25)))
+
+    def unlock(self) -> None:
+        if self._locked_by is not None and not self._connection.closed:
+            self._locked_by = None
+            self._text(f"SELECT pg_advisory_unlock({LOCK_KEY})")
+
+    def begin(self) -> None:
+        self._theirs = None
+        self.notices.clear()
+        self._simple("RESET SESSION AUTHORIZATION")
+        self._simple(f"RESET ROLE; RESET ALL; SET lock_timeout = {milliseconds(self.lock_timeout)}")
+        try:
+            self._simple("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            self._make_sure_of_the_lock()
+        except StatementError as error:
+            if not error.lost and self._text("SELECT pg_is_in_recovery()")[0][0]:
+                raise _standby() from error
+            raise
+
+    def commit(self) -> None:
+        # Deferred triggers are the user's code and expect the user's settings.
+        self._give_back_settings()
+        self._simple("SET CONSTRAINTS ALL IMMEDIATE")
+        self._make_sure_of_the_lock()
+        self._simple("COMMIT")
+        self._ended()
+
+    def rollback(self) -> None:
+        if not self._connection.closed and self._status is not TransactionStatus.IDLE:
+            self._simple("ROLLBACK")
+        self._ended()
+
+    def savepoint(self) -> None:
+        # Rolling back takes settings along: it then goes back to the user's.
+        self._give_back_settings()
+        self._simple(f"SAVEPOINT {_SAVEPOINT}")
+        self._rows.mark()
+
+    def rollback_to_savepoint(self) -> None:
+        self._simple(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        self._theirs = None
+        self._rows.back_to_mark()
+
+    def release_savepoint(self) -> None:
+        self._simple(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        self._rows.forget_mark()
+
+    # ------------------------------------------------------------------ statements
+
+    def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+        return tuple(statements)
+
+    def run(self, sql: str) -> None:
+        self._give_back_settings()
+        before = self._status
+        self._rows.statement_runs(sql)
+        self._users_turn = True
+        try:
+            self._simple(sql)
+        finally:
+            self._users_turn = False
+            if self._status is TransactionStatus.ACTIVE:
+                self._leave_copy()
+        if self._status is not before:
+            raise StatementError(
+                "The statement began or ended a transaction, which is the deployment's own.",
+                code="transaction",
+                hint="Take BEGIN, COMMIT and ROLLBACK out of the changeset.",
+            )
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[_Row]:
+        if sql.startswith("CREATE TABLE {"):
+            self._make_schema()
+        text = _translated(sql, len(values))
+        self._take_settings()
+        with _Refusals(self._connection):
+            cursor = self._connection.execute(text, values or None, prepare=False)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        rows = list(rows)
+        if not rows:
+            return
+        self._take_settings()
+        with _Refusals(self._connection), self._connection.cursor() as cursor:
+            cursor.executemany(_translated(sql, len(rows[0])), rows)
+
+    def run_steps(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        self._give_back_settings()
+        if self._status is TransactionStatus.INTRANS:
+            # Or ALTER TABLE is refused because of "pending trigger events". The triggers expect the user's settings.
+            self._simple("SET CONSTRAINTS ALL IMMEDIATE")
+        self._take_settings()
+        for start in range(0, len(steps), CHUNK):
+            self._run_chunk(steps[start : start + CHUNK])
+
+    def _run_chunk(self, steps: Sequence[Step]) -> None:
+        """Sends the steps as one text and finds out from the number of answers which one failed."""
+        texts = [step.sql.encode() + b"\n;\n" for step in steps]
+        connection = self._connection
+        with _Refusals(connection):
+            connection.pgconn.send_query(b"".join(texts))
+            results = connection.wait(generators.execute(connection.pgconn))
+        failed = next((r for r in results if r.status == ExecStatus.FATAL_ERROR), None)
+        if failed is None:
+            return
+        error = statement_error(psycopg.errors.error_from_result(failed, encoding="utf-8"), connection)
+        place = len(results) - 1
+        if error.position is not None and place == 0:
+            # A syntax error anywhere in the text is found before its first statement runs.
+            ends = [len(b"".join(texts[: n + 1]).decode()) for n in range(len(texts))]
+            place = next(n for n, end in enumerate(ends) if error.position < end)
+        step = steps[place]
+        raise _with_message(error, f"{step.action.capitalize()} {step.object}: {error.message}\nSTATEMENT: {step.sql}")
+
+    # ------------------------------------------------------------------ the ledger's place
+
+    def ledger_exists(self) -> bool:
+        return bool(
+            self._text(
+                "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                f" WHERE n.nspname = '{SCHEMA}' AND c.relname = 'meta' AND c.relkind = 'r'"
+            )
+        )
+
+    def ledger_obstacle(self) -> TagbackError | None:
+        if self._text("SELECT pg_is_in_recovery()")[0][0]:
+            return _standby()
+        publications = self._text("SELECT pubname FROM pg_publication WHERE puballtables ORDER BY pubname")
+        if publications:
+            names = ", ".join(quoted(name) for (name,) in publications)
+            return RefusedError(
+                f"The publication {names} is FOR ALL TABLES: it would replicate tagback's ledger, and subscribers that"
+                " don't have its tables stop replicating at the first row.",
+                code="publication",
+                hint="Publish schemas or tables by name (FOR TABLES IN SCHEMA, FOR TABLE), without the schema tagback.",
+            )
+        return None
+
+    def _make_schema(self) -> None:
+        if not self._text(f"SELECT 1 FROM pg_namespace WHERE nspname = '{SCHEMA}'"):
+            self._text(f"CREATE SCHEMA {SCHEMA}")
+
+    # ------------------------------------------------------------------ the catalog
+
+    def read_catalog(self) -> Catalog:
+        from tagback.engines.postgres.catalog import read_catalog
+
+        self._take_settings()
+        with _Refusals(self._connection):
+            return read_catalog(self._connection, self.major)
+
+    def decode(self, definition: bytes) -> SchemaObject:
+        from tagback.engines.postgres.catalog import decode
+
+        return decode(definition)
+
+    def rename(self, rename: Rename) -> tuple[Step, ...] | None:
+        from tagback.engines.postgres.catalog import rename_steps
+
+        return rename_steps(rename)
+
+    # ------------------------------------------------------------------ rows
+
+    def keep_start(self, tables: Collection[ObjectId]) -> None:
+        self._rows.keep_start(tables)
+
+    def forget_start(self) -> None:
+        self._rows.forget_start()
+
+    def watch(self, before: Catalog) -> None:
+        self._rows.watch(before)
+
+    def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
+        return self._rows.touched()
+
+    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
+        return self._rows.compare(names)
+
+    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
+        return self._rows.content(table, columns)
+
+    def count_lost(self, loss: Loss) -> int:
+        return self._rows.count_lost(loss)
+
+    # ------------------------------------------------------------------ whose settings are in force
+
+    def _take_settings(self) -> None:
+        """Puts tagback's own settings in force, unless they are."""
+        if self._theirs is not None:
+            return
+        local = self._status is not TransactionStatus.IDLE
+        own = own_instead(self._at_login, self.lock_timeout, local=local)
+        self._theirs = Settings.of(self._simple(f"{NOTED}; {own}")[0])
+
+    def _give_back_settings(self) -> None:
+        """Puts the user's settings in force, unless they are."""
+        if self._theirs is not None:
+            local = self._status is not TransactionStatus.IDLE
+            self._simple(theirs_again(self._theirs, local=local))
+            self._theirs = None
+
+    def _ended(self) -> None:
+        """The transaction is over, and took SET LOCAL and temporary tables with it."""
+        self._theirs = None
+        self._rows.ended()
+
+    # ------------------------------------------------------------------ asking the server
+
+    @property
+    def _status(self) -> TransactionStatus:
+        return TransactionStatus(self._connection.pgconn.transaction_status)
+
+    def _text(self, sql: str) -> list[_Row]:
+        """Runs a statement of tagback's own just as it is written."""
+        self._take_settings()
+        return self._simple(sql)
+
+    def _attempt(self, sql: str) -> list[_Row] | StatementError:
+        """The same for one that may be refused because of the data; the transaction goes on."""
+        self._take_settings()
+        inside = self._status is not TransactionStatus.IDLE
+        if inside:
+            self._simple("SAVEPOINT tagback_attempt")
+        try:
+            rows = self._simple(sql)
+        except StatementError as error:
+            if inside and not error.lost:
+                self._simple("ROLLBACK TO SAVEPOINT tagback_attempt; RELEASE SAVEPOINT tagback_attempt")
+            return error
+        if inside:
+            self._simple("RELEASE SAVEPOINT tagback_attempt")
+        return rows
+
+    def _simple(self, sql: str) -> list[_Row]:
+        """Runs text over the simple protocol: nothing in it is interpreted on the way. Rows of its first statement."""
+        if "\0" in sql:
+            raise StatementError("The statement contains a NUL character.", code="syntax", position=sql.index("\0"))
+        with _Refusals(self._connection):
+            cursor = self._connection.execute(self._encoded(sql), prepare=False)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def _leave_copy(self) -> None:
+        """Ends a COPY with the client, which would wait for ever; nothing of it is wanted or given."""
+        connection = self._connection.pgconn
+        self._connection.cancel()
+        with contextlib.suppress(psycopg.Error):
+            connection.put_copy_end(b"COPY with the client is not possible here")
+        with contextlib.suppress(psycopg.Error):
+            while connection.get_copy_data(0)[0] > 0:
+                continue
+        while connection.get_result() is not None:
+            continue
+
+    def _encoded(self, sql: str) -> bytes:
+        try:
+            return sql.encode(self._connection.info.encoding)
+        except (UnicodeEncodeError, psycopg.NotSupportedError):  # after the user's SET client_encoding
+            return sql.encode()
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if self._users_turn and len(self.notices) < NOTICES_KEPT:
+            self.notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
+
+    # ------------------------------------------------------------------ the lock
+
+    def _make_sure_of_the_lock(self) -> None:
+        if self._locked_by is None:
+            return
+        ((pid, held),) = self._simple(_LOCK_HELD)
+        if pid != self._locked_by:
+            self._not_ours(
+                f"The server process behind the connection changed from {self._locked_by} to {pid}: a pooler is in"
+                " between that gives each transaction another one, and a lock can't be held through it."
+            )
+        if not held:
+            self._not_ours("The deployment lock of this connection was released: by pg_advisory_unlock_all, say.")
+
+    def _not_ours(self, reason: str) -> NoReturn:
+        self.rollback()
+        self._locked_by = None
+        raise UnreachableError(
+            f"{reason} Nothing was changed.",
+            code="lock_lost",
+            hint="Connect to the server directly, or through a pooler in session mode.",
+        )
+
+    def _lock_timeout(self, seconds: float) -> UnreachableError:
+        holder = "another session"
+        for pid, application, user, address, since in self._text(_LOCK_HOLDER):
+            where = f" from {address}" if address else ""
+            holder = f"process {pid} ({application or 'unnamed'}, user {user}{where}, connected since {since} UTC)"
+        return UnreachableError(
+            f"The deployment lock of this database was not free within {seconds:g} s: {holder} has it.",
+            code="lock_timeout",
+            hint="Wait for the other deployment to end; a dead one is ended with SELECT pg_terminate_backend(PID).",
+        )
+
+
+class _Refusals:
+    """Turns the driver's errors into StatementError."""
+
+    def __init__(self, connection: psycopg.Connection[_Row]) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, psycopg.Error):
+            raise statement_error(error, self._connection) from error
+
+
+def refuse_version(number: int) -> None:
+    """UsageError for servers older than PostgreSQL 14; `number` as in server_version_num."""
+    if number < OLDEST:
+        raise UsageError(
+            f"The server is PostgreSQL {number // 10000}; tagback needs 14 or later.",
+            code="server_too_old",
+            hint="Upgrade the server.",
+        )
+
+
+def _standby() -> RefusedError:
+    return RefusedError(
+        "The server is a standby: it takes no changes.",
+        code="standby",
+        hint="Connect to the primary; ?target_session_attrs=read-write finds it among several hosts.",
+    )
+
+
+def _with_message(error: StatementError, message: str) -> StatementError:
+    return StatementError(
+        message, code=error.code, sqlstate=error.sqlstate, retryable=error.retryable, lost=error.lost, hint=error.hint
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _translated(sql: str, values: int) -> bytes:
+    """tagback's own notation as the driver's: `?` for a value, `{table}` for a table of the ledger."""
+    text = re.sub(r"\{([a-z_]+)\}", lambda match: quoted(SCHEMA, match[1]), sql)
+    if text.count("?") != values:
+        raise ValueError(f"{text.count('?')} places for {values} values: {sql}")
+    return (text.replace("%", "%%").replace("?", "%s") if values else text).encode()
+
+
+__all__ = ["LOCK_KEY", "SCHEMA", "PostgresSession", "refuse_version"]
