@@ -60,7 +60,7 @@ def is_usable() -> bool:
     if origin.is_file() and origin.read_text() != str(VENV):
         return False
     try:
-        probe = subprocess.run([VENV / "bin/python", "-m", "pip", "--version"], check=False, capture_output=True)
+        probe = subprocess.run([VENV / "bin/python", "-c", "import pip"], check=False, capture_output=True)
     except OSError:
         return False
     return probe.returncode == 0

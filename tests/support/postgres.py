@@ -16,7 +16,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tests.support.folders import disk_place, fast_place, temporary_folder
 from tools.postgres_programs import Programs
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # in the data folder: a killed server leaves nothing elsewhere
     "max_connections": "100",
+    "max_wal_size": "128MB",  # the data may lie in memory
     "max_prepared_transactions": "10",
     "autovacuum": "off",
     "jit": "off",
@@ -176,8 +178,7 @@ class PostgresServer:
     def initialise(self) -> None:
         """Make the data folder: UTF-8, the C.UTF-8 locale, everybody trusted on this machine."""
         os.chown(self.folder, self._account.uid, self._account.gid)
-        self.folder.chmod(0o755)  # other users must reach the socket in it
-        self._make_programs_reachable()
+        self.log.touch()
         command = [str(self.bindir / "initdb"), "-D", str(self.folder / "data"), "-U", SUPERUSER, "-A", "trust"]
         command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
         with self.log.open("ab") as log:
@@ -186,20 +187,20 @@ class PostgresServer:
             text = self.log.read_text(errors="replace")
             raise ServerFailed(f"initdb of PostgreSQL {self.version} ended with {code}. It said:\n{text}")
 
-    def _make_programs_reachable(self) -> None:
-        """Copy programs that lie under somebody's private folder, where the server's user can't read them."""
+    def can_reach_programs(self) -> bool:
+        """Whether the server's user can run them; not if they lie under a private folder, such as root's home."""
         try:
-            probe = self._spawn([str(self.bindir / "postgres"), "--version"], subprocess.DEVNULL)
-            reachable = probe.wait() == 0
+            return self._spawn([str(self.bindir / "postgres"), "--version"], subprocess.DEVNULL).wait() == 0
         except PermissionError:
-            reachable = False
-        if reachable:
-            return
+            return False
+
+    def copy_programs(self, folder: Path) -> None:
+        """Run from a copy of the programs below `folder`."""
         installation = self.bindir.parent
         libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
         if libraries.is_dir():  # a wheel keeps the libraries it brings in such a folder beside the package
-            shutil.copytree(libraries, self.folder / libraries.name)
-        copy = self.folder / installation.parent.name / installation.name
+            shutil.copytree(libraries, folder / libraries.name)
+        copy = folder / installation.parent.name / installation.name
         shutil.copytree(installation, copy, symlinks=True)
         self.bindir = copy / self.bindir.name
 
@@ -239,23 +240,16 @@ class PostgresServer:
 @contextlib.contextmanager
 def running_server(programs: Programs, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
     """A server of one's own, with extra settings as for `postgres --name=value`; stopped and removed at the end."""
-    # Not under pytest's own temporary folder: that is private to its user, and a socket's path has at most 107 bytes.
-    place = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="tagback-pg-", dir=place))
-    server = PostgresServer(programs, folder, settings or {})
-
-    def end() -> None:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(end)  # for a run that ends without tearing its fixtures down
-    try:
+    with contextlib.ExitStack() as undo:
+        atexit.register(undo.close)  # for a run that ends without tearing its fixtures down
+        undo.callback(atexit.unregister, undo.close)
+        server = PostgresServer(programs, undo.enter_context(temporary_folder(fast_place())), settings or {})
+        undo.callback(server.stop)
+        if not server.can_reach_programs():  # not copied into memory: it is often mounted noexec
+            server.copy_programs(undo.enter_context(temporary_folder(disk_place())))
         server.initialise()
         server.start()
         yield server
-    finally:
-        end()
-        atexit.unregister(end)
 
 
 def _die_with_parent() -> Callable[[], None]:
