@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
-from tagback.catalog.lineage import Rename, follow, renames
+from tagback.catalog.lineage import SUBORDINATE, Rename, follow, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
 from tagback.catalog.step import Action, Alteration, Loss, LossKind, Step
 
 __all__ = [
+    "SUBORDINATE",
     "Action",
     "Alteration",
     "Catalog",

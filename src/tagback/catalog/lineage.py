@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tagback.catalog.model import Catalog, ObjectId
@@ -16,52 +16,52 @@ class Rename:
     after: ObjectId
 
 
-def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
-    """Objects and columns of the same kind and lineage whose own name (the last part of the path) or schema changed.
+SUBORDINATE = frozenset({"column", "constraint", "trigger", "policy", "rule", "default"})
+"""Kinds whose path begins with their table's: they aren't renamed when only the table is."""
 
-    A column whose table was renamed isn't itself renamed.
-    """
+
+def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
+    """Objects and columns of the same kind and lineage under another name."""
     places = {(i.kind, line): i for i, line in after.lineage.items()}
     found = []
     for old, line in before.lineage.items():
         new = places.get((old.kind, line))
         if new is None or new == old:
             continue
-        own_part = slice(-1, None) if old.kind == "column" else slice(None)
-        if new.name[own_part] != old.name[own_part]:
+        own = slice(-1, None) if old.kind in SUBORDINATE else slice(None)
+        if new.name[own] != old.name[own]:
             found.append(Rename(old, new))
     return tuple(sorted(found))
 
 
 def follow(chain: Iterable[tuple[Rename, ...]]) -> tuple[Rename, ...]:
-    """The net renames over consecutive deployments, oldest first; those that cancel out are left out."""
+    """The net renames over consecutive stretches, oldest first; those that cancel out are left out."""
     origin: dict[ObjectId, ObjectId] = {}  # name now -> name at the start
-    for step in chain:
-        moved_tables = {r.before.name: r.after.name for r in step if r.before.kind != "column"}
-        carried: dict[ObjectId, ObjectId] = {}
-        taken = {r.before for r in step}
-        for now, start in origin.items():
-            if now in taken:
-                continue
-            if now.kind == "column" and now.name[:-1] in moved_tables:
-                carried[ObjectId("column", (*moved_tables[now.name[:-1]], now.name[-1]))] = start
-            else:
-                carried[now] = start
-        back = {after: before for before, after in moved_tables.items()}
-        for r in step:
-            start = origin.get(r.before, r.before)
-            if r.before.kind == "column" and r.before not in origin:
-                start = _column_at_start(r.before, origin)
-            carried[r.after] = start
-        del back
+    for stretch in chain:
+        moved = {r.before: r.after for r in stretch}
+        tables = {r.before.name: r.after.name for r in stretch if r.before.kind == "table"}
+        carried = {_moved(now, moved, tables): start for now, start in origin.items()}
+        for r in stretch:
+            if r.before not in origin:
+                carried[r.after] = _at_start(r.before, origin)
         origin = carried
     return tuple(sorted(Rename(start, now) for now, start in origin.items() if now != start))
 
 
-def _column_at_start(column: ObjectId, origin: dict[ObjectId, ObjectId]) -> ObjectId:
-    """The column under the name that its table had at the start."""
-    for kind in {i.kind for i in origin if i.kind != "column"}:
-        table = origin.get(ObjectId(kind, column.name[:-1]))
+def _moved(
+    now: ObjectId, moved: Mapping[ObjectId, ObjectId], tables: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> ObjectId:
+    if now in moved:
+        return moved[now]
+    if now.kind in SUBORDINATE and now.name[:-1] in tables:
+        return ObjectId(now.kind, (*tables[now.name[:-1]], now.name[-1]))
+    return now
+
+
+def _at_start(name: ObjectId, origin: Mapping[ObjectId, ObjectId]) -> ObjectId:
+    """The name an object had at the start if only its table was renamed since."""
+    if name.kind in SUBORDINATE:
+        table = origin.get(ObjectId("table", name.name[:-1]))
         if table is not None:
-            return ObjectId("column", (*table.name, column.name[-1]))
-    return column
+            return ObjectId(name.kind, (*table.name, name.name[-1]))
+    return name

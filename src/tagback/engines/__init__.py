@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from typing import Protocol
 
 from tagback.engines.session import Session
 from tagback.engines.url import Url, parse
@@ -15,26 +15,34 @@ _MODULES = {
     "postgres": "tagback.engines.postgres",
 }
 
+
+class Opener(Protocol):
+    """What an engine's package offers as `connect`."""
+
+    def __call__(self, url: Url, *, create: bool, lock_timeout: float | None) -> Session:
+        """Opens one connection."""
+
+
 SCHEMES = tuple(_MODULES)
 
 
-def connect(url: str | Url) -> Session:
-    """Opens one connection. UsageError for an unknown scheme, UnreachableError when the target can't be reached."""
+def connect(url: str | Url, *, create: bool = False, lock_timeout: float | None = None) -> Session:
+    """Opens one connection. UsageError for an unknown scheme, UnreachableError when the target can't be reached.
+
+    `create` makes a missing SQLite file. `lock_timeout`: seconds a statement may wait for a lock, None for the default.
+    """
     address = parse(url) if isinstance(url, str) else url
-    opener: Callable[[Url], Session]
+    opener: Opener
     module = _MODULES.get(address.scheme)
-    if module:
-        opener = importlib.import_module(module).connect
-    else:
-        opener = _registered(address.scheme)
-    return opener(address)
+    opener = importlib.import_module(module).connect if module else _registered(address.scheme)
+    return opener(address, create=create, lock_timeout=lock_timeout)
 
 
-def _registered(scheme: str) -> Callable[[Url], Session]:
+def _registered(scheme: str) -> Opener:
     from importlib.metadata import entry_points
 
     for point in entry_points(group="tagback.engines", name=scheme):
-        opener: Callable[[Url], Session] = point.load()
+        opener: Opener = point.load()
         return opener
     known = ", ".join(f"{s}://" for s in SCHEMES)
     raise UsageError(f"No engine is known for {scheme}:// URLs.", hint=f"Known are {known}.")

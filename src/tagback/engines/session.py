@@ -6,7 +6,7 @@ between engines are data (`Capabilities`), not questions about the engine's name
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class StatementError(TagbackError):
 
     `position` is the character in the statement that the server points at, from 0, if it does. `sqlstate` is the
     server's own code. `retryable`: a lock timeout, deadlock or serialisation failure: the same again may work.
-    `lost`: the connection is gone.
+    `lost`: the connection is gone. `statement`: the SQL, where it is tagback's own.
     """
 
     code = "statement"
@@ -39,12 +39,14 @@ class StatementError(TagbackError):
         retryable: bool = False,
         lost: bool = False,
         hint: str = "",
+        statement: str = "",
     ) -> None:
         super().__init__(message, code=code, hint=hint, exit_code=Exit.UNREACHABLE if lost else Exit.FAILED)
         self.sqlstate = sqlstate
         self.position = position
         self.retryable = retryable
         self.lost = lost
+        self.statement = statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,9 @@ class Session(Protocol):
     def begin(self) -> None:
         """Begins a write transaction and makes sure, once it has begun, that this connection still holds the lock."""
 
+    def begin_reading(self) -> None:
+        """Begins a transaction that sees one state throughout and takes no deployment lock; `rollback` ends it."""
+
     def commit(self) -> None:
         """Commits; what the engine defers (foreign keys) is checked first. StatementError leaves the transaction open."""
 
@@ -149,8 +154,11 @@ class Session(Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """The same for many rows, in as few round trips as the engine allows."""
 
-    def run_steps(self, steps: Sequence[Step]) -> None:
-        """Runs a plan's statements in order, with whatever settings the engine's own plans need."""
+    def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
+        """Runs a plan's statements in order, with whatever settings the engine's own plans need.
+
+        Calls `done` after each with the seconds it took. StatementError with `statement` set when one is refused.
+        """
 
     # ------------------------------------------------------------------ the ledger's place
 

@@ -60,7 +60,9 @@ def parse(text: str) -> Url:
             hint="Special characters in a user name or password are written in percent-encoding, @ as %40.",
         ) from None
     if not rest.startswith("//"):
-        raise UsageError(f"The {scheme} URL lacks the // after the scheme.", hint=f"Write {scheme}://user@host/database.")
+        raise UsageError(
+            f"The {scheme} URL lacks the // after the scheme.", hint=f"Write {scheme}://user@host/database."
+        )
     return Url(
         scheme=scheme,
         user=unquote(parts.username or ""),

@@ -116,8 +116,8 @@ class _Planner:
             return False
         before = self.live.objects[dependent]
         after = self.target.objects[dependent]
-        if before.carries_data and type(before).take_down is SchemaObject.take_down:
-            # A table doesn't go because something it uses does: its own alteration must have cut the tie.
+        if before.carries_data and (dependent in self.alterations or type(before).take_down is SchemaObject.take_down):
+            # What holds data doesn't go because something it uses does: its own alteration cuts the tie.
             return False
         if before == after:
             self.lifted.add(dependent)
@@ -137,7 +137,9 @@ class _Planner:
                     break
         for object_id in sorted(self.rebuilt):
             if self.live.objects[object_id].carries_data:
-                self.blocked.append(f"{object_id} would have to be dropped and created again, which would lose its data.")
+                self.blocked.append(
+                    f"{object_id} would have to be dropped and created again, which would lose its data."
+                )
 
     # ------------------------------------------------------------------ the order
 
@@ -156,7 +158,7 @@ class _Planner:
                 here = _Node(Action.DROP if object_id in down else Action.ALTER, object_id)
                 if needed in down:
                     before[_Node(Action.DROP, needed)].add(here)
-                elif needed in self.alterations and object_id in down:
+                elif needed in self.alterations and (object_id in down or self._hangs_on_disturbed(object_id, needed)):
                     before[_Node(Action.ALTER, needed)].add(here)
         come_or_changed = {*up, *self.alterations}
         for object_id in come_or_changed:
@@ -169,6 +171,9 @@ class _Planner:
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
         return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], n.id))
+
+    def _hangs_on_disturbed(self, object_id: ObjectId, needed: ObjectId) -> bool:
+        return bool(self.alterations[needed].disturbs & self.live.dependencies.get(object_id, frozenset()))
 
     @staticmethod
     def _needs(catalog: Catalog, object_id: ObjectId) -> Iterable[ObjectId]:

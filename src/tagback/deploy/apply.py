@@ -1,0 +1,332 @@
+"""Deploys what is pending: all of it, or none of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tagback.catalog import Catalog
+from tagback.changelog import Changelog, Changeset, Statement, read_changelog
+from tagback.deploy.author import author
+from tagback.deploy.drift import describe
+from tagback.deploy.events import CatalogRead, DriftAdopted, Listener, Locked, Retrying
+from tagback.deploy.pending import changed_files, find_pending, statements_of
+from tagback.deploy.recover import recover_interrupted
+from tagback.deploy.results import Applied, ChangesetVerdict, PlannedStep
+from tagback.deploy.stage import Observed, Work, run_stage
+from tagback.deploy.tags import check_free, generated_tag
+from tagback.deploy.verdict import FREE, Verdict, record_content, worst
+from tagback.engines.session import Session, StatementError
+from tagback.errors import RefusedError, TagbackError, UsageError
+from tagback.ledger.history import History, read_history
+from tagback.ledger.records import (
+    NO_DEPLOYMENT,
+    NO_SNAPSHOT,
+    AppliedChangeset,
+    Deployment,
+    DeploymentId,
+    DeploymentKind,
+    Outcome,
+    Reversibility,
+    SnapshotId,
+)
+from tagback.ledger.store import Ledger, now
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """How to deploy. `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had."""
+
+    tag: str | None = None
+    to: str | None = None
+    format: str | None = None
+    granular: bool = False
+    dry_run: bool = False
+    allow_irreversible: bool = False
+    accept_changed: tuple[str, ...] = ()
+    lock_wait: float = 60.0
+    attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a deployment begins: the history, the live schema and the snapshot that holds it."""
+
+    history: History
+    live: Catalog
+    snapshot: SnapshotId
+
+
+def apply(session: Session, changelog_path: Path, options: ApplyOptions, listen: Listener) -> Applied:
+    """Deploys the pending changesets of a changelog as one deployment. See the contract for the errors."""
+    started = time.monotonic()
+    changelog = read_changelog(changelog_path, options.format)
+    session.lock(options.lock_wait)
+    try:
+        listen(Locked(session.place))
+        recover_interrupted(session, listen)
+        for attempt in range(1, options.attempts + 1):
+            try:
+                result = _attempt(session, changelog, changelog_path, options, listen)
+                return replace(result, duration_ms=round(1000 * (time.monotonic() - started)))
+            except StatementError as e:
+                session.rollback()
+                if e.lost or not e.retryable:
+                    raise
+                if attempt == options.attempts:
+                    raise _gave_up(e, attempt) from None
+                pause = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)
+                listen(Retrying(e.message, attempt, options.attempts, pause))
+                time.sleep(pause)
+            except BaseException:
+                session.rollback()
+                raise
+    finally:
+        session.unlock()
+    raise AssertionError("the loop returns or raises")
+
+
+def _gave_up(e: StatementError, attempts: int) -> TagbackError:
+    return TagbackError(
+        f"{e.message} ({attempts} attempts)",
+        code="lock_timeout" if e.code == "lock_timeout" else e.code,
+        location=e.location,
+        hint="The database is as it was before. Find the session that holds the lock, raise --lock-timeout, or deploy"
+        " at a quieter time.",
+    )
+
+
+def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyOptions, listen: Listener) -> Applied:
+    history = read_history(Ledger(session))
+    unknown = set(options.accept_changed) - {c.id for c, _ in changed_files(changelog, history)}
+    if unknown:
+        raise UsageError(f"These changesets have not changed: {', '.join(sorted(unknown))}.", code="accept_changed")
+    accepted = _without_checksums(history, changelog, options.accept_changed)
+    pending = find_pending(changelog, accepted, options.to)
+    if options.tag is not None:
+        check_free(history, options.tag)
+    statements = statements_of(pending.changesets, session)
+    obstacle = session.ledger_obstacle()
+    if obstacle is not None:
+        raise obstacle
+    outside = [
+        c for c in pending.changesets if not c.transactional or any(not s.transactional for s in statements[c.id])
+    ]
+    if outside and session.capabilities.statements_outside_transactions:
+        from tagback.deploy.journaled import apply_journaled
+
+        result = apply_journaled(session, pending.changesets, statements, author(path), options, listen)
+        return replace(result, notes=(*pending.notes, *result.notes))
+    session.begin()
+    result = _deploy(session, pending.changesets, statements, path, options, listen)
+    for changeset, applied in changed_files(changelog, history):
+        Ledger(session).set_checksum(applied, changeset.checksum)
+    if options.dry_run:
+        session.rollback()
+    else:
+        session.commit()
+    return replace(result, notes=(*pending.notes, *result.notes))
+
+
+def _without_checksums(history: History, changelog: Changelog, accepted: Sequence[str]) -> History:
+    """The history as if the accepted files had always been what they are now."""
+    new = {c.id: c.checksum for c in changelog.changesets if c.id in accepted}
+    if not new:
+        return history
+    changed = tuple(replace(c, checksum=new.get(c.id, c.checksum)) for c in history.all_changesets)
+    return replace(history, all_changesets=changed)
+
+
+def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start:
+    """Reads the live schema inside the open transaction and makes sure the ledger has it."""
+    ledger.create()
+    history = read_history(ledger)
+    clock = time.perf_counter()
+    live = session.read_catalog()
+    listen(CatalogRead(len(live.objects), time.perf_counter() - clock))
+    if history.attested == NO_SNAPSHOT:
+        return Start(history, live, ledger.save_snapshot(live))
+    if ledger.snapshots()[history.attested].fingerprint == live.fingerprint:
+        return Start(history, live, history.attested)
+    attested = ledger.load_snapshot(history.attested)
+    listen(DriftAdopted(describe(attested, live)))
+    return Start(history, live, ledger.save_snapshot(live, (history.attested, attested)))
+
+
+def _deploy(
+    session: Session,
+    changesets: Sequence[Changeset],
+    statements: dict[str, tuple[Statement, ...]],
+    path: Path,
+    options: ApplyOptions,
+    listen: Listener,
+) -> Applied:
+    began = now()
+    ledger = Ledger(session)
+    start = begin_in_ledger(session, ledger, listen)
+    previous = start.history.current_tag or start.history.previous_tag
+    if not changesets:
+        return _nothing_pending(ledger, start, previous, author(path).who, options)
+    works = [Work(c, statements[c.id], n, len(changesets)) for n, c in enumerate(changesets, 1)]
+    stages: list[list[Work]] = [[w] for w in works] if options.granular else [works]
+    observed: list[Observed] = []
+    at = start.live
+    for stage in stages:
+        observed.append(run_stage(session, at, stage, listen))
+        at = observed[-1].after
+    if not session.ledger_exists():
+        raise RefusedError(
+            "A changeset removed tagback's own tables.",
+            code="ledger_removed",
+            hint="Everything was undone; the database is as it was before.",
+        )
+    verdict = worst(o.verdict for o in observed)
+    check_allowed(verdict, options)
+    deployment = ledger.next_deployment()
+    tag = options.tag or generated_tag(start.history, deployment)
+    snapshots = [start.snapshot]
+    catalogs = [start.live]
+    for o in observed:
+        snapshots.append(ledger.save_snapshot(o.after, (snapshots[-1], catalogs[-1])))
+        catalogs.append(o.after)
+    record = Deployment(
+        id=deployment,
+        kind=DeploymentKind.APPLY,
+        outcome=Outcome.DONE,
+        tag=tag,
+        previous_tag=previous,
+        started=began,
+        ended=now(),
+        author=author(path),
+        epoch=session.epoch,
+        snapshot_before=start.snapshot,
+        snapshot_after=snapshots[-1],
+        reversibility=verdict.reversibility,
+        reasons=verdict.reasons,
+        granular=int(options.granular),
+    )
+    ledger.save_deployment(record)
+    ledger.add_changesets(_rows(record, works, observed, snapshots))
+    ledger.add_renames(deployment, [(n, r) for n, o in enumerate(observed, 1) for r in o.renamed])
+    added = [place for o in observed for place in o.added if place.table in at.objects]
+    ledger.add_contents(deployment, record_content(session, at, [p for p in added if _is_there(at, p.table, p.column)]))
+    ledger.add_tag(tag, deployment, start.history.depth + len(works), snapshots[-1], record.author.who)
+    ledger.attest(snapshots[-1])
+    return Applied(
+        deployment=deployment,
+        tag=tag,
+        previous_tag=previous,
+        changesets=tuple(c.id for c in changesets),
+        fingerprint_before=start.live.fingerprint,
+        fingerprint_after=at.fingerprint,
+        reversibility=verdict.reversibility,
+        reasons=verdict.reasons,
+        shelved=(),
+        verdicts=_verdicts(works, observed, granular=options.granular),
+        notes=_unmanaged(at),
+        message=f"{len(changesets)} changesets are deployed; the state is tagged {tag}.",
+        duration_ms=0,
+        plan=_planned(works) if options.dry_run else None,
+    )
+
+
+def _is_there(catalog: Catalog, table: object, column: str) -> bool:
+    found = [o for o in catalog.objects.values() if o.id == table]
+    return bool(found) and (not column or any(p.name[-1] == column for p in found[0].parts))
+
+
+def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
+    """RefusedError for what could not be taken back, unless that was allowed."""
+    if verdict.reversibility is Reversibility.IRREVERSIBLE and not options.allow_irreversible:
+        raise RefusedError(
+            "There would be no way back without loss from this deployment:\n  " + "\n  ".join(verdict.reasons),
+            code="irreversible",
+            hint="It was tried and undone: the database is as it was before. --allow-irreversible deploys it all the same.",
+        )
+
+
+def _nothing_pending(ledger: Ledger, start: Start, previous: str, who: str, options: ApplyOptions) -> Applied:
+    message = "Nothing is pending."
+    tag = start.history.current_tag
+    if options.tag is not None:
+        tag = options.tag
+        ledger.add_tag(tag, start.history.top, start.history.depth, start.snapshot, who)
+        ledger.attest(start.snapshot)
+        message += f" The present state is tagged {tag}."
+    return Applied(
+        deployment=None,
+        tag=tag,
+        previous_tag=previous,
+        changesets=(),
+        fingerprint_before=start.live.fingerprint,
+        fingerprint_after=start.live.fingerprint,
+        reversibility=FREE.reversibility,
+        reasons=(),
+        shelved=(),
+        verdicts=(),
+        notes=_unmanaged(start.live),
+        message=message,
+        duration_ms=0,
+        plan=() if options.dry_run else None,
+    )
+
+
+def _rows(
+    record: Deployment, works: Sequence[Work], observed: Sequence[Observed], snapshots: Sequence[SnapshotId]
+) -> list[tuple[AppliedChangeset, str]]:
+    granular = len(observed) == len(works)
+    rows = []
+    for n, work in enumerate(works):
+        verdict = observed[n].verdict if granular else observed[0].verdict
+        last = n == len(works) - 1
+        applied = AppliedChangeset(
+            deployment=record.id,
+            position=work.number,
+            id=work.changeset.id,
+            checksum=work.changeset.checksum,
+            snapshot=snapshots[n + 1] if granular else snapshots[-1] if last else NO_SNAPSHOT,
+            reversibility=verdict.reversibility,
+            reasons=verdict.reasons,
+            undone_by=NO_DEPLOYMENT,
+        )
+        rows.append((applied, work.changeset.text))
+    return rows
+
+
+def _verdicts(works: Sequence[Work], observed: Sequence[Observed], *, granular: bool) -> tuple[ChangesetVerdict, ...]:
+    if not granular:
+        return ()
+    pairs = zip(works, observed, strict=True)
+    return tuple(ChangesetVerdict(w.changeset.id, o.verdict.reversibility, o.verdict.reasons) for w, o in pairs)
+
+
+def _planned(works: Sequence[Work]) -> tuple[PlannedStep, ...]:
+    return tuple(
+        PlannedStep(
+            sql=s.sql,
+            object=w.changeset.id,
+            action=" ".join(s.words(1)).lower(),
+            lock="",
+            destroys=(),
+            rows=0,
+            seconds_estimate=None,
+        )
+        for w in works
+        for s in w.statements
+    )
+
+
+def _unmanaged(catalog: Catalog) -> tuple[str, ...]:
+    """`unmanaged: 2 policies`, by kind."""
+    kinds: dict[str, int] = {}
+    for o in catalog.unmanaged:
+        kinds[o.id.kind] = kinds.get(o.id.kind, 0) + 1
+    if not kinds:
+        return ()
+    return ("unmanaged: " + ", ".join(f"{n} {k}" for k, n in sorted(kinds.items())),)
+
+
+__all__ = ["ApplyOptions", "DeploymentId", "Start", "apply", "begin_in_ledger", "check_allowed"]

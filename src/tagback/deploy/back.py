@@ -1,0 +1,165 @@
+"""The one way back: from whatever the schema is to a recorded one, and the proof that it got there.
+
+Rollback to a tag, the end of a failed deployment where statements commit one by one, recovery and drift repair all
+come through here. It starts from what is, so it can be begun again after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tagback.catalog import SUBORDINATE, Catalog, Loss, ObjectId, Rename, Step
+from tagback.deploy.events import Compared, Listener, StepDone
+from tagback.deploy.results import PlannedStep
+from tagback.deploy.verdict import still_as_left
+from tagback.engines.session import Session, StatementError
+from tagback.errors import FailedError, RefusedError
+from tagback.ledger.records import RecordedContent
+from tagback.plan import plan
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What was done: the steps with what each destroyed and how long it took, and the schema found afterwards."""
+
+    steps: tuple[PlannedStep, ...]
+    after: Catalog
+
+
+def bring_back(
+    session: Session,
+    live: Catalog,
+    target: Catalog,
+    renamed: Sequence[Rename],
+    contents: Iterable[RecordedContent],
+    listen: Listener,
+) -> Return:
+    """Brings the schema to `target` inside the open transaction and compares. `renamed`: name at the target, name now.
+
+    RefusedError, with nothing decided yet, when a kind can't be managed or data would be lost; FailedError when a step
+    fails or the result isn't the target. Whoever calls rolls the transaction back then.
+    """
+    done: list[PlannedStep] = []
+    naming = _naming(session, live, target, renamed)
+    if naming:
+        _run(session, naming, {}, done, listen, len(naming))
+        live = session.read_catalog()
+    planned = plan(live, target)
+    if planned.blocked:
+        raise RefusedError(
+            "There is no way back that is safe:\n  " + "\n  ".join(planned.blocked),
+            code="irreversible",
+            hint="Nothing was touched.",
+        )
+    _check_losses(session, planned.losses, contents)
+    rows = {loss: session.count_lost(loss) for loss in planned.losses}
+    _run(session, planned.steps, rows, done, listen, len(naming) + len(planned.steps))
+    after = session.read_catalog() if done else live
+    listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
+    return Return(tuple(done), after)
+
+
+def _check_losses(session: Session, losses: Iterable[Loss], contents: Iterable[RecordedContent]) -> None:
+    """RefusedError when a step would take away what the application wrote."""
+    recorded = tuple(contents)
+    lost = []
+    for loss in losses:
+        count = session.count_lost(loss)
+        if count and not still_as_left(session, loss, recorded):
+            lost.append(f"{loss}: {count}")
+    if lost:
+        raise RefusedError(
+            "Going back would lose data that was written since:\n  " + "\n  ".join(lost),
+            code="data_loss",
+            hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
+        )
+
+
+def _run(
+    session: Session,
+    steps: Sequence[Step],
+    rows: dict[Loss, int],
+    done: list[PlannedStep],
+    listen: Listener,
+    total: int,
+) -> None:
+    def note(step: Step, seconds: float) -> None:
+        done.append(
+            PlannedStep(
+                sql=step.sql,
+                object=str(step.object),
+                action=step.action.value,
+                lock=step.lock,
+                destroys=tuple(str(loss) for loss in step.destroys),
+                rows=sum(rows.get(loss, 0) for loss in step.destroys),
+                seconds_estimate=round(seconds, 4),
+            )
+        )
+        listen(StepDone(step.sql, len(done), total))
+
+    try:
+        session.run_steps(steps, note)
+    except StatementError as e:
+        if e.retryable or e.lost:
+            raise
+        if e.code == "constraint":
+            raise RefusedError(
+                f"Today's rows don't fit the schema to return to: {e.message}",
+                code="constraint",
+                hint=f"It was found by this step: {e.statement}\nThe database is as it was; correct the rows and try again.",
+            ) from None
+        raise FailedError(
+            f"A step of the way back failed: {e.message}",
+            code="rollback_failed",
+            hint=f"The step was: {e.statement}\nThe database is as it was before.",
+        ) from None
+
+
+# ---------------------------------------------------------------------- names
+
+
+def _naming(session: Session, live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Step]:
+    """Renames back, columns before tables, past names that are taken at the moment."""
+    wanted = [r for r in renamed if _applies(r, live, target)]
+    columns = [r for r in wanted if r.before.kind in SUBORDINATE]
+    others = [r for r in wanted if r.before.kind not in SUBORDINATE]
+    now_of = {r.before.name: r.after.name for r in renamed if r.before.kind == "table"}
+    moves: list[tuple[ObjectId, ObjectId]] = []
+    taken = set(live.objects) | {part for o in live.objects.values() for part in o.parts}
+    for group in (columns, others):
+        pairs = []
+        for r in group:
+            goal = r.before
+            if goal.kind in SUBORDINATE:
+                goal = ObjectId(goal.kind, (*now_of.get(goal.name[:-1], goal.name[:-1]), goal.name[-1]))
+            pairs.append((r.after, goal))
+        moves += _past_each_other(pairs, taken)
+    steps: list[Step] = []
+    for here, there in moves:
+        steps += session.rename(Rename(here, there)) or ()
+    return steps
+
+
+def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
+    return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
+
+
+def _past_each_other(
+    pairs: Sequence[tuple[ObjectId, ObjectId]], taken: set[ObjectId]
+) -> list[tuple[ObjectId, ObjectId]]:
+    """The moves in an order that never meets a name in use: by way of names nobody has where they would."""
+    moving = {here for here, _ in pairs}
+    if not any(goal in taken for _, goal in pairs):
+        return list(pairs)
+    first, last = [], []
+    for n, (here, goal) in enumerate(pairs, 1):
+        between = ObjectId(here.kind, (*here.name[:-1], f"tagback_between_{n}"))
+        first.append((here, between))
+        last.append((between, goal))
+    away = [
+        (goal, ObjectId(goal.kind, (*goal.name[:-1], f"tagback_away_{n}")))
+        for n, (_, goal) in enumerate(pairs, 1)
+        if goal in taken and goal not in moving
+    ]
+    return [*first, *away, *last]

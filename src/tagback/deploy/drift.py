@@ -1,0 +1,104 @@
+"""Changes made by hand: found as differences between recorded schemas that should be one, and kept or undone."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tagback.catalog import Catalog, ObjectId, SchemaObject, diff, explain
+from tagback.errors import RefusedError
+
+
+class OnDrift(enum.StrEnum):
+    """What a rollback does about changes made by hand."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Two schemas that should be one, and aren't."""
+
+    left: Catalog
+    found: Catalog
+
+
+def describe(before: Catalog, after: Catalog, limit: int = 20) -> tuple[str, ...]:
+    """The differences in words, one a line: `+ added`, `- removed`, `~ changed: what`."""
+    difference = diff(before, after)
+    lines = [f"+ {i}" for i in difference.added] + [f"- {i}" for i in difference.removed]
+    for i in difference.changed:
+        details = "; ".join(f"{c.field}: {c.before} -> {c.after}" for c in explain(before, after, i)[:3])
+        lines.append(f"~ {i}: {details}")
+    if len(lines) > limit:
+        lines = [*lines[:limit], f"… and {len(lines) - limit} more"]
+    return tuple(lines)
+
+
+def refuse(gaps: Sequence[Gap]) -> RefusedError:
+    """The error for drift that nobody has decided about."""
+    lines = [line for gap in gaps for line in describe(gap.left, gap.found)]
+    return RefusedError(
+        "The schema was changed outside tagback since the place to return to:\n  " + "\n  ".join(lines),
+        code="drift",
+        hint="--on-drift keep leaves what was added by hand, --on-drift undo takes it back too. Nothing was touched.",
+    )
+
+
+def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, tuple[str, ...]]:
+    """The target with what was changed by hand put into it, and what that is in words.
+
+    RefusedError where a change by hand and one by a deployment meet in the same object.
+    """
+    objects = dict(target.objects)
+    dependencies = dict(target.dependencies)
+    kept: list[str] = []
+    for gap in gaps:
+        for object_id in sorted(diff(gap.left, gap.found).names):
+            was, now = gap.left.objects.get(object_id), live.objects.get(object_id)
+            if now == target.objects.get(object_id):
+                continue
+            if target.objects.get(object_id) != was or now != gap.found.objects.get(object_id):
+                raise RefusedError(
+                    f"{object_id} was changed by hand and by a deployment; the two can't be told apart.",
+                    code="drift",
+                    hint="--on-drift undo takes both back. Nothing was touched.",
+                )
+            _put(objects, dependencies, live, object_id)
+            kept.append(_kept(object_id, was is None, now is None))
+    whole = replace(target, objects=objects, dependencies=dependencies, lineage={}, _cache={})
+    _check_support(whole)
+    return whole, tuple(kept)
+
+
+def _put(
+    objects: dict[ObjectId, SchemaObject],
+    dependencies: dict[ObjectId, frozenset[ObjectId]],
+    live: Catalog,
+    name: ObjectId,
+) -> None:
+    if name in live.objects:
+        objects[name] = live.objects[name]
+        dependencies[name] = live.dependencies.get(name, frozenset())
+    else:
+        objects.pop(name, None)
+        dependencies.pop(name, None)
+
+
+def _kept(object_id: ObjectId, added: bool, removed: bool) -> str:
+    return f"{object_id}, {'added' if added else 'removed' if removed else 'changed'} by hand"
+
+
+def _check_support(catalog: Catalog) -> None:
+    """What is kept must not stand on something that goes."""
+    for object_id, needs in catalog.dependencies.items():
+        for needed in needs:
+            if catalog.owner_of(needed) is None:
+                raise RefusedError(
+                    f"{object_id}, which was added by hand, needs {needed}, which would go.",
+                    code="drift",
+                    hint=f"Drop {object_id} yourself, or use --on-drift undo. Nothing was touched.",
+                )

@@ -1,0 +1,255 @@
+"""A deployment with statements that can't run in a transaction: in parts that commit, each noted before and after.
+
+The parts are visible while it runs. When one fails, the schema goes back to the start by the plan that every return
+uses; when the process dies, the next run finds the deployment unfinished and does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tagback.catalog import Catalog
+from tagback.changelog import Changeset, Statement
+from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed
+from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener
+from tagback.deploy.recover import return_to_start
+from tagback.deploy.results import Applied, PlannedStep
+from tagback.deploy.stage import Work, run_stage, run_statement
+from tagback.deploy.tags import generated_tag
+from tagback.deploy.verdict import FREE, Verdict, record_content, worst
+from tagback.engines.session import Session
+from tagback.errors import RefusedError
+from tagback.ledger.history import read_history
+from tagback.ledger.records import (
+    NO_DEPLOYMENT,
+    NO_SNAPSHOT,
+    AppliedChangeset,
+    Author,
+    Deployment,
+    DeploymentKind,
+    JournalEntry,
+    Outcome,
+    Reversibility,
+)
+from tagback.ledger.store import Ledger, now
+
+_NOT_TRIED = Verdict(
+    Reversibility.CONDITIONAL,
+    ("it has statements that can't run in a transaction; a dry run doesn't try these deployments",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What commits together: whole changesets, or one statement. `bare`: it runs outside of any transaction."""
+
+    works: tuple[Work, ...]
+    bare: bool
+
+
+def apply_journaled(
+    session: Session,
+    changesets: Sequence[Changeset],
+    statements: Mapping[str, tuple[Statement, ...]],
+    by: Author,
+    options: ApplyOptions,
+    listen: Listener,
+) -> Applied:
+    """Deploys part by part. Errors leave the database as it was before, or are StuckError."""
+    parts = _parts(changesets, statements)
+    record, before, previous = _begin(session, by, options, listen)
+    if options.dry_run:
+        session.rollback()
+        return _result(record, before, before, changesets, _NOT_TRIED, previous, _planned(parts))
+    session.commit()
+    at = before
+    verdicts: list[Verdict] = []
+    try:
+        for position, part in enumerate(parts, 1):
+            if part.bare:
+                at = _run_bare(session, record, position, part.works[0], listen)
+                continue
+            at, verdict = _run_together(session, record, position, part, at, listen)
+            verdicts.append(verdict)
+            _check(verdict, options, last=position == len(parts))
+            session.commit()
+        verdict = worst(verdicts or [FREE])
+        record = _end(session, record, changesets, at, verdict)
+    except BaseException:
+        session.rollback()
+        return_to_start(session, record, listen)
+        raise
+    return _result(record, before, at, changesets, verdict, previous, None)
+
+
+def _check(verdict: Verdict, options: ApplyOptions, *, last: bool) -> None:
+    check_allowed(verdict, options)
+    if verdict.reversibility is Reversibility.IRREVERSIBLE and not last:
+        raise RefusedError(
+            "This part could not be taken back if a later one failed:\n  " + "\n  ".join(verdict.reasons),
+            code="irreversible",
+            hint="Statements that can't run in a transaction follow it. Deploy the two separately.",
+        )
+
+
+def _parts(changesets: Sequence[Changeset], statements: Mapping[str, tuple[Statement, ...]]) -> list[Part]:
+    parts: list[Part] = []
+    together: list[Work] = []
+    total = len(changesets)
+
+    def close() -> None:
+        if together:
+            parts.append(Part(tuple(together), bare=False))
+            together.clear()
+
+    for number, c in enumerate(changesets, 1):
+        own = statements[c.id]
+        if c.transactional and all(s.transactional for s in own):
+            together.append(Work(c, own, number, total))
+            continue
+        close()
+        parts += [Part((Work(c, (s,), number, total),), bare=not s.transactional) for s in own]
+    close()
+    return parts
+
+
+def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener) -> tuple[Deployment, Catalog, str]:
+    session.begin()
+    ledger = Ledger(session)
+    start = begin_in_ledger(session, ledger, listen)
+    deployment = ledger.next_deployment()
+    previous = start.history.current_tag or start.history.previous_tag
+    record = Deployment(
+        id=deployment,
+        kind=DeploymentKind.APPLY,
+        outcome=Outcome.RUNNING,
+        tag=options.tag or generated_tag(start.history, deployment),
+        previous_tag=previous,
+        started=now(),
+        ended="",
+        author=by,
+        epoch=session.epoch,
+        snapshot_before=start.snapshot,
+        snapshot_after=NO_SNAPSHOT,
+        reversibility=Reversibility.FREE,
+        reasons=(),
+        granular=0,
+    )
+    ledger.save_deployment(record)
+    ledger.attest(start.snapshot)
+    return record, start.live, previous
+
+
+def _run_together(
+    session: Session, record: Deployment, position: int, part: Part, at: Catalog, listen: Listener
+) -> tuple[Catalog, Verdict]:
+    session.begin()
+    ledger = Ledger(session)
+    observed = run_stage(session, at, part.works, listen)
+    ledger.add_renames(record.id, [(position, r) for r in observed.renamed])
+    ledger.add_contents(record.id, record_content(session, observed.after, observed.added))
+    ledger.write_journal(record.id, JournalEntry(position, _text(part), "done"))
+    return observed.after, observed.verdict
+
+
+def _run_bare(session: Session, record: Deployment, position: int, work: Work, listen: Listener) -> Catalog:
+    ledger = Ledger(session)
+    statement = work.statements[0]
+    listen(ChangesetStarted(work.changeset.id, work.number, work.total))
+    ledger.write_journal(record.id, JournalEntry(position, statement.sql, "intent"))
+    run_statement(session, work.changeset, statement)
+    ledger.write_journal(record.id, JournalEntry(position, statement.sql, "done"))
+    listen(ChangesetDone(work.changeset.id, work.number, work.total, 0.0))
+    session.begin()
+    live = session.read_catalog()
+    session.rollback()
+    return live
+
+
+def _end(
+    session: Session, record: Deployment, changesets: Sequence[Changeset], at: Catalog, verdict: Verdict
+) -> Deployment:
+    session.begin()
+    ledger = Ledger(session)
+    start = ledger.load_snapshot(record.snapshot_before)
+    after = ledger.save_snapshot(at, (record.snapshot_before, start))
+    depth = read_history(ledger).depth + len(changesets)
+    done = replace(
+        record,
+        outcome=Outcome.DONE,
+        ended=now(),
+        snapshot_after=after,
+        reversibility=verdict.reversibility,
+        reasons=verdict.reasons,
+    )
+    ledger.save_deployment(done)
+    rows = [
+        (
+            AppliedChangeset(
+                deployment=record.id,
+                position=n,
+                id=c.id,
+                checksum=c.checksum,
+                snapshot=after if n == len(changesets) else NO_SNAPSHOT,
+                reversibility=verdict.reversibility,
+                reasons=verdict.reasons,
+                undone_by=NO_DEPLOYMENT,
+            ),
+            c.text,
+        )
+        for n, c in enumerate(changesets, 1)
+    ]
+    ledger.add_changesets(rows)
+    ledger.add_tag(record.tag, record.id, depth, after, record.author.who)
+    ledger.attest(after)
+    session.commit()
+    return done
+
+
+def _text(part: Part) -> str:
+    return part.works[0].statements[0].sql if len(part.works) == 1 and part.works[0].statements else "changesets"
+
+
+def _planned(parts: Sequence[Part]) -> tuple[PlannedStep, ...]:
+    return tuple(
+        PlannedStep(
+            sql=s.sql,
+            object=w.changeset.id,
+            action=" ".join(s.words(1)).lower(),
+            lock="",
+            destroys=(),
+            rows=0,
+            seconds_estimate=None,
+        )
+        for part in parts
+        for w in part.works
+        for s in w.statements
+    )
+
+
+def _result(
+    record: Deployment,
+    before: Catalog,
+    after: Catalog,
+    changesets: Sequence[Changeset],
+    verdict: Verdict,
+    previous: str,
+    plan: tuple[PlannedStep, ...] | None,
+) -> Applied:
+    return Applied(
+        deployment=record.id,
+        tag=record.tag,
+        previous_tag=previous,
+        changesets=tuple(c.id for c in changesets),
+        fingerprint_before=before.fingerprint,
+        fingerprint_after=after.fingerprint,
+        reversibility=verdict.reversibility,
+        reasons=verdict.reasons,
+        shelved=(),
+        verdicts=(),
+        notes=(),
+        message=f"{len(changesets)} changesets are deployed; the state is tagged {record.tag}.",
+        duration_ms=0,
+        plan=plan,
+    )

@@ -1,0 +1,275 @@
+"""Looking without touching: status, history, tags, verify and diff. None of these waits for the deployment lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagback.catalog import Catalog, diff, explain
+from tagback.deploy.drift import describe
+from tagback.deploy.pending import changed_files
+from tagback.deploy.verdict import still_as_left
+from tagback.engines.session import Session
+from tagback.errors import Exit, TagbackError, UsageError
+from tagback.ledger.history import History, read_history
+from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, RecordedContent, Reversibility, SnapshotId
+from tagback.ledger.store import Ledger
+from tagback.plan import plan
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """A tag as people ask about it: can it be reached without loss now, and if not, why."""
+
+    tag: str
+    set_at: str
+    who: str
+    changesets: int
+    behind: int
+    fingerprint: str
+    reachable: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The present state. `pending` and `changed` are None when no changelog was given."""
+
+    place: str
+    server: str
+    tag: str
+    fingerprint: str
+    attested: str
+    drift: tuple[str, ...]
+    applied: tuple[str, ...]
+    pending: tuple[str, ...] | None
+    changed: tuple[str, ...] | None
+    interrupted: tuple[int, ...]
+    unmanaged: tuple[str, ...]
+    tags: tuple[TagView, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastDeployment:
+    """One line of the history."""
+
+    id: int
+    kind: str
+    outcome: str
+    tag: str
+    previous_tag: str
+    started: str
+    ended: str
+    who: str
+    host: str
+    revision: str
+    changesets: tuple[str, ...]
+    undone: bool
+    reversibility: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """One object that differs. `change`: added, removed, changed; `details`: `field: before -> after`."""
+
+    object: str
+    change: str
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two schemas compared, object by object."""
+
+    a: str
+    b: str
+    fingerprint_a: str
+    fingerprint_b: str
+    equal: bool
+    differences: tuple[ObjectChange, ...]
+    objects: int
+    message: str
+
+
+class Reader:
+    """One consistent look at a target: the ledger and the live schema in one transaction, rolled back at the end."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.ledger = Ledger(session)
+        self.history: History = read_history(self.ledger)
+        self.live: Catalog = session.read_catalog()
+        self._heads = self.ledger.snapshots()
+
+    # ------------------------------------------------------------------ status, tags, history
+
+    def status(self, changelog: Path | None, format: str | None = None) -> Status:
+        """Where the database stands."""
+        pending: tuple[str, ...] | None = None
+        changed: tuple[str, ...] | None = None
+        if changelog is not None:
+            from tagback.changelog import read_changelog
+
+            read = read_changelog(changelog, format)
+            applied = {c.id: c.checksum for c in self.history.changesets}
+            pending = tuple(
+                c.id for c in read.changesets if c.id not in applied or (c.repeatable and applied[c.id] != c.checksum)
+            )
+            changed = tuple(c.id for c, _ in changed_files(read, self.history))
+        return Status(
+            place=self._session.place,
+            server=self._session.server,
+            tag=self.history.current_tag,
+            fingerprint=self.live.fingerprint,
+            attested=self._attested_print(),
+            drift=self.drift(),
+            applied=tuple(c.id for c in self.history.changesets),
+            pending=pending,
+            changed=changed,
+            interrupted=tuple(int(d.id) for d in self.history.interrupted),
+            unmanaged=tuple(str(o.id) for o in self.live.unmanaged),
+            tags=self.tags(),
+            message=self._summary(pending),
+        )
+
+    def drift(self) -> tuple[str, ...]:
+        """What was changed outside tagback since the last deployment, rollback or tag."""
+        if self.history.attested == NO_SNAPSHOT or self._attested_print() == self.live.fingerprint:
+            return ()
+        return describe(self.ledger.load_snapshot(self.history.attested), self.live)
+
+    def tags(self) -> tuple[TagView, ...]:
+        """All tags that stand, newest last, each with the answer to `can we still go back there?`."""
+        drifted = bool(self.drift())
+        return tuple(self._tag_view(t.name, drifted=drifted) for t in self.history.tags)
+
+    def past(self) -> tuple[PastDeployment, ...]:
+        """All deployments and rollbacks, oldest first."""
+        by_deployment: dict[int, list[str]] = {}
+        undone: dict[int, bool] = {}
+        for c in self.history.all_changesets:
+            by_deployment.setdefault(c.deployment, []).append(c.id)
+            undone[c.deployment] = undone.get(c.deployment, True) and bool(c.undone_by)
+            if c.undone_by:
+                by_deployment.setdefault(c.undone_by, []).insert(0, c.id)
+        return tuple(
+            PastDeployment(
+                id=d.id,
+                kind=d.kind.value,
+                outcome=d.outcome.value,
+                tag=d.tag,
+                previous_tag=d.previous_tag,
+                started=d.started,
+                ended=d.ended,
+                who=d.author.who,
+                host=d.author.host,
+                revision=d.author.revision,
+                changesets=tuple(by_deployment.get(d.id, ())),
+                undone=d.kind is DeploymentKind.APPLY and d.outcome is Outcome.DONE and undone.get(d.id, False),
+                reversibility=d.reversibility.value,
+                reasons=d.reasons,
+            )
+            for d in self.history.deployments
+        )
+
+    # ------------------------------------------------------------------ comparing
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Two states, each a tag or `live`."""
+        return _compare(a, self._state(a), b, self._state(b))
+
+    def verify(self, tag: str | None) -> Comparison:
+        """The live schema against the attested one; UsageError when none was ever recorded."""
+        if tag is not None:
+            return _compare(f"tag {tag}", self._state(tag), "live", self.live)
+        if self.history.attested == NO_SNAPSHOT:
+            raise UsageError(
+                "Nothing is attested yet: this database was never deployed to or tagged.",
+                code="nothing_attested",
+                hint="`tagback tag NAME` marks the present state.",
+            )
+        name = self.history.current_tag
+        attested = self.ledger.load_snapshot(self.history.attested)
+        return _compare(f"tag {name}" if name else "the last recorded state", attested, "live", self.live)
+
+    # ------------------------------------------------------------------
+
+    def _state(self, name: str) -> Catalog:
+        if name == "live":
+            return self.live
+        return self.ledger.load_snapshot(self.history.tag(name).snapshot)
+
+    def _attested_print(self) -> str:
+        head = self._heads.get(self.history.attested)
+        return head.fingerprint if head else ""
+
+    def _tag_view(self, name: str, *, drifted: bool) -> TagView:
+        t = self.history.tag(name)
+        reasons = self._obstacles(t.depth, t.snapshot)
+        if drifted:
+            reasons = (*reasons, "the schema was changed outside tagback: --on-drift has to say what becomes of that")
+        return TagView(
+            tag=t.name,
+            set_at=t.set_at,
+            who=t.who,
+            changesets=t.depth,
+            behind=self.history.depth - t.depth,
+            fingerprint=self._heads[t.snapshot].fingerprint,
+            reachable=not reasons,
+            reasons=reasons,
+        )
+
+    def _obstacles(self, depth: int, snapshot: SnapshotId) -> tuple[str, ...]:
+        """Why that place can't be reached without loss now; nothing if it can."""
+        undone = self.history.undone(depth)
+        stuck = [c for c in undone if c.reversibility is Reversibility.IRREVERSIBLE]
+        if stuck:
+            return tuple(dict.fromkeys(reason for c in stuck for reason in c.reasons))
+        if not undone or all(c.reversibility is Reversibility.FREE for c in undone):
+            return ()
+        ids = {c.deployment for c in undone}
+        if any(deployment in ids for deployment, _, _ in self.ledger.renames()):
+            # What the way back takes away is known by name only after renaming; the rollback itself checks.
+            return ()
+        losses = plan(self.live, self.ledger.load_snapshot(snapshot)).losses
+        recorded: Sequence[RecordedContent] = [c for d, c in reversed(self.ledger.contents()) if d in ids]
+        return tuple(
+            f"{loss}, written since: {count}"
+            for loss in losses
+            if (count := self._session.count_lost(loss)) and not still_as_left(self._session, loss, recorded)
+        )
+
+    def _summary(self, pending: tuple[str, ...] | None) -> str:
+        if not self.ledger.exists:
+            return "This database was never deployed to."
+        if self.history.interrupted:
+            return "A deployment was interrupted; `tagback recover` ends it."
+        if pending:
+            return f"{len(pending)} changesets are pending."
+        return "Up to date." if pending is not None else f"{self.history.depth} changesets are in effect."
+
+
+def _compare(name_a: str, a: Catalog, name_b: str, b: Catalog) -> Comparison:
+    difference = diff(a, b)
+    changes = [ObjectChange(str(i), "added", ()) for i in difference.added]
+    changes += [ObjectChange(str(i), "removed", ()) for i in difference.removed]
+    for i in difference.changed:
+        details = tuple(f"{c.field}: {c.before} -> {c.after}" for c in explain(a, b, i))
+        changes.append(ObjectChange(str(i), "changed", details))
+    equal = a.fingerprint == b.fingerprint
+    message = (
+        f"Equal: {len(b.objects)} objects, object by object."
+        if equal
+        else f"{len(difference)} objects differ between {name_a} and {name_b}."
+    )
+    return Comparison(name_a, name_b, a.fingerprint, b.fingerprint, equal, tuple(changes), len(b.objects), message)
+
+
+class DifferenceError(TagbackError):
+    """Two schemas that should be equal aren't."""
+
+    code = "difference"
+    exit_code = Exit.CHECK_FAILED

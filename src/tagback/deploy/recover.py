@@ -1,0 +1,79 @@
+"""Ends deployments that were interrupted: the database goes back to where they began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tagback.catalog import Rename, follow
+from tagback.deploy.back import bring_back
+from tagback.deploy.events import Listener, Recovering
+from tagback.deploy.results import Recovered
+from tagback.engines.session import Session, StatementError
+from tagback.errors import StuckError, TagbackError
+from tagback.ledger.history import read_history
+from tagback.ledger.records import Deployment, Outcome
+from tagback.ledger.store import Ledger, now
+
+
+def recover(session: Session, lock_wait: float, listen: Listener) -> Recovered:
+    """Ends what is unfinished; says so when nothing is."""
+    session.lock(lock_wait)
+    try:
+        ended = recover_interrupted(session, listen)
+        history = read_history(Ledger(session))
+        session.begin()
+        fingerprint = session.read_catalog().fingerprint
+    finally:
+        session.rollback()
+        session.unlock()
+    what = ", ".join(str(d) for d in ended)
+    return Recovered(
+        deployments=ended,
+        tag=history.current_tag,
+        fingerprint=fingerprint,
+        message=f"Interrupted deployment {what} was taken back; the database is as it was before it."
+        if ended
+        else "Nothing was interrupted.",
+    )
+
+
+def recover_interrupted(session: Session, listen: Listener) -> tuple[int, ...]:
+    """Takes back deployments that began to commit and didn't end. The lock must be held."""
+    ended = []
+    for deployment in reversed(read_history(Ledger(session)).interrupted):
+        listen(Recovering(deployment.id))
+        return_to_start(session, deployment, listen)
+        ended.append(int(deployment.id))
+    return tuple(ended)
+
+
+def return_to_start(session: Session, deployment: Deployment, listen: Listener) -> None:
+    """Brings the schema to the one the deployment began with, and notes that it failed.
+
+    StuckError when that can't be done; nothing is discarded then, and the same can be tried again.
+    """
+    try:
+        session.begin()
+        ledger = Ledger(session)
+        target = ledger.load_snapshot(deployment.snapshot_before)
+        live = session.read_catalog()
+        stretches: dict[int, list[Rename]] = {}
+        for owner, stage, rename in ledger.renames():
+            if owner == deployment.id:
+                stretches.setdefault(stage, []).append(rename)
+        renamed = follow(tuple(stretches[n]) for n in sorted(stretches))
+        contents = [c for owner, c in reversed(ledger.contents()) if owner == deployment.id]
+        back = bring_back(session, live, target, renamed, contents, listen)
+        if back.after.fingerprint != target.fingerprint:
+            raise StuckError("the schema that was reached is not the one at the start")
+        ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
+        ledger.attest(deployment.snapshot_before)
+        session.commit()
+    except TagbackError as e:
+        session.rollback()
+        if isinstance(e, StatementError) and e.lost:
+            raise
+        raise StuckError(
+            f"Deployment {deployment.id} was interrupted and can't be taken back by itself: {e.message}",
+            hint=f"{e.hint}\nWhat it had committed is in effect. Remove the cause, then run `tagback recover` again.",
+        ) from e

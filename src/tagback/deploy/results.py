@@ -1,0 +1,108 @@
+"""What the use-cases give back; the fields are those of the command line's JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagback.ledger.records import Reversibility
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step that would run. `rows`: how many rows it would destroy; `seconds_estimate`: measured where it was tried."""
+
+    sql: str
+    object: str
+    action: str
+    lock: str
+    destroys: tuple[str, ...]
+    rows: int
+    seconds_estimate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """Data that was kept."""
+
+    table: str
+    rows: int
+    bytes: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesetVerdict:
+    """The verdict on one changeset where it was observed by itself."""
+
+    id: str
+    reversibility: Reversibility
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The outcome of `apply`. `deployment` is None when nothing was pending."""
+
+    deployment: int | None
+    tag: str
+    previous_tag: str
+    changesets: tuple[str, ...]
+    fingerprint_before: str
+    fingerprint_after: str
+    reversibility: Reversibility
+    reasons: tuple[str, ...]
+    shelved: tuple[Shelved, ...]
+    verdicts: tuple[ChangesetVerdict, ...]
+    notes: tuple[str, ...]
+    message: str
+    duration_ms: int
+    plan: tuple[PlannedStep, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Rows that came back."""
+
+    table: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A value that both the deployment and the application changed."""
+
+    table: str
+    key: str
+    column: str
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """The outcome of `rollback`. `receipt` is None when there was nothing to undo, or in a dry run."""
+
+    deployments: tuple[int, ...]
+    changesets: tuple[str, ...]
+    tag: str
+    fingerprint_before: str
+    fingerprint_after: str
+    fingerprint_expected: str
+    verified: bool
+    restored: tuple[Restored, ...]
+    conflicts: tuple[Conflict, ...]
+    conflicts_total: int
+    kept_drift: tuple[str, ...]
+    receipt: int | None
+    message: str
+    duration_ms: int
+    plan: tuple[PlannedStep, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The outcome of `recover`: which deployments were ended, and the tag that stands now."""
+
+    deployments: tuple[int, ...]
+    tag: str
+    fingerprint: str
+    message: str

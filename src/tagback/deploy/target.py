@@ -1,0 +1,107 @@
+"""The library's front door: a target is opened once and asked for what the command line offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tagback.deploy.apply import ApplyOptions, apply
+from tagback.deploy.events import Listener, silent
+from tagback.deploy.look import Comparison, PastDeployment, Reader, Status, TagView
+from tagback.deploy.recover import recover
+from tagback.deploy.results import Applied, Recovered, RolledBack
+from tagback.deploy.rollback import RollbackOptions, rollback
+from tagback.deploy.tags import Tagged, set_tag
+from tagback.engines import connect
+from tagback.engines.session import Session
+
+
+class Target:
+    """One database. Use it as a context manager; errors are `TagbackError`s.
+
+    `listen` gets every event of every call. `lock_timeout`: seconds a statement may wait for a lock.
+    """
+
+    def __init__(self, session: Session, listen: Listener = silent) -> None:
+        self.session = session
+        self._listen = listen
+
+    @classmethod
+    def open(
+        cls, url: str, *, create: bool = False, listen: Listener = silent, lock_timeout: float | None = None
+    ) -> Self:
+        """Connects. `create` makes a missing SQLite file. UsageError or UnreachableError when that can't be done."""
+        return cls(connect(url, create=create, lock_timeout=lock_timeout), listen)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.session.close()
+
+    def apply(self, changelog: str | Path, options: ApplyOptions | None = None) -> Applied:
+        """Deploys what is pending as one deployment."""
+        return apply(self.session, Path(changelog), options or ApplyOptions(), self._listen)
+
+    def rollback(self, options: RollbackOptions) -> RolledBack:
+        """Brings the database back to a place, and proves it."""
+        return rollback(self.session, options, self._listen)
+
+    def tag(self, name: str, *, move: bool = False, lock_wait: float = 60.0) -> Tagged:
+        """Marks the present state."""
+        return set_tag(self.session, name, move=move, lock_wait=lock_wait, listen=self._listen)
+
+    def recover(self, *, lock_wait: float = 60.0) -> Recovered:
+        """Ends an interrupted deployment."""
+        return recover(self.session, lock_wait, self._listen)
+
+    def status(self, changelog: str | Path | None = None, format: str | None = None) -> Status:
+        """Where the database stands, and which tags can still be reached without loss."""
+        with self._look() as reader:
+            return reader.status(Path(changelog) if changelog is not None else None, format)
+
+    def history(self) -> tuple[PastDeployment, ...]:
+        """All deployments and rollbacks."""
+        with self._look() as reader:
+            return reader.past()
+
+    def tags(self) -> tuple[TagView, ...]:
+        """All tags that stand."""
+        with self._look() as reader:
+            return reader.tags()
+
+    def verify(self, tag: str | None = None) -> Comparison:
+        """Compares the live schema with the attested one, or a tag's."""
+        with self._look() as reader:
+            return reader.verify(tag)
+
+    def diff(self, a: str, b: str) -> Comparison:
+        """Compares two states, each a tag or `live`."""
+        with self._look() as reader:
+            return reader.compare(a, b)
+
+    def _look(self) -> _Look:
+        return _Look(self.session)
+
+
+class _Look:
+    """A reading transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Reader:
+        self._session.begin_reading()
+        return Reader(self._session)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.rollback()

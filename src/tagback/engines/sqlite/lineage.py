@@ -1,0 +1,106 @@
+"""Which table is which while a deployment runs.
+
+SQLite has no lasting identity for a table or a column. It also has no SQL that hides other SQL, so every rename passes
+by as a statement of its own, and following those is exact.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from tagback.changelog import Dialect, TokenKind, tokens
+from tagback.engines.sqlite.naming import folded
+
+
+class Lineage:
+    """Where today's tables and columns were when following began, by name; asks are by the name now."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, str] = {}  # folded name now -> token; absent: its own name
+        self._columns: dict[tuple[str, str], str] = {}  # (table token, folded column now) -> folded column then
+        self._new = itertools.count(1)
+
+    def table(self, name: str) -> str:
+        """What identifies the table that has this name now."""
+        return self._tables.get(folded(name), f"={folded(name)}")
+
+    def column(self, table: str, column: str) -> str:
+        """What identifies the column that has this name now."""
+        token = self.table(table)
+        return f"{token}\0{self._columns.get((token, folded(column)), folded(column))}"
+
+    def origin(self, table: str) -> str | None:
+        """The folded name that the table had at the start; None when it wasn't there."""
+        token = self.table(table)
+        return token[1:] if token.startswith("=") else None
+
+    def copy(self) -> Lineage:
+        """The same, to come back to when a savepoint is rolled back."""
+        other = Lineage()
+        other._tables = dict(self._tables)
+        other._columns = dict(self._columns)
+        other._new = self._new
+        return other
+
+    def follow(self, sql: str) -> None:
+        """Takes note of one statement that has been executed."""
+        head = sql.lstrip()[:12].lower()
+        if not head.startswith(("alter", "drop", "create", "-", "/")):
+            return
+        words = _names(sql)
+        match [w.lower() if plain else "" for w, plain in words[:2]]:
+            case ["alter", "table"]:
+                self._alter([w for w, _ in words], [w.lower() if plain else "" for w, plain in words])
+            case ["drop", "table"]:
+                self._tables[folded(_object(words, 2))] = self._fresh()
+            case ["create", "table"]:
+                name = folded(_object(words, 2))
+                if name in self._tables:
+                    self._tables[name] = self._fresh()
+
+    def _alter(self, names: Sequence[str], keywords: Sequence[str]) -> None:
+        at = 4 if len(names) > 3 and names[3] == "." else 2
+        table, rest = names[at], list(keywords[at + 1 :])
+        token = self.table(table)
+        if rest[:2] == ["rename", "to"]:
+            self._tables[folded(table)] = self._fresh()
+            self._tables[folded(names[at + 3])] = token
+        elif rest[:1] == ["rename"]:
+            first = at + 2 + (rest[1] == "column" and len(names) > at + 5)
+            old, new = folded(names[first]), folded(names[first + 2])
+            self._columns[token, new] = self._columns.pop((token, old), old)
+            self._columns.setdefault((token, old), f"{old}?{next(self._new)}")
+        elif rest[:1] == ["drop"]:
+            old = folded(names[at + 2 + (rest[1] == "column" and len(names) > at + 3)])
+            self._columns[token, old] = f"{old}?{next(self._new)}"
+
+    def _fresh(self) -> str:
+        return f"new{next(self._new)}"
+
+
+def _names(sql: str) -> list[tuple[str, bool]]:
+    """Words and names of a statement's beginning, names unquoted; with whether each stood unquoted."""
+    found: list[tuple[str, bool]] = []
+    for token in tokens(sql, Dialect.SQLITE):
+        if not token.significant:
+            continue
+        text = token.text
+        if text[0] in "\"`'" and text[-1] == text[0] and len(text) > 1:
+            found.append((text[1:-1].replace(text[0] * 2, text[0]), False))
+        elif text[0] == "[" and text[-1] == "]":
+            found.append((text[1:-1], False))
+        else:
+            found.append((text, token.kind is TokenKind.WORD))
+        if len(found) >= 12:
+            break
+    return found
+
+
+def _object(words: list[tuple[str, bool]], at: int) -> str:
+    """The table's name after DROP TABLE or CREATE TABLE: past IF [NOT] EXISTS and the schema."""
+    if words[at][1] and words[at][0].lower() == "if":
+        at += 3 if words[at + 1][0].lower() == "not" else 2
+    if len(words) > at + 2 and words[at + 1][0] == ".":
+        at += 2
+    return words[at][0]

@@ -1,0 +1,225 @@
+"""Rows of SQLite tables: kept as they were, compared, recognised again.
+
+The start state is copied into the connection's temporary database; it outlives the savepoint in which the user's
+statements run. Comparing means doing what the way back would do, and counting what would differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.session import Content, TableChange
+from tagback.engines.sqlite.lineage import Lineage
+from tagback.engines.sqlite.naming import folded, quoted
+from tagback.engines.sqlite.objects import Column, Table, column_id
+
+_WRITES = {
+    sqlite3.SQLITE_INSERT,
+    sqlite3.SQLITE_UPDATE,
+    sqlite3.SQLITE_DELETE,
+    sqlite3.SQLITE_DROP_TABLE,
+}
+_CASCADES = {"CASCADE", "SET NULL", "SET DEFAULT"}
+
+
+class Rows:
+    """The rows' side of one session."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._copies: dict[ObjectId, str] = {}
+        self._written: set[str] = set()  # folded names at the start
+
+    # ------------------------------------------------------------------ the start state
+
+    def keep_start(self, tables: Collection[ObjectId]) -> None:
+        """Copies tables into the temporary database."""
+        for table in sorted(tables):
+            if table in self._copies:
+                continue
+            copy = f"tagback_start_{len(self._copies) + 1}"
+            self._connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT * FROM main.{quoted(table.name[0])}")
+            self._copies[table] = copy
+
+    def forget_start(self) -> None:
+        """Drops the copies."""
+        for copy in self._copies.values():
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{copy}")
+        self._copies.clear()
+
+    # ------------------------------------------------------------------ what is touched
+
+    def watch(self, lineage: Lineage) -> None:
+        """Has SQLite report which tables statements write to, triggers and REPLACE included."""
+        self._written = set()
+
+        def authorize(action: int, name: str | None, _: str | None, database: str | None, __: str | None) -> int:
+            if action in _WRITES and database != "temp" and name:
+                origin = lineage.origin(name)
+                if origin is not None:
+                    self._written.add(origin)
+            return sqlite3.SQLITE_OK
+
+        self._connection.set_authorizer(authorize)
+
+    def end_watch(self) -> None:
+        """Stops reporting."""
+        self._connection.set_authorizer(None)
+
+    def touched(self, before: Catalog, after: Catalog, lineage: Lineage, *, cascading: bool) -> frozenset[ObjectId]:
+        """Tables of the start that were written to, are gone, or lost or retyped a column; unless they were empty then."""
+        tables = {folded(o.name): o for o in before.objects.values() if isinstance(o, Table)}
+        names = set(self._written) & tables.keys()
+        now = {after.lineage[i]: i for i in after.lineage}
+        for name, table in tables.items():
+            found = now.get(before.lineage[table.id])
+            other = after.objects.get(found) if found else None
+            if not isinstance(other, Table) or not _holds(table, other, before, after):
+                names.add(name)
+        if cascading:
+            names = _with_children(names, tables)
+        return frozenset(tables[n].id for n in names)
+
+    # ------------------------------------------------------------------ comparing
+
+    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
+        """Compares every copy with what the way back would make of the table as it is now."""
+        changes = []
+        for table_was, copy in sorted(self._copies.items()):
+            was = before.objects[table_was]
+            now = after.objects.get(names.get(table_was, table_was))
+            assert isinstance(was, Table)
+            if isinstance(now, Table):
+                lost, extra = self._multiset_difference(was, copy, now, names)
+            else:
+                lost, extra = self._count(f"temp.{copy}"), 0
+            if lost or extra:
+                changes.append(TableChange(table_was, lost, extra))
+        return tuple(changes)
+
+    def _multiset_difference(
+        self, was: Table, copy: str, now: Table, names: Mapping[ObjectId, ObjectId]
+    ) -> tuple[int, int]:
+        stored = [c for c in was.columns if not c.generated]
+        mapped = {}
+        current = {folded(c.name) for c in now.columns if not c.generated}
+        for c in stored:
+            i = column_id(was.name, c.name)
+            name = names.get(i, i).name[1]
+            if folded(name) in current:
+                mapped[c.name] = name
+        self._connection.execute("DROP TABLE IF EXISTS temp.tagback_shape")
+        declared = ", ".join(f"{_shape(c)}" for c in stored)
+        self._connection.execute(f"CREATE TEMP TABLE tagback_shape ({declared})")
+        if mapped:
+            into = ", ".join(quoted(c) for c in mapped)
+            taken = ", ".join(quoted(c) for c in mapped.values())
+            self._connection.execute(
+                f"INSERT INTO temp.tagback_shape ({into}) SELECT {taken} FROM main.{quoted(now.name)}"
+            )
+        columns = [quoted(c.name) for c in stored]
+        values = ", ".join([*columns, *(f"typeof({c})" for c in columns)])
+        places = ", ".join(str(n + 1) for n in range(2 * len(columns)))
+        row = self._connection.execute(
+            "SELECT coalesce(sum(CASE WHEN n > 0 THEN n ELSE 0 END), 0), coalesce(sum(CASE WHEN n < 0 THEN -n ELSE 0 END), 0)"
+            f" FROM (SELECT {values}, sum(w) AS n FROM (SELECT {', '.join(columns)}, 1 AS w FROM temp.{copy}"
+            f" UNION ALL SELECT {', '.join(columns)}, -1 FROM temp.tagback_shape) GROUP BY {places})"
+        ).fetchone()
+        self._connection.execute("DROP TABLE temp.tagback_shape")
+        return int(row[0]), int(row[1])
+
+    # ------------------------------------------------------------------ content and losses
+
+    def content(self, table: str, columns: Sequence[str]) -> Content:
+        """Row count and an order-free digest over these columns."""
+        chosen = ", ".join(quoted(c) for c in columns) or "NULL"
+        count, total = 0, 0
+        for row in self._connection.execute(f"SELECT {chosen} FROM main.{quoted(table)}"):
+            count += 1
+            total += int.from_bytes(
+                hashlib.blake2b(repr(row).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+            )
+        return Content(count, f"{total % (1 << 128):032x}")
+
+    def count_lost(self, loss: Loss) -> int:
+        """See Session.count_lost."""
+        table = f"main.{quoted(loss.table.name[0])}"
+        if loss.kind is LossKind.TABLE:
+            return self._count(table)
+        column = quoted(loss.column)
+        if loss.kind is LossKind.COLUMN:
+            harmless = f"{column} IS NULL"
+            if _is_constant(loss.default):
+                harmless += f" OR ({column} IS {loss.default} AND typeof({column}) = typeof({loss.default}))"
+            return self._count(f"{table} WHERE NOT ({harmless})")
+        # The value goes to the other type and back, beside itself: affinity converts as it is stored.
+        there, back = "temp.tagback_there", "temp.tagback_back"
+        for name, kind in ((there, loss.type_after), (back, loss.type_before)):
+            self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+            self._connection.execute(f"CREATE TABLE {name} (original, v {_affinity(kind)})")
+        self._connection.execute(f"INSERT INTO {there} SELECT {column}, {column} FROM {table}")
+        self._connection.execute(f"INSERT INTO {back} SELECT original, v FROM {there}")
+        lost = self._count(f"{back} WHERE original IS NOT v COLLATE BINARY OR typeof(original) <> typeof(v)")
+        for name in (there, back):
+            self._connection.execute(f"DROP TABLE {name}")
+        return lost
+
+    def _count(self, source: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0])
+
+
+def _holds(was: Table, now: Table, before: Catalog, after: Catalog) -> bool:
+    """Whether every stored column of the start is still there, with its declared type."""
+    types = {after.lineage[column_id(now.name, c.name)]: c for c in now.columns}
+    for c in was.columns:
+        other = types.get(before.lineage[column_id(was.name, c.name)])
+        if not c.generated and (other is None or folded(other.type) != folded(c.type)):
+            return False
+    return True
+
+
+def _with_children(names: set[str], tables: Mapping[str, Table]) -> set[str]:
+    """The tables and those that foreign-key actions reach from them."""
+    reached = set(names)
+    while True:
+        more = {
+            name
+            for name, t in tables.items()
+            if name not in reached
+            and any(folded(f.parent) in reached and {f.on_delete, f.on_update} & _CASCADES for f in t.foreign_keys)
+        }
+        if not more:
+            return reached
+        reached |= more
+
+
+def _shape(column: Column) -> str:
+    default = f" DEFAULT {column.default}" if column.default is not None and _is_constant(column.default) else ""
+    return f"{quoted(column.name)} {_affinity(column.type)}{default}"
+
+
+def _affinity(declared: str) -> str:
+    """A type name with the same affinity as the declared one, by the five rules of SQLite's documentation (3.1)."""
+    t = declared.upper()
+    if "INT" in t:
+        return "INTEGER"
+    if any(word in t for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in t or not t or t == "ANY":
+        return "BLOB"
+    if any(word in t for word in ("REAL", "FLOA", "DOUB")):
+        return "REAL"
+    return "NUMERIC"
+
+
+def _is_constant(default: str) -> bool:
+    """Whether the default is a plain literal, which gives the same value whenever it is used."""
+    text = default.strip()
+    if text.lower() in ("null", "true", "false"):
+        return True
+    if text[:1] == "'" and text[-1:] == "'":
+        return "'" not in text[1:-1].replace("''", "")
+    return bool(text) and text.lstrip("+-").replace(".", "", 1).isdigit()

@@ -1,0 +1,362 @@
+"""One connection to an SQLite file: its write transaction is the deployment's lock."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
+from tagback.catalog.step import Action
+from tagback.changelog import Dialect, Statement, StatementKind
+from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
+from tagback.engines.sqlite import objects
+from tagback.engines.sqlite.lineage import Lineage
+from tagback.engines.sqlite.naming import folded, quoted
+from tagback.engines.sqlite.reader import ENGINE, read_catalog
+from tagback.engines.sqlite.rows import Rows
+from tagback.engines.url import Url
+from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
+
+_OLDEST = (3, 35, 0)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NEAR = re.compile(r'near "(.*)": syntax error', re.S)
+_ON = {"1", "on", "yes", "true"}
+_OFF = {"0", "off", "no", "false"}
+
+
+def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None) -> SqliteSession:
+    """Opens the file. UnreachableError when it isn't there (unless `create`) or isn't a database."""
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise UsageError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that works.")
+    path = Path(url.database)
+    created = not path.exists()
+    if created and not (create and path.parent.is_dir()):
+        missing = path if path.parent.is_dir() else path.parent
+        raise UnreachableError(
+            f"{missing} does not exist.", hint="The path in the URL is relative to the current folder."
+        )
+    if path.is_dir():
+        raise UnreachableError(f"{path} is a folder, not a database file.")
+    try:
+        connection = sqlite3.connect(
+            f"file:{_escaped(str(path))}?mode={'rwc' if create else 'rw'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5,
+            cached_statements=0,
+        )
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        connection.execute("PRAGMA foreign_keys = OFF")
+    except sqlite3.Error as e:
+        raise _unreachable(path, e) from None
+    session = SqliteSession(connection, path, created=created)
+    if lock_timeout is not None:
+        session.lock(lock_timeout)
+    return session
+
+
+def _escaped(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _unreachable(path: Path, e: sqlite3.Error) -> UnreachableError:
+    if getattr(e, "sqlite_errorcode", None) in _BUSY:
+        return UnreachableError(f"{path} is locked by another process.", code="lock_timeout", hint="Try again later.")
+    if not os.access(path, os.R_OK):
+        return UnreachableError(f"{path} can't be read: permission denied.")
+    return UnreachableError(f"{path} can't be opened: {e}.", hint="Is it an SQLite database, and not encrypted?")
+
+
+class SqliteSession:
+    """See `tagback.engines.session.Session`."""
+
+    engine = ENGINE
+    dialect = Dialect.SQLITE
+    capabilities = Capabilities(transactional_ddl=True, statements_outside_transactions=False, hoisted=True)
+    epoch = ENGINE
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, created: bool) -> None:
+        self._connection = connection
+        self._path = path
+        self._created = created
+        self._rows = Rows(connection)
+        self._lineage = Lineage()
+        self._lineage_at_savepoint = self._lineage
+        self._foreign_keys = False
+        self._violations: frozenset[tuple[object, ...]] | None = None
+
+    @property
+    def server(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    # ------------------------------------------------------------------ the connection
+
+    def close(self) -> None:
+        self._connection.close()
+        if self._created and self._path.exists() and self._path.stat().st_size == 0:
+            self._path.unlink()
+
+    def cancel(self) -> None:
+        self._connection.interrupt()
+
+    def lock(self, seconds: float) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def unlock(self) -> None:
+        """Nothing to do: the lock ended with the transaction."""
+
+    def begin(self) -> None:
+        self._connection.execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode & 0xFF in _BUSY:
+                raise UnreachableError(
+                    f"{self._path} is being written to by another process.",
+                    code="lock_timeout",
+                    hint="A deployment or an application holds the write lock; try again, or raise --lock-wait.",
+                ) from None
+            raise UnreachableError(f"{self._path} can't be written to: {e}.") from None
+        self._lineage = Lineage()
+        self._violations = None
+
+    def begin_reading(self) -> None:
+        self._execute("BEGIN")
+        self._lineage = Lineage()
+
+    def commit(self) -> None:
+        if self._violations is not None:
+            broken = self._foreign_key_violations() - self._violations
+            if broken:
+                table, _, parent, _ = sorted(broken, key=str)[0]
+                raise StatementError(
+                    f"FOREIGN KEY constraint failed: {len(broken)} new violations, the first in table {table}"
+                    f" referring to {parent}",
+                    code="constraint",
+                    hint="Foreign keys are checked as a whole before the commit.",
+                )
+        self._forget()
+        self._execute("COMMIT")
+
+    def rollback(self) -> None:
+        self._rows.end_watch()
+        if self._connection.in_transaction:
+            self._connection.rollback()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._rows.end_watch()
+        self._rows.forget_start()
+
+    def savepoint(self) -> None:
+        self._execute("SAVEPOINT tagback_start")
+        self._lineage_at_savepoint = self._lineage.copy()
+
+    def rollback_to_savepoint(self) -> None:
+        self._rows.end_watch()
+        self._execute("ROLLBACK TO tagback_start")
+        self._execute("RELEASE tagback_start")
+        self._lineage = self._lineage_at_savepoint
+
+    def release_savepoint(self) -> None:
+        self._rows.end_watch()
+        self._execute("RELEASE tagback_start")
+
+    # ------------------------------------------------------------------ statements
+
+    def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+        wanted: set[bool] = set()
+        left = []
+        for statement in statements:
+            setting = _foreign_keys_setting(statement)
+            if setting is None:
+                left.append(statement)
+            else:
+                wanted.add(setting)
+        self._foreign_keys = wanted == {True}
+        return tuple(left)
+
+    def run(self, sql: str) -> None:
+        self._note_violations()
+        self._check_still_in_transaction(sql)
+        self._execute(sql)
+        if not self._connection.in_transaction:
+            raise StatementError("the statement ended the deployment's transaction", code="transaction")
+        self._lineage.follow(sql)
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        return self._execute(_ledger_names(sql), values)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        try:
+            self._connection.executemany(_ledger_names(sql), rows)
+        except sqlite3.Error as e:
+            raise _statement_error(sql, e) from None
+
+    def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
+        self._note_violations()
+        for step in steps:
+            started = time.perf_counter()
+            # Renaming for good takes along what refers to the name; rebuilding a table must not.
+            self._execute(f"PRAGMA legacy_alter_table = {'OFF' if step.action is Action.RENAME else 'ON'}")
+            try:
+                self._execute(step.sql)
+            finally:
+                self._execute("PRAGMA legacy_alter_table = OFF")
+            if step.action is Action.RENAME:
+                self._lineage.follow(step.sql)
+            done(step, time.perf_counter() - started)
+
+    def _check_still_in_transaction(self, sql: str) -> None:
+        if not self._connection.in_transaction:
+            raise StatementError("the deployment's transaction is gone", code="transaction")
+
+    def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        try:
+            cursor = self._connection.execute(sql, values)
+            return cursor.fetchall()
+        except (sqlite3.Error, sqlite3.Warning) as e:
+            raise _statement_error(sql, e) from None
+
+    # ------------------------------------------------------------------ the ledger's place
+
+    def ledger_exists(self) -> bool:
+        return bool(self._execute("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'tagback_meta'"))
+
+    def ledger_obstacle(self) -> TagbackError | None:
+        if self._execute("SELECT 1 FROM main.sqlite_schema WHERE name IN ('tagback_tag', 'tagback_deployment')"):
+            return (
+                None
+                if self.ledger_exists()
+                else RefusedError("This database has tables named tagback_* of another make.")
+            )
+        return None
+
+    # ------------------------------------------------------------------ the catalog
+
+    def read_catalog(self) -> Catalog:
+        try:
+            return read_catalog(self._connection, self._lineage)
+        except sqlite3.Error as e:
+            raise _statement_error("reading the schema", e) from None
+
+    def decode(self, definition: bytes) -> SchemaObject:
+        return objects.decode(definition)
+
+    def rename(self, rename: Rename) -> tuple[Step, ...] | None:
+        old, new = rename.before.name, rename.after.name
+        if rename.before.kind == "table":
+            start, form = f"ALTER TABLE {quoted(old[0])}", "RENAME TO"
+        elif rename.before.kind == "column":
+            start, form = f"ALTER TABLE {quoted(old[0])}", f"RENAME COLUMN {quoted(old[1])} TO"
+        else:
+            return None
+        if rename.before.kind == "table" and folded(old[0]) == folded(new[0]):
+            # A change of case alone counts as taken.
+            between = quoted("tagback_between")
+            return (
+                Step(f"{start} {form} {between}", rename.before, Action.RENAME, objects.LOCK),
+                Step(f"ALTER TABLE {between} {form} {quoted(new[-1])}", rename.before, Action.RENAME, objects.LOCK),
+            )
+        return (Step(f"{start} {form} {quoted(new[-1])}", rename.before, Action.RENAME, objects.LOCK),)
+
+    # ------------------------------------------------------------------ rows
+
+    def keep_start(self, tables: Collection[ObjectId]) -> None:
+        try:
+            self._rows.keep_start(tables)
+        except sqlite3.Error as e:
+            raise _statement_error("copying tables", e) from None
+
+    def forget_start(self) -> None:
+        self._rows.forget_start()
+
+    def watch(self, before: Catalog) -> None:
+        self._rows.watch(self._lineage)
+
+    def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
+        return self._rows.touched(before, after, self._lineage, cascading=self._foreign_keys)
+
+    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
+        return self._rows.compare(before, after, names)
+
+    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
+        return self._rows.content(table.name[0], columns)
+
+    def count_lost(self, loss: Loss) -> int:
+        return self._rows.count_lost(loss)
+
+    # ------------------------------------------------------------------ foreign keys
+
+    def _note_violations(self) -> None:
+        if self._violations is None:
+            self._violations = self._foreign_key_violations()
+
+    def _foreign_key_violations(self) -> frozenset[tuple[object, ...]]:
+        """Rows that break a foreign key, plus one entry per table whose keys can't be checked at all."""
+        found: set[tuple[object, ...]] = set()
+        tables = self._execute(
+            r"SELECT name FROM main.sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'"
+            r" AND name NOT LIKE 'tagback\_%' ESCAPE '\'"
+        )
+        for (table,) in tables:
+            try:
+                rows = self._connection.execute(f"PRAGMA main.foreign_key_check({quoted(str(table))})")
+                found.update((r[0], r[1], r[2], r[3]) for r in rows)
+            except sqlite3.OperationalError as e:
+                found.add((str(table), None, str(e), 0))
+        return frozenset(found)
+
+
+def _foreign_keys_setting(statement: Statement) -> bool | None:
+    """What a PRAGMA foreign_keys statement sets; None for anything else."""
+    if statement.kind is not StatementKind.PRAGMA:
+        return None
+    words = [w.strip("'\"").lower() for w in statement.words(8) if w not in (";", "=", "(", ")")]
+    words = [w for w in words if w not in (".", "main")]
+    if words[:2] == ["pragma", "foreign_keys"] and len(words) > 2:
+        if words[2] in _ON:
+            return True
+        if words[2] in _OFF:
+            return False
+    return None
+
+
+def _ledger_names(sql: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"tagback_\1", sql)
+
+
+def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementError:
+    message = str(e)
+    code = getattr(e, "sqlite_errorcode", 0)
+    name = getattr(e, "sqlite_errorname", "")
+    near = _NEAR.search(message)
+    position = sql.find(near[1]) if near else -1
+    kind = "statement"
+    if near or "incomplete input" in message:
+        kind = "syntax"
+    elif code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
+        kind = "constraint"
+    elif code & 0xFF in _BUSY:
+        kind = "lock_timeout"
+    elif code & 0xFF == sqlite3.SQLITE_FULL:
+        kind = "disk_full"
+    elif code & 0xFF == sqlite3.SQLITE_INTERRUPT:
+        kind = "interrupted"
+    return StatementError(
+        message,
+        code=kind,
+        sqlstate=name,
+        position=position if position >= 0 else None,
+        retryable=code & 0xFF in _BUSY,
+        statement=sql,
+    )

@@ -1,0 +1,1 @@
+"""What the target remembers: deployments, changesets, tags, snapshots, receipts."""

@@ -1,0 +1,154 @@
+"""What the ledger remembers, as values."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import NewType
+
+from tagback.catalog import Fingerprint
+
+DeploymentId = NewType("DeploymentId", int)
+SnapshotId = NewType("SnapshotId", int)
+
+NO_DEPLOYMENT = DeploymentId(0)
+NO_SNAPSHOT = SnapshotId(0)
+
+
+class DeploymentKind(enum.StrEnum):
+    """A deployment brings changesets or takes them back: both are changes, and both are remembered."""
+
+    APPLY = "apply"
+    ROLLBACK = "rollback"
+
+
+class Outcome(enum.StrEnum):
+    """How a deployment ended. RUNNING: it didn't yet, or its process died."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Reversibility(enum.StrEnum):
+    """The verdict on the way back, from best to worst."""
+
+    FREE = "free"
+    CAPTURED = "captured"
+    CONDITIONAL = "conditional"
+    IRREVERSIBLE = "irreversible"
+
+
+class TagState(enum.StrEnum):
+    """SET: names a state. RELEASED: its deployment was rolled back; the name is free. MOVED: set anew elsewhere."""
+
+    SET = "set"
+    RELEASED = "released"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who runs tagback, where, and from which source."""
+
+    who: str
+    host: str
+    tool: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One row of the ledger's main table; times are ISO 8601 in UTC, empty `ended` while it runs."""
+
+    id: DeploymentId
+    kind: DeploymentKind
+    outcome: Outcome
+    tag: str
+    previous_tag: str
+    started: str
+    ended: str
+    author: Author
+    epoch: str
+    snapshot_before: SnapshotId
+    snapshot_after: SnapshotId
+    reversibility: Reversibility
+    reasons: tuple[str, ...]
+    granular: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedChangeset:
+    """A changeset as it was deployed. `snapshot` is the schema at its end where that was recorded, else NO_SNAPSHOT."""
+
+    deployment: DeploymentId
+    position: int
+    id: str
+    checksum: str
+    snapshot: SnapshotId
+    reversibility: Reversibility
+    reasons: tuple[str, ...]
+    undone_by: DeploymentId
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A name for a state. Higher positions were set later.
+
+    `depth` is how many changesets were in effect: what is in effect is a stack, so that says which. `deployment` is
+    the one that brought the last of them (NO_DEPLOYMENT: none was).
+    """
+
+    position: int
+    name: str
+    deployment: DeploymentId
+    depth: int
+    snapshot: SnapshotId
+    set_at: str
+    who: str
+    state: TagState
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHead:
+    """A recorded catalog without its objects."""
+
+    id: SnapshotId
+    parent: SnapshotId
+    fingerprint: Fingerprint
+    engine: str
+    major: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedContent:
+    """What a table (all its columns) or one new column (with the key) held when its deployment ended."""
+
+    place: str
+    columns: tuple[str, ...]
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One statement that ran by itself: `intent` before, `done` or `failed` after."""
+
+    position: int
+    statement: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was compared after a rollback, and the verdict: `equal`, or in words what differs by wish."""
+
+    id: int
+    deployment: DeploymentId
+    tag: str
+    expected: Fingerprint
+    actual: Fingerprint
+    verdict: str
+    objects: int
+    details: str
+    at: str

@@ -1,0 +1,424 @@
+"""Reads and writes the ledger over the deploying connection, inside whatever transaction is open."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tagback.catalog import Catalog, Fingerprint, ObjectId, Rename
+from tagback.engines.session import Session, Value
+from tagback.errors import UsageError
+from tagback.ledger.records import (
+    NO_DEPLOYMENT,
+    NO_SNAPSHOT,
+    AppliedChangeset,
+    Author,
+    Deployment,
+    DeploymentId,
+    DeploymentKind,
+    JournalEntry,
+    Outcome,
+    Receipt,
+    RecordedContent,
+    Reversibility,
+    SnapshotHead,
+    SnapshotId,
+    Tag,
+    TagState,
+)
+from tagback.ledger.schema import TABLES, VERSION
+
+
+def now() -> str:
+    """The present in the ledger's form: ISO 8601, UTC, microseconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+class Ledger:
+    """The target's own memory. An absent ledger reads as empty; `create` makes it with the first write."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._exists = session.ledger_exists()
+        if self._exists:
+            self._check_version()
+
+    @property
+    def exists(self) -> bool:
+        """Whether this target was ever used with tagback."""
+        return self._exists
+
+    def create(self) -> None:
+        """Makes the tables if they aren't there; part of the open transaction."""
+        if self._session.ledger_exists():
+            self._exists = True
+            return
+        for table in TABLES:
+            self._session.execute(table)
+        self._session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", ("version", str(VERSION)))
+        self._exists = True
+
+    def _check_version(self) -> None:
+        rows = self._session.execute("SELECT value FROM {meta} WHERE name = ?", ("version",))
+        found = int(str(rows[0][0])) if rows else 0
+        if found > VERSION:
+            raise UsageError(
+                f"The ledger in this database has version {found}; this tagback knows versions up to {VERSION}.",
+                code="ledger_newer",
+                hint="Use the newer tagback that wrote it; nothing was touched.",
+            )
+
+    # ------------------------------------------------------------------ deployments and changesets
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """All of them, oldest first."""
+        rows = self._ask(
+            "SELECT id, kind, outcome, tag, previous_tag, started, ended, who, host, tool, revision, epoch,"
+            " snapshot_before, snapshot_after, reversibility, reasons, granular FROM {deployment} ORDER BY id"
+        )
+        return tuple(
+            Deployment(
+                id=DeploymentId(_int(r[0])),
+                kind=DeploymentKind(str(r[1])),
+                outcome=Outcome(str(r[2])),
+                tag=str(r[3]),
+                previous_tag=str(r[4]),
+                started=str(r[5]),
+                ended=str(r[6]),
+                author=Author(who=str(r[7]), host=str(r[8]), tool=str(r[9]), revision=str(r[10])),
+                epoch=str(r[11]),
+                snapshot_before=SnapshotId(_int(r[12])),
+                snapshot_after=SnapshotId(_int(r[13])),
+                reversibility=Reversibility(str(r[14])),
+                reasons=_texts(r[15]),
+                granular=_int(r[16]),
+            )
+            for r in rows
+        )
+
+    def next_deployment(self) -> DeploymentId:
+        """The id that the next deployment gets."""
+        return DeploymentId(self._next("deployment", "id"))
+
+    def save_deployment(self, d: Deployment) -> None:
+        """Writes a deployment, or writes it again with its outcome."""
+        self._session.execute("DELETE FROM {deployment} WHERE id = ?", (d.id,))
+        self._session.execute(
+            "INSERT INTO {deployment} (id, kind, outcome, tag, previous_tag, started, ended, who, host, tool, revision,"
+            " epoch, snapshot_before, snapshot_after, reversibility, reasons, granular)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                d.id,
+                d.kind.value,
+                d.outcome.value,
+                d.tag,
+                d.previous_tag,
+                d.started,
+                d.ended,
+                d.author.who,
+                d.author.host,
+                d.author.tool,
+                d.author.revision,
+                d.epoch,
+                d.snapshot_before,
+                d.snapshot_after,
+                d.reversibility.value,
+                _json(d.reasons),
+                d.granular,
+            ),
+        )
+
+    def changesets(self) -> tuple[AppliedChangeset, ...]:
+        """All that were ever deployed, in that order, those undone since included."""
+        rows = self._ask(
+            "SELECT deployment, position, id, checksum, snapshot, reversibility, reasons, undone_by"
+            " FROM {changeset} ORDER BY deployment, position"
+        )
+        return tuple(
+            AppliedChangeset(
+                deployment=DeploymentId(_int(r[0])),
+                position=_int(r[1]),
+                id=str(r[2]),
+                checksum=str(r[3]),
+                snapshot=SnapshotId(_int(r[4])),
+                reversibility=Reversibility(str(r[5])),
+                reasons=_texts(r[6]),
+                undone_by=DeploymentId(_int(r[7])),
+            )
+            for r in rows
+        )
+
+    def add_changesets(self, rows: Iterable[tuple[AppliedChangeset, str]]) -> None:
+        """Notes changesets with their text."""
+        self._session.execute_many(
+            "INSERT INTO {changeset} (deployment, position, id, checksum, body, snapshot, reversibility, reasons,"
+            " undone_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    c.deployment,
+                    c.position,
+                    c.id,
+                    c.checksum,
+                    body,
+                    c.snapshot,
+                    c.reversibility.value,
+                    _json(c.reasons),
+                    c.undone_by,
+                )
+                for c, body in rows
+            ],
+        )
+
+    def mark_undone(self, changesets: Sequence[AppliedChangeset], by: DeploymentId) -> None:
+        """Notes that a rollback took these back."""
+        first: dict[DeploymentId, int] = {}
+        for c in changesets:
+            first[c.deployment] = min(first.get(c.deployment, c.position), c.position)
+        self._session.execute_many(
+            "UPDATE {changeset} SET undone_by = ? WHERE deployment = ? AND position >= ? AND undone_by = 0",
+            [(by, deployment, position) for deployment, position in first.items()],
+        )
+
+    def set_checksum(self, changeset: AppliedChangeset, checksum: str) -> None:
+        """Accepts a changed file: its checksum from now on."""
+        self._session.execute(
+            "UPDATE {changeset} SET checksum = ? WHERE deployment = ? AND position = ?",
+            (checksum, changeset.deployment, changeset.position),
+        )
+
+    # ------------------------------------------------------------------ tags
+
+    def tags(self) -> tuple[Tag, ...]:
+        """All tags ever set, in the order they were set."""
+        rows = self._ask(
+            "SELECT position, name, deployment, depth, snapshot, set_at, who, state FROM {tag} ORDER BY position"
+        )
+        return tuple(
+            Tag(
+                position=_int(r[0]),
+                name=str(r[1]),
+                deployment=DeploymentId(_int(r[2])),
+                depth=_int(r[3]),
+                snapshot=SnapshotId(_int(r[4])),
+                set_at=str(r[5]),
+                who=str(r[6]),
+                state=TagState(str(r[7])),
+            )
+            for r in rows
+        )
+
+    def add_tag(self, name: str, deployment: DeploymentId, depth: int, snapshot: SnapshotId, who: str) -> None:
+        """Sets a tag; the caller made sure that the name is free."""
+        self._session.execute(
+            "INSERT INTO {tag} (position, name, deployment, depth, snapshot, set_at, who, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._next("tag", "position"), name, deployment, depth, snapshot, now(), who, TagState.SET.value),
+        )
+
+    def end_tags(self, tags: Iterable[Tag], state: TagState) -> None:
+        """Frees the names of these tags; the rows stay, with the reason."""
+        self._session.execute_many(
+            "UPDATE {tag} SET state = ? WHERE position = ?", [(state.value, t.position) for t in tags]
+        )
+
+    # ------------------------------------------------------------------ snapshots
+
+    def attested(self) -> SnapshotId:
+        """The schema as the last deployment, rollback or tag left it; NO_SNAPSHOT before the first."""
+        rows = self._session.execute("SELECT value FROM {meta} WHERE name = ?", ("attested",)) if self._exists else []
+        return SnapshotId(_int(rows[0][0])) if rows else NO_SNAPSHOT
+
+    def attest(self, snapshot: SnapshotId) -> None:
+        """Notes that the schema is this one, by tagback's own doing or by a tag."""
+        self._session.execute("DELETE FROM {meta} WHERE name = ?", ("attested",))
+        self._session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", ("attested", str(snapshot)))
+
+    def snapshots(self) -> dict[SnapshotId, SnapshotHead]:
+        """The heads of all recorded catalogs."""
+        rows = self._ask("SELECT id, parent, fingerprint, engine, major FROM {snapshot}")
+        heads = (
+            SnapshotHead(
+                id=SnapshotId(_int(r[0])),
+                parent=SnapshotId(_int(r[1])),
+                fingerprint=Fingerprint(str(r[2])),
+                engine=str(r[3]),
+                major=str(r[4]),
+            )
+            for r in rows
+        )
+        return {h.id: h for h in heads}
+
+    def save_snapshot(self, catalog: Catalog, parent: tuple[SnapshotId, Catalog] | None = None) -> SnapshotId:
+        """Records a catalog, as the difference to `parent` where that is given. Equal to its parent, it is its parent."""
+        if parent and parent[1].fingerprint == catalog.fingerprint and parent[1].dependencies == catalog.dependencies:
+            return parent[0]
+        keys = {} if parent is None else _keys(parent[1])
+        mine = _keys(catalog)
+        added = [(key, i) for i, key in mine.items() if keys.get(i) != key]
+        gone = [key for i, key in keys.items() if mine.get(i) != key]
+        snapshot = SnapshotId(self._next("snapshot", "id"))
+        self._session.execute(
+            "INSERT INTO {snapshot} (id, parent, fingerprint, engine, major, taken) VALUES (?, ?, ?, ?, ?, ?)",
+            (snapshot, parent[0] if parent else NO_SNAPSHOT, catalog.fingerprint, catalog.engine, catalog.major, now()),
+        )
+        known = self._known_objects()
+        rows = {
+            key: (key, i.kind, _json(i.name), catalog.objects[i].canonical().decode(), _dependencies(catalog, i))
+            for key, i in added
+            if key not in known
+        }
+        self._session.execute_many(
+            "INSERT INTO {object} (digest, kind, name, definition, depends_on) VALUES (?, ?, ?, ?, ?)", rows.values()
+        )
+        changes = [(snapshot, key, 1) for key, _ in added] + [(snapshot, key, 0) for key in gone]
+        self._session.execute_many(
+            "INSERT INTO {snapshot_change} (snapshot, object, present) VALUES (?, ?, ?)", changes
+        )
+        return snapshot
+
+    def load_snapshot(self, snapshot: SnapshotId) -> Catalog:
+        """The recorded catalog, as it was read; LookupError if the ledger doesn't have it."""
+        heads = self.snapshots()
+        if snapshot not in heads:
+            raise LookupError(f"the ledger has no snapshot {snapshot}")
+        chain: list[SnapshotId] = []
+        at = snapshot
+        while at != NO_SNAPSHOT:
+            chain.append(at)
+            at = heads[at].parent
+        rows = self._session.execute(
+            "WITH RECURSIVE chain (id, parent) AS (SELECT id, parent FROM {snapshot} WHERE id = ?"
+            " UNION ALL SELECT s.id, s.parent FROM {snapshot} s JOIN chain c ON s.id = c.parent)"
+            " SELECT d.snapshot, d.present, o.digest, o.definition, o.depends_on FROM {snapshot_change} d"
+            " JOIN chain c ON c.id = d.snapshot JOIN {object} o ON o.digest = d.object",
+            (snapshot,),
+        )
+        age = {s: n for n, s in enumerate(chain)}
+        present: dict[str, tuple[Value, Value]] = {}
+        # Within one snapshot, what went comes before what came: an object may come back as it once was.
+        for row in sorted(rows, key=lambda r: (-age[SnapshotId(_int(r[0]))], _int(r[1]))):
+            if _int(row[1]):
+                present[str(row[2])] = (row[3], row[4])
+            else:
+                present.pop(str(row[2]), None)
+        objects = {}
+        dependencies = {}
+        for definition, depends_on in present.values():
+            o = self._session.decode(str(definition).encode())
+            objects[o.id] = o
+            needs = msgspec.json.decode(str(depends_on), type=list[ObjectId])
+            if needs:
+                dependencies[o.id] = frozenset(needs)
+        head = heads[snapshot]
+        catalog = Catalog(engine=head.engine, major=head.major, objects=objects, dependencies=dependencies)
+        if catalog.fingerprint != head.fingerprint:
+            raise UsageError(
+                f"Snapshot {snapshot} in the ledger is damaged: its objects don't add up to its fingerprint.",
+                code="ledger_damaged",
+                hint="Restore the ledger from a backup; nothing was touched.",
+            )
+        return catalog
+
+    def _known_objects(self) -> set[str]:
+        return {str(r[0]) for r in self._session.execute("SELECT digest FROM {object}")}
+
+    # ------------------------------------------------------------------ renames, content, journal, receipts
+
+    def add_renames(self, deployment: DeploymentId, rows: Sequence[tuple[int, Rename]]) -> None:
+        """Notes renames; each with the position of the changeset after which it was seen."""
+        self._session.execute_many(
+            "INSERT INTO {rename} (deployment, position, stage, before, after) VALUES (?, ?, ?, ?, ?)",
+            [(deployment, n, stage, _json(r.before), _json(r.after)) for n, (stage, r) in enumerate(rows)],
+        )
+
+    def renames(self) -> tuple[tuple[DeploymentId, int, Rename], ...]:
+        """All renames: the deployment, the stage, and the names."""
+        rows = self._ask("SELECT deployment, stage, before, after FROM {rename} ORDER BY deployment, position")
+        return tuple(
+            (
+                DeploymentId(_int(r[0])),
+                _int(r[1]),
+                Rename(
+                    msgspec.json.decode(str(r[2]), type=ObjectId),
+                    msgspec.json.decode(str(r[3]), type=ObjectId),
+                ),
+            )
+            for r in rows
+        )
+
+    def add_contents(self, deployment: DeploymentId, contents: Sequence[RecordedContent]) -> None:
+        """Notes what the deployment left in its new tables and columns."""
+        self._session.execute_many(
+            "INSERT INTO {content} (deployment, position, place, columns, row_count, digest) VALUES (?, ?, ?, ?, ?, ?)",
+            [(deployment, n, c.place, _json(c.columns), c.rows, c.digest) for n, c in enumerate(contents)],
+        )
+
+    def contents(self) -> tuple[tuple[DeploymentId, RecordedContent], ...]:
+        """What every deployment left in its new tables and columns."""
+        rows = self._ask(
+            "SELECT deployment, place, columns, row_count, digest FROM {content} ORDER BY deployment, position"
+        )
+        return tuple(
+            (DeploymentId(_int(r[0])), RecordedContent(str(r[1]), _texts(r[2]), _int(r[3]), str(r[4]))) for r in rows
+        )
+
+    def write_journal(self, deployment: DeploymentId, entry: JournalEntry) -> None:
+        """Notes a statement that runs by itself: once before it and once after."""
+        self._session.execute(
+            "DELETE FROM {journal} WHERE deployment = ? AND position = ?", (deployment, entry.position)
+        )
+        self._session.execute(
+            "INSERT INTO {journal} (deployment, position, statement, state, at) VALUES (?, ?, ?, ?, ?)",
+            (deployment, entry.position, entry.statement, entry.state, now()),
+        )
+
+    def add_receipt(self, r: Receipt) -> None:
+        """Keeps what was compared."""
+        self._session.execute(
+            "INSERT INTO {receipt} (id, deployment, tag, expected, actual, verdict, objects, details, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (r.id, r.deployment, r.tag, r.expected, r.actual, r.verdict, r.objects, r.details, r.at),
+        )
+
+    def next_receipt(self) -> int:
+        """The id that the next receipt gets."""
+        return self._next("receipt", "id")
+
+    # ------------------------------------------------------------------
+
+    def _ask(self, sql: str) -> list[tuple[Value, ...]]:
+        return self._session.execute(sql) if self._exists else []
+
+    def _next(self, table: str, column: str) -> int:
+        rows = self._ask(f"SELECT coalesce(max({column}), 0) + 1 FROM {{{table}}}")
+        return _int(rows[0][0]) if rows else 1
+
+
+def active(changesets: Iterable[AppliedChangeset]) -> tuple[AppliedChangeset, ...]:
+    """Those that are in effect."""
+    return tuple(c for c in changesets if c.undone_by == NO_DEPLOYMENT)
+
+
+def _keys(catalog: Catalog) -> dict[ObjectId, str]:
+    """Content addresses: definition and dependencies together."""
+    prints = catalog.fingerprints
+    return {i: hashlib.sha256(f"{prints[i]} {_dependencies(catalog, i)}".encode()).hexdigest() for i in catalog.objects}
+
+
+def _dependencies(catalog: Catalog, object_id: ObjectId) -> str:
+    return _json(sorted(catalog.dependencies.get(object_id, ())))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    return msgspec.json.decode(str(value), type=tuple[str, ...])
+
+
+def _int(value: Value) -> int:
+    return int(str(value))
