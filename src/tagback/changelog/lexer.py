@@ -67,6 +67,7 @@ _PG_WORD = rf"[A-Za-z_{_NON_ASCII}][A-Za-z0-9_${_NON_ASCII}]*"
 # A string goes on in the next literal when a line end lies between; after E'' what continues it has escapes, too.
 _PG_CONTINUES = r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*"
 _ESCAPED = r"[^'\\]*(?:(?:\\.|'')[^'\\]*)*"
+_PG_NUMBER = r"[0-9][0-9_]*(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?"
 _PG_ESCAPE_STRING = rf"[eE]'{_ESCAPED}'(?:{_PG_CONTINUES}'{_ESCAPED}')*"
 _DOUBLED = "'[^']*(?:''[^']*)*'"
 
@@ -80,7 +81,7 @@ _POSTGRES = Lexicon(
         | (?P<QUOTED>(?:[uU]&)?"[^"]*(?:""[^"]*)*")
         | (?P<open_quoted>(?:[uU]&)?")
         | (?P<WORD>{_PG_WORD})
-        | (?P<NUMBER>(?:[0-9][0-9_]*(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+        | (?P<NUMBER>{_PG_NUMBER}|\.{_PG_NUMBER})
         | (?P<PARAMETER>\$[0-9]+)
         | (?P<dollar>\$(?:[A-Za-z_{_NON_ASCII}][A-Za-z0-9_{_NON_ASCII}]*)?\$)
         | (?P<block>/\*)
@@ -89,7 +90,14 @@ _POSTGRES = Lexicon(
         re.VERBOSE | re.DOTALL,
     ),
     run=re.compile(
-        rf"(?:(?![eE]'){_PG_WORD}|[{_PG_SPACE}0-9,.=<>:+*%!?@|^~\#&`{{}}\[\]]+|'[^']*'|\"[^\"]*\"|--[^\n\r]*|-|/(?!\*)|\$[0-9]+){{0,400}}"
+        rf"""
+          (?: (?![eE]'){_PG_WORD}
+            | [{_PG_SPACE},.=<>:+*%!?@|^~\#&`{{}}\[\]]+
+            | '[^']*' | "[^"]*" | --[^\n\r]* | - | /(?!\*)
+            | {_PG_NUMBER} | \$[0-9]+
+          ){{0,400}}
+        """,
+        re.VERBOSE,
     ),
     blank=re.compile(rf"(?:[{_PG_SPACE}]+|--[^\n\r]*)*"),
     nested_comments=True,

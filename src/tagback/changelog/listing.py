@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tagback.changelog.source import unreadable
+from tagback.changelog.source import SourceFile, read_source, unreadable
 from tagback.errors import ChangelogError, Location
 
 _EDITORS_OWN = re.compile(r"\..*|.*~|#.*#|.*\.(?:swp|swo|swx|bak|orig|rej|tmp|temp)|__pycache__", re.IGNORECASE)
@@ -27,6 +28,19 @@ class Listing:
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
     single: bool = False
+    _sources: dict[Path, SourceFile] = field(default_factory=dict, compare=False, repr=False)
+
+    def source(self, path: Path) -> SourceFile:
+        """The text of a file, read once: what a format is told by is what is applied."""
+        found = self._sources.get(path)
+        if found is None:
+            found = self._sources[path] = read_source(path)
+        return found
+
+    def without(self, taken: set[Path]) -> Listing:
+        """The same, less the paths that have been accounted for."""
+        files = tuple(file for file in self.files if file not in taken)
+        return replace(self, files=files, folders=tuple(folder for folder in self.folders if folder not in taken))
 
     @property
     def sql(self) -> tuple[Path, ...]:
@@ -50,12 +64,16 @@ def list_folder(path: Path) -> Listing:
     files: list[Path] = []
     folders: list[Path] = []
     try:
-        entries = sorted(path.iterdir(), key=lambda entry: entry.name)
+        with os.scandir(path) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
         for entry in entries:
             if _EDITORS_OWN.fullmatch(entry.name) or _DOCUMENTS.fullmatch(entry.name):
                 continue
-            _check_name(entry)
-            (folders if entry.is_dir() else files).append(entry)
+            found = path / entry.name
+            _check_name(found)
+            if entry.is_symlink():
+                _refuse_broken_link(found)
+            (folders if entry.is_dir() else files).append(found)
     except OSError as error:
         raise unreadable(path, error) from None
     return Listing(path, tuple(files), tuple(folders))
@@ -71,6 +89,14 @@ def walk(listing: Listing, above: tuple[Path, ...] = ()) -> Iterator[Listing]:
     yield listing
     for folder in listing.folders:
         yield from walk(list_folder(folder), (*above, real))
+
+
+def _refuse_broken_link(path: Path) -> None:
+    """Whether it would be a file or a folder can't be known, so it can't be left out either."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _check_name(path: Path) -> None:

@@ -64,7 +64,7 @@ def _told_apart(listing: Listing) -> tuple[Format, list[Path]]:
     claims: dict[str, list[Path]] = {}
     taken: set[Path] = set()
     for form in FORMATS.values():
-        paths = [path for path in form.claims(listing) if path not in taken]
+        paths = form.claims(listing.without(taken) if taken else listing)
         if paths:
             claims[form.name] = paths
             taken.update(paths)

@@ -8,6 +8,7 @@ placeholders for those where nothing is to be done.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,17 +17,18 @@ from pathlib import Path
 from tagback.changelog.changeset import Changeset, Note
 from tagback.changelog.formats.layout import Format, changeset, numbered
 from tagback.changelog.listing import Listing
+from tagback.changelog.position import Lines
 from tagback.changelog.source import read_source
 from tagback.errors import ChangelogError, Location
 
-_TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY = "run_in_transaction"
 
 
 def _claims(listing: Listing) -> list[Path]:
     if listing.single:
         return [file for file in listing.files if file.name == "up.sql"]
-    return [folder for folder in listing.folders if (folder / "up.sql").is_symlink() or (folder / "up.sql").exists()]
+    return [folder for folder in listing.folders if os.path.lexists(folder / "up.sql")]
 
 
 def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
@@ -37,7 +39,7 @@ def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
             )
     for path in paths:
         folder = path.absolute().parent if listing.single else path
-        file = read_source(path if listing.single else folder / "up.sql")
+        file = listing.source(path if listing.single else folder / "up.sql")
         if not file.text.strip():
             yield Note(f"{folder.name} does nothing: its up.sql is empty", Location(str(file.path)))
         version, description = numbered(folder.name, folder)
@@ -45,14 +47,15 @@ def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
 
 
 def _transactional(path: Path) -> bool:
-    if not (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
         return True
     text = read_source(path).text
     try:
         metadata = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _TOML_PLACE.search(str(error))
-        line, column = (int(place[1]), int(place[2])) if place else (0, 0)
+        end = Lines(text).place(len(text))
+        line, column = (int(place[1]), int(place[2])) if place and place[1] else end
         message = _TOML_PLACE.sub("", str(error))
         raise ChangelogError(
             f"metadata.toml is not TOML: {message}", location=Location(str(path), line, column)

@@ -7,6 +7,7 @@ used, a note says so.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
         if kind == "B":
             yield Note(f"{path.name} is a baseline; it is ignored, all V scripts are applied", Location(str(path)))
             continue
-        file = read_source(path)
+        file = listing.source(path)
         refuse_blank(file)
         placeholder = _PLACEHOLDER.search(file.text)
         if placeholder:
@@ -72,7 +73,7 @@ def _version(text: str) -> Version:
 
 
 def _transactional(path: Path) -> bool:
-    if not (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
         return True
     transactional = True
     for number, line in enumerate(read_source(path).text.splitlines(), 1):

@@ -14,7 +14,7 @@ from tagback.changelog.formats.layout import Format, changeset, numbered, refuse
 from tagback.changelog.formats.marked import marked_files, up_part
 from tagback.changelog.listing import Listing
 from tagback.changelog.position import Lines
-from tagback.changelog.source import SourceFile, read_source
+from tagback.changelog.source import SourceFile
 from tagback.errors import ChangelogError, Location
 
 _MARK = "-- +goose Up"
@@ -31,7 +31,7 @@ def _claims(listing: Listing) -> list[Path]:
 
 def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
     for path in paths:
-        file = read_source(path)
+        file = listing.source(path)
         refuse_blank(file)
         _, part = up_part(file, _UP, _DOWN, _MARK)
         version, description = numbered(file.stem, path)

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from tagback.changelog.listing import Listing
-from tagback.changelog.source import SourceFile, read_source
+from tagback.changelog.position import Lines
+from tagback.changelog.source import SourceFile
 from tagback.errors import ChangelogError, Location
 
 _COMMENT_OR_SPACE = re.compile(r"(?:[ \t\f\v\r\n]+|--[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -14,7 +15,7 @@ _COMMENT_OR_SPACE = re.compile(r"(?:[ \t\f\v\r\n]+|--[^\r\n]*|/\*.*?\*/)*", re.D
 
 def marked_files(listing: Listing, up: re.Pattern[str], down: re.Pattern[str]) -> list[Path]:
     """The files of SQL that carry one of the marks; unreadable ones are left for whoever reads them."""
-    return [path for path in listing.sql if _carries(path, up, down)]
+    return [path for path in listing.sql if _carries(listing, path, up, down)]
 
 
 def up_part(file: SourceFile, up: re.Pattern[str], down: re.Pattern[str], mark: str) -> tuple[re.Match[str], slice]:
@@ -48,15 +49,13 @@ def up_part(file: SourceFile, up: re.Pattern[str], down: re.Pattern[str], mark: 
     return ups[0], slice(ups[0].end(), first_down.start() if first_down else len(file.text))
 
 
-def _carries(path: Path, up: re.Pattern[str], down: re.Pattern[str]) -> bool:
+def _carries(listing: Listing, path: Path, up: re.Pattern[str], down: re.Pattern[str]) -> bool:
     try:
-        text = read_source(path).text
+        text = listing.source(path).text
     except ChangelogError:
         return False
     return bool(up.search(text) or down.search(text))
 
 
 def _place(file: SourceFile, offset: int) -> Location:
-    from tagback.changelog.position import Lines
-
     return Location(str(file.path), *Lines(file.text).place(offset))

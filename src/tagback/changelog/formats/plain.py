@@ -8,7 +8,6 @@ from pathlib import Path
 from tagback.changelog.changeset import Changeset, Note
 from tagback.changelog.formats.layout import Format, changeset, describe, numbered, refuse_blank
 from tagback.changelog.listing import Listing
-from tagback.changelog.source import read_source
 
 
 def _claims(listing: Listing) -> list[Path]:
@@ -17,7 +16,7 @@ def _claims(listing: Listing) -> list[Path]:
 
 def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
     for path in paths:
-        file = read_source(path)
+        file = listing.source(path)
         refuse_blank(file)
         # A single file needs no order.
         unordered = listing.single and not path.name[:1].isdigit()

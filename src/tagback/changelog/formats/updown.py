@@ -13,7 +13,6 @@ from pathlib import Path
 from tagback.changelog.changeset import Changeset, Note
 from tagback.changelog.formats.layout import Format, changeset, numbered, refuse_blank
 from tagback.changelog.listing import Listing
-from tagback.changelog.source import read_source
 from tagback.errors import ChangelogError, Location
 
 _SUFFIX = re.compile(r"\.(up|down)\.sql", re.IGNORECASE)
@@ -33,7 +32,7 @@ def _read(listing: Listing, paths: list[Path]) -> Iterator[Changeset | Note]:
             yield Note(f"{path.name} has no {stem}.up.sql; it is ignored", Location(str(path)))
     for path in ups:
         stem = path.name[: -len(".up.sql")]
-        file = read_source(path)
+        file = listing.source(path)
         refuse_blank(file)
         version, description = numbered(stem, path)
         yield changeset(stem, version, description, file)
