@@ -26,6 +26,7 @@ from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
     AppliedChangeset,
+    Author,
     Deployment,
     DeploymentId,
     DeploymentKind,
@@ -121,9 +122,15 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         result = apply_journaled(session, pending.changesets, statements, author(path), options, listen)
         return replace(result, notes=(*pending.notes, *result.notes))
     session.begin()
-    result = _deploy(session, pending.changesets, statements, path, options, listen)
+    ledger = Ledger(session)
+    start = begin_in_ledger(session, ledger, listen)
+    if start.history != history:
+        # Where the write transaction is the lock, somebody else may have deployed until it began.
+        session.rollback()
+        return _attempt(session, changelog, path, options, listen)
+    result = _deploy(session, start, pending.changesets, statements, author(path), options, listen)
     for changeset, applied in changed_files(changelog, history):
-        Ledger(session).set_checksum(applied, changeset.checksum)
+        ledger.set_checksum(applied, changeset.checksum)
     if options.dry_run:
         session.rollback()
     else:
@@ -158,18 +165,18 @@ def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start
 
 def _deploy(
     session: Session,
+    start: Start,
     changesets: Sequence[Changeset],
     statements: dict[str, tuple[Statement, ...]],
-    path: Path,
+    by: Author,
     options: ApplyOptions,
     listen: Listener,
 ) -> Applied:
     began = now()
     ledger = Ledger(session)
-    start = begin_in_ledger(session, ledger, listen)
     previous = start.history.current_tag or start.history.previous_tag
     if not changesets:
-        return _nothing_pending(ledger, start, previous, author(path).who, options)
+        return _nothing_pending(ledger, start, previous, by.who, options)
     works = [Work(c, statements[c.id], n, len(changesets)) for n, c in enumerate(changesets, 1)]
     stages: list[list[Work]] = [[w] for w in works] if options.granular else [works]
     observed: list[Observed] = []
@@ -200,7 +207,7 @@ def _deploy(
         previous_tag=previous,
         started=began,
         ended=now(),
-        author=author(path),
+        author=by,
         epoch=session.epoch,
         snapshot_before=start.snapshot,
         snapshot_after=snapshots[-1],

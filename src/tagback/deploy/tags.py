@@ -10,7 +10,7 @@ from tagback.deploy.events import Listener
 from tagback.deploy.recover import recover_interrupted
 from tagback.engines.session import Session
 from tagback.errors import UsageError
-from tagback.ledger.history import History, read_history
+from tagback.ledger.history import History
 from tagback.ledger.records import DeploymentId, TagState
 from tagback.ledger.store import Ledger
 
@@ -69,12 +69,12 @@ def set_tag(session: Session, name: str, *, move: bool, lock_wait: float, listen
         obstacle = session.ledger_obstacle()
         if obstacle is not None:
             raise obstacle
-        existing = [t for t in read_history(Ledger(session)).tags if t.name == name]
-        if existing and not move:
-            check_free(read_history(Ledger(session)), name)
         session.begin()
         ledger = Ledger(session)
         start = begin_in_ledger(session, ledger, listen)
+        existing = [t for t in start.history.tags if t.name == name]
+        if not move:
+            check_free(start.history, name)
         ledger.end_tags(existing, TagState.MOVED)
         ledger.add_tag(name, start.history.top, start.history.depth, start.snapshot, author().who)
         ledger.attest(start.snapshot)
