@@ -1,0 +1,258 @@
+"""The schema of a PostgreSQL database: read in a few large queries, decoded again, renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Union
+
+import msgspec
+import psycopg
+from psycopg.rows import tuple_row
+
+from tagback.catalog import Action, Catalog, ObjectId, Rename, SchemaObject, Step, UnmanagedObject
+from tagback.engines.postgres.kinds import (
+    column,
+    constraint,
+    default,
+    function,
+    policy,
+    schema,
+    sequence,
+    table,
+    trigger,
+    types,
+    unmanaged,
+    view,
+)
+from tagback.engines.postgres.kinds.index import Index
+from tagback.engines.postgres.reading import PG_CLASS, PG_TYPE, Address, Reading
+from tagback.engines.postgres.sqltext import ident, qualified
+
+KINDS: tuple[type[SchemaObject], ...] = (
+    schema.Schema,
+    schema.Extension,
+    sequence.Sequence,
+    table.Table,
+    table.WatchedTable,
+    default.Default,
+    constraint.Constraint,
+    Index,
+    view.View,
+    view.MaterializedView,
+    view.Rule,
+    function.Function,
+    function.Procedure,
+    trigger.Trigger,
+    trigger.EventTrigger,
+    policy.Policy,
+    policy.Statistics,
+    types.Enum,
+    types.Domain,
+    types.CompositeType,
+    types.Range,
+    UnmanagedObject,
+)
+"""Every kind that a definition can be of."""
+
+STEP_SETTINGS = {
+    "search_path": "",
+    "check_function_bodies": "off",
+    "standard_conforming_strings": "on",
+    "default_table_access_method": "heap",
+    "default_tablespace": "",
+    "xmloption": "content",
+    "row_security": "off",
+}
+"""What has to be set while a plan's steps run: definitions were read this way, and name everything in full."""
+
+_READING = (
+    "SET LOCAL search_path = ''",
+    "SET LOCAL jit = off",
+    "SET LOCAL quote_all_identifiers = off",
+    "SET LOCAL extra_float_digits = 1",
+    "SET LOCAL datestyle = 'ISO, YMD'",
+    "SET LOCAL intervalstyle = postgres",
+    "SET LOCAL timezone = 'UTC'",
+    "SET LOCAL bytea_output = hex",
+)
+_DEPENDENCIES = """
+SELECT classid, objid, refclassid, refobjid, refobjsubid
+  FROM pg_depend
+ WHERE deptype IN ('n', 'a', 'i') AND refclassid <> 'pg_namespace'::regclass AND refobjid >= 16384
+   AND NOT (classid = 'pg_type'::regclass AND deptype = 'i')
+"""
+_ROW_AND_ARRAY_TYPES = """
+SELECT t.oid, t.typrelid, t.typelem, (SELECT g.rngtypid FROM pg_range g WHERE g.rngmultitypid = t.oid)
+  FROM pg_type t WHERE t.oid = ANY (%s)
+"""
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[KINDS])
+
+
+def read_catalog(connection: psycopg.Connection[Any], major: int) -> Catalog:
+    """The schema as this connection's transaction sees it. Settings are as before afterwards."""
+    with connection.cursor(row_factory=tuple_row) as cursor, _undisturbed(cursor):
+        r = Reading(cursor, major)
+        schema.read(r)
+        sequence.read(r)
+        column.read(r)
+        table.read(r)
+        view.read(r)
+        types.read(r)
+        default.read(r)
+        function.read(r)
+        constraint.read(r)
+        view.read_rules(r)
+        trigger.read(r)
+        policy.read(r)
+        unmanaged.read(r)
+        dependencies = _dependencies(r)
+    return Catalog("postgresql", str(major), r.objects, dependencies, r.lineage)
+
+
+def decode(definition: bytes) -> SchemaObject:
+    """The object whose canonical form this is."""
+    try:
+        found: SchemaObject = _decoder.decode(definition)
+    except msgspec.MsgspecError as e:
+        raise ValueError(f"not a definition of a PostgreSQL object: {e}") from e
+    return found
+
+
+@contextmanager
+def _undisturbed(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
+    """A savepoint that is undone: it takes back the settings, and the locks that reading definitions needs."""
+    cursor.execute("SAVEPOINT tagback_reading; " + "; ".join(_READING))
+    try:
+        yield
+    finally:
+        if cursor.connection.info.transaction_status != psycopg.pq.TransactionStatus.UNKNOWN:
+            cursor.execute("ROLLBACK TO SAVEPOINT tagback_reading; RELEASE SAVEPOINT tagback_reading")
+
+
+def _dependencies(r: Reading) -> dict[ObjectId, frozenset[ObjectId]]:
+    found: dict[ObjectId, set[ObjectId]] = {}
+    addresses = r.addresses
+    rows = r.rows(_DEPENDENCIES)
+    _learn_row_and_array_types(r, {row[3] for row in rows if row[2] == PG_TYPE and (PG_TYPE, row[3]) not in addresses})
+    _learn_row_and_array_types(r, {row[1] for row in rows if row[0] == PG_TYPE and (PG_TYPE, row[1]) not in addresses})
+    for classid, objid, refclassid, refobjid, number in rows:
+        dependent = addresses.get((classid, objid))
+        if dependent is None:
+            continue
+        needed = addresses.get((refclassid, refobjid)) or r.members.get((refclassid, refobjid))
+        if needed is None or needed == dependent:
+            continue
+        if number and refclassid == PG_CLASS:
+            name = r.attributes.get(refobjid, {}).get(number)
+            if name is not None:
+                needed = ObjectId("column", (*needed.name, name))
+        found.setdefault(dependent, set()).add(needed)
+    for object_id in r.objects:
+        if object_id.kind in _IN_SCHEMA:
+            found.setdefault(object_id, set()).add(ObjectId("schema", object_id.name[:1]))
+    return {dependent: frozenset(needs) for dependent, needs in found.items()}
+
+
+_IN_SCHEMA = frozenset(
+    (
+        "table",
+        "sequence",
+        "view",
+        "materialized view",
+        "function",
+        "procedure",
+        "enum",
+        "domain",
+        "composite type",
+        "range",
+        "index",
+        "statistics",
+        "aggregate",
+        "base type",
+        "operator",
+        "operator class",
+        "operator family",
+        "collation",
+        "conversion",
+        "text search configuration",
+        "text search dictionary",
+        "text search parser",
+        "text search template",
+    )
+)
+
+
+def _learn_row_and_array_types(r: Reading, oids: set[int]) -> None:
+    """Addresses of types that come with another object: a table's rows, arrays, multiranges."""
+    while oids:
+        further: set[int] = set()
+        waiting: list[tuple[int, int]] = []
+        for oid, relation, element, of_range in r.rows(_ROW_AND_ARRAY_TYPES, (sorted(oids),)):
+            place: Address = (PG_CLASS, relation) if relation else (PG_TYPE, element or of_range or 0)
+            known = r.addresses.get(place) or r.members.get(place)
+            if known is not None:
+                r.addresses[PG_TYPE, oid] = known
+            elif not relation and place[1]:
+                further.add(place[1])
+                waiting.append((oid, place[1]))
+        _learn_row_and_array_types(r, further - oids)
+        for oid, of in waiting:
+            if (PG_TYPE, of) in r.addresses:
+                r.addresses[PG_TYPE, oid] = r.addresses[PG_TYPE, of]
+        return
+
+
+_BY_ITS_OWN_NAME = {
+    "table": "TABLE",
+    "index": "INDEX",
+    "sequence": "SEQUENCE",
+    "view": "VIEW",
+    "materialized view": "MATERIALIZED VIEW",
+    "enum": "TYPE",
+    "composite type": "TYPE",
+    "range": "TYPE",
+    "domain": "DOMAIN",
+    "statistics": "STATISTICS",
+}
+_WITHIN_A_TABLE = {
+    "constraint": "ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}",
+    "column": "ALTER TABLE {table} RENAME COLUMN {old} TO {new}",
+    "trigger": "ALTER TRIGGER {old} ON {table} RENAME TO {new}",
+    "rule": "ALTER RULE {old} ON {table} RENAME TO {new}",
+    "policy": "ALTER POLICY {old} ON {table} RENAME TO {new}",
+}
+
+
+def rename_steps(rename: Rename) -> tuple[Step, ...] | None:
+    """The statements that give an object its other name; none where it follows its table."""
+    before, after = rename.before, rename.after
+    if before.kind != after.kind:
+        return None
+    kind = before.kind
+    sqls = []
+    if kind in _BY_ITS_OWN_NAME:
+        word = _BY_ITS_OWN_NAME[kind]
+        now = before.name
+        if now[1] != after.name[1]:
+            sqls.append(f"ALTER {word} {qualified(*now)} RENAME TO {ident(after.name[1])}")
+            now = (now[0], after.name[1])
+        if now[0] != after.name[0] and kind != "index":
+            sqls.append(f"ALTER {word} {qualified(*now)} SET SCHEMA {ident(after.name[0])}")
+    elif kind in ("function", "procedure"):
+        now = before.name
+        if now[1] != after.name[1]:
+            sqls.append(f"ALTER {kind.upper()} {qualified(*now[:2])}({now[2]}) RENAME TO {ident(after.name[1])}")
+            now = (now[0], after.name[1], now[2])
+        if now[0] != after.name[0]:
+            sqls.append(f"ALTER {kind.upper()} {qualified(*now[:2])}({now[2]}) SET SCHEMA {ident(after.name[0])}")
+    elif kind in _WITHIN_A_TABLE:
+        if before.name[2] != after.name[2]:
+            sqls.append(
+                _WITHIN_A_TABLE[kind].format(
+                    table=qualified(*before.name[:2]), old=ident(before.name[2]), new=ident(after.name[2])
+                )
+            )
+    else:
+        return None
+    return tuple(Step(sql, before, Action.RENAME, "ACCESS EXCLUSIVE") for sql in sqls)

@@ -1,0 +1,113 @@
+"""What all kinds share: an owner, privileges, a comment, and the statements that settle them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from tagback.catalog import Action, Loss, ObjectId, SchemaObject, Step
+from tagback.engines.postgres import privileges
+from tagback.engines.postgres.privileges import Acl, Grant
+from tagback.engines.postgres.sqltext import literal, qualified
+
+ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+SHARE = "SHARE"
+
+
+class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True):
+    """`acl` is None where privileges are what the kind starts with; `owner` is empty for kinds without one."""
+
+    owner: str = ""
+    acl: Acl | None = None
+    comment: str = ""
+
+    keyword: ClassVar[str] = ""  # as in COMMENT ON and ALTER
+    grant_keyword: ClassVar[str] = ""  # as in GRANT; empty for kinds without privileges
+    default_grants: ClassVar[tuple[tuple[str, str], ...]] = ()  # grantee (* is the owner) and letters, at first
+
+    @property
+    def address(self) -> str:
+        """How statements name it."""
+        return qualified(*self.id.name)
+
+    def step(self, sql: str, action: Action, lock: str = "", destroys: Iterable[Loss] = ()) -> Step:
+        return Step(sql, self.id, action, lock, tuple(destroys))
+
+    def steps(self, sqls: Iterable[str], action: Action = Action.ALTER, lock: str = "") -> tuple[Step, ...]:
+        return tuple(Step(sql, self.id, action, lock) for sql in sqls)
+
+    @property
+    def privileges(self) -> Acl:
+        """In full."""
+        return self.acl if self.acl is not None else self.first_privileges(self.owner)
+
+    def first_privileges(self, owner: str) -> Acl:
+        return tuple(
+            sorted(Grant(owner if grantee == "*" else grantee, owner, letters) for grantee, letters in self.default_grants)
+        )
+
+    def settle(self) -> tuple[Step, ...]:
+        """Owner, privileges and comment of an object that has just been made."""
+        sqls = []
+        if self.owner:
+            sqls.append(self._owner_to(self.owner))
+        if self.acl is not None:
+            sqls += privileges.statements(self.first_privileges(self.owner), self.acl, self.owner, self._granted)
+        if self.comment:
+            sqls.append(self._comment(self.comment))
+        return self.steps(sqls)
+
+    def resettle(self, after: PgObject) -> tuple[Step, ...]:
+        """The same for one that is there already."""
+        sqls = []
+        acl = self.privileges
+        if after.owner != self.owner:
+            sqls.append(self._owner_to(after.owner))
+            if self.acl is not None:
+                acl = privileges.given_to(acl, self.owner, after.owner)
+            else:
+                acl = self.first_privileges(after.owner)
+        if acl != after.privileges:
+            sqls += privileges.statements(acl, after.privileges, after.owner, self._granted)
+        if after.comment != self.comment:
+            sqls.append(self._comment(after.comment))
+        return self.steps(sqls)
+
+    @property
+    def _granted(self) -> str:
+        return f"{self.grant_keyword or self.keyword} {self.address}"
+
+    def _owner_to(self, owner: str) -> str:
+        return f"ALTER {self.keyword} {self.address} OWNER TO {qualified(owner)}"
+
+    def _comment(self, text: str) -> str:
+        return f"COMMENT ON {self.keyword} {self.comment_address} IS {literal(text) if text else 'NULL'}"
+
+    @property
+    def comment_address(self) -> str:
+        return self.address
+
+    def only_settings_differ(self, after: SchemaObject, *more: str) -> bool:
+        """Whether the other is the same but for owner, privileges, comment and the named fields."""
+        if type(after) is not type(self):
+            return False
+        free = {"owner", "acl", "comment", *more}
+        return all(getattr(self, f) == getattr(after, f) for f in self.__struct_fields__ if f not in free)
+
+
+class TableMember(PgObject, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that belongs to one table and is named within it: schema, table, name."""
+
+    @property
+    def table(self) -> str:
+        return qualified(*self.id.name[:2])
+
+    @property
+    def part_of(self) -> ObjectId | None:
+        return ObjectId("table", self.id.name[:2])
+
+    @property
+    def address(self) -> str:
+        return f"{qualified(self.id.name[2])} ON {self.table}"

@@ -1,0 +1,291 @@
+"""Columns of tables, views, materialised views and composite types."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from tagback.engines.postgres import privileges
+from tagback.engines.postgres.kinds.sequence import Identity, go_on_behind
+from tagback.engines.postgres.privileges import Acl
+from tagback.engines.postgres.reading import PG_CLASS, Reading
+from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
+
+_COLUMNS = """
+SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+       a.attidentity <> '' OR a.attgenerated <> '' OR a.attacl IS NOT NULL OR a.attoptions IS NOT NULL
+       OR coalesce(a.attstattarget, -1) <> -1 OR a.attcompression <> '' OR a.attstorage <> t.typstorage
+       OR a.attcollation <> t.typcollation
+  FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid
+  JOIN pg_type t ON t.oid = a.atttypid
+ WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IN ({ns})
+ ORDER BY a.attrelid, a.attnum
+"""
+_SPECIAL = """
+SELECT a.attrelid, a.attnum, a.attidentity,
+       CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END,
+       CASE WHEN a.attgenerated <> '' THEN
+         (SELECT array_agg(u.attname::text ORDER BY u.attname::text COLLATE "C") FROM pg_attribute u
+           WHERE u.attrelid = a.attrelid AND u.attnum IN
+             (SELECT p.refobjsubid FROM pg_depend p
+               WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid <> a.attnum
+                 AND (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+                      OR p.classid = 'pg_class'::regclass AND p.objid = a.attrelid AND p.objsubid = a.attnum)))
+       END,
+       CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN
+         (SELECT quote_ident(nspname) || '.' || quote_ident(collname)
+            FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
+       END,
+       CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END,
+       a.attcompression::text, coalesce(a.attstattarget, -1), a.attacl::text[],
+       ARRAY(SELECT o FROM unnest(a.attoptions) o WHERE o !~ '^pg_attver=' ORDER BY o)
+  FROM unnest(%s::oid[], %s::int2[]) AS x (relation, number)
+  JOIN pg_attribute a ON a.attrelid = x.relation AND a.attnum = x.number
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+"""
+_STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
+_COMPRESSION = {"p": "pglz", "l": "lz4"}
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One column. Its default is an object of its own, so that sequences and tables don't need each other.
+
+    `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own.
+    """
+
+    name: str
+    type: str
+    not_null: bool = False
+    identity: Identity | None = None
+    generated: str = ""
+    uses: tuple[str, ...] = ()
+    collation: str = ""
+    storage: str = ""
+    compression: str = ""
+    statistics: int = -1
+    options: tuple[str, ...] = ()
+    acl: Acl = ()
+    comment: str = ""
+
+    def definition(self, default: str = "") -> str:
+        """As in CREATE TABLE and ADD COLUMN."""
+        parts = [ident(self.name), self.type]
+        if self.collation:
+            parts.append(f"COLLATE {self.collation}")
+        if self.compression:
+            parts.insert(2, f"COMPRESSION {_COMPRESSION[self.compression]}")
+        if self.generated:
+            parts.append(f"GENERATED ALWAYS AS ({stable(self.generated)}) STORED")
+        if default:
+            parts.append(f"DEFAULT {stable(default)}")
+        if self.identity:
+            parts.append(self.identity.clause())
+        if self.not_null:
+            parts.append("NOT NULL")
+        return " ".join(parts)
+
+    @property
+    def as_defined(self) -> Column:
+        """What `definition` alone makes of it: the rest has to be set afterwards."""
+        identity = msgspec.structs.replace(self.identity, acl=None, comment="") if self.identity else None
+        return msgspec.structs.replace(
+            self, identity=identity, storage="", statistics=-1, options=(), acl=(), comment=""
+        )
+
+    @property
+    def bare(self) -> Column:
+        """Name and type alone."""
+        return Column(name=self.name, type=self.type, collation=self.collation)
+
+
+def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
+    """Clauses of ALTER TABLE that make everything but name, type and expression as in `after`.
+
+    `sequence` is another name for the sequence of a new identity.
+    """
+    column = f"ALTER COLUMN {ident(after.name)}"
+    out = []
+    if before.identity and not after.identity:
+        out.append(f"{column} DROP IDENTITY")
+    if before.not_null and not after.not_null:
+        out.append(f"{column} DROP NOT NULL")
+    if before.generated and not after.generated:
+        out.append(f"{column} DROP EXPRESSION")
+    if after.not_null and not before.not_null:
+        out.append(f"{column} SET NOT NULL")
+    if after.storage != before.storage and after.storage:
+        out.append(f"{column} SET STORAGE {_STORAGE[after.storage]}")
+    if after.compression != before.compression:
+        out.append(f"{column} SET COMPRESSION {_COMPRESSION.get(after.compression, 'DEFAULT')}")
+    if after.statistics != before.statistics:
+        out.append(f"{column} SET STATISTICS {after.statistics}")
+    gone = {o.partition("=")[0] for o in before.options} - {o.partition("=")[0] for o in after.options}
+    if gone:
+        out.append(f"{column} RESET ({', '.join(sorted(gone))})")
+    if set(after.options) - set(before.options):
+        out.append(f"{column} SET ({', '.join(after.options)})")
+    if after.identity and not before.identity:
+        out.append(f"{column} ADD {after.identity.clause(sequence)}")
+    elif after.identity and before.identity:
+        if after.identity.always != before.identity.always:
+            out.append(f"{column} SET GENERATED {after.identity.generated}")
+    return out
+
+
+def further(table: tuple[str, ...], owner: str, before: Column, after: Column, keyword: str = "TABLE") -> list[str]:
+    """Statements for what ALTER TABLE has no clause for."""
+    out = []
+    if after.identity:
+        sequence = qualified(*after.identity.sequence)
+        if before.identity is None:
+            first: Identity = msgspec.structs.replace(after.identity, acl=None, comment="")
+            out.append(go_on_behind(after.identity.sequence, table, after.name, after.identity.counting.increment))
+        else:
+            first = before.identity
+            if first.sequence != after.identity.sequence:
+                if first.sequence[1] != after.identity.sequence[1]:
+                    old = qualified(*first.sequence)
+                    out.append(f"ALTER SEQUENCE {old} RENAME TO {ident(after.identity.sequence[1])}")
+            if first.counting != after.identity.counting:
+                data_type = after.identity.counting.data_type
+                out.append(f"ALTER SEQUENCE {sequence} {after.identity.counting.clause(data_type)}")
+        rights = (privileges.Grant(owner, owner, "Urw"),)
+        out += privileges.statements(
+            first.acl if first.acl is not None else rights,
+            after.identity.acl if after.identity.acl is not None else rights,
+            owner,
+            f"SEQUENCE {sequence}",
+        )
+        if after.identity.comment != first.comment:
+            out.append(f"COMMENT ON SEQUENCE {sequence} IS {_text(after.identity.comment)}")
+    if after.acl != before.acl:
+        out += privileges.statements(before.acl, after.acl, owner, f"TABLE {qualified(*table)}", after.name)
+    if after.comment != before.comment:
+        out.append(f"COMMENT ON COLUMN {qualified(*table, after.name)} IS {_text(after.comment)}")
+    return out
+
+
+def _text(comment: str) -> str:
+    return literal(comment) if comment else "NULL"
+
+
+def read(r: Reading) -> None:
+    """Fills `r.columns`; sequences come first, for the identities."""
+    rows = r.rows(_COLUMNS)
+    r.learn_types({(row[3], row[4]) for row in rows if row[3]})
+    special = {
+        (relation, number): rest
+        for relation, number, *rest in (
+            r.rows(_SPECIAL, ([x[0] for x in rows if x[6]], [x[1] for x in rows if x[6]]))
+            if any(x[6] for x in rows)
+            else ()
+        )
+    }
+    commented = {(oid, number) for classid, oid, number in r.comments if classid == PG_CLASS and number}
+    names = r._types
+    found: dict[int, list[Column]] = {}
+    for relation, number, name, type_oid, modifier, not_null, is_special in rows:
+        columns = found.get(relation)
+        if columns is None:
+            columns = found[relation] = []
+            r.attributes[relation] = {}
+            r.types_of[relation] = {}
+        r.attributes[relation][number] = name
+        r.types_of[relation][number] = type_oid
+        if not is_special and (relation, number) not in commented:
+            columns.append(Column(name=name, type=names[type_oid, modifier], not_null=not_null))
+            continue
+        comment = r.comment(PG_CLASS, relation, number)
+        if not is_special:
+            columns.append(Column(name=name, type=names[type_oid, modifier], not_null=not_null, comment=comment))
+            continue
+        _, generated, uses, collation, storage, compression, statistics, acl, options = special[relation, number]
+        if collation:
+            r.collated.add((relation, number))
+        columns.append(
+            Column(
+                name=name,
+                type=names[type_oid, modifier],
+                not_null=not_null,
+                identity=r.identities.get((relation, number)),
+                generated=generated,
+                uses=tuple(uses or ()),
+                collation=collation or "",
+                storage=storage,
+                compression=compression,
+                statistics=statistics,
+                options=tuple(options),
+                acl=privileges.parse(acl or ()),
+                comment=comment,
+            )
+        )
+    r.columns = {relation: tuple(columns) for relation, columns in found.items()}
+
+
+# ------------------------------------------------------------------ types
+
+_WHOLE = {"smallint": 2, "integer": 4, "bigint": 8}
+_SIZED = re.compile(r"(character varying|character|numeric|bit varying)\((\d+)(?:,(-?\d+))?\)\Z")
+_INTO = {
+    "real": {"double precision"},
+    "date": {"timestamp without time zone"},
+    "character varying": {"text"},
+    "text": {"character varying"},
+}
+
+
+def keeps_values(before: str, after: str) -> bool:
+    """Whether every value of one type has its equal in the other, seen from the types' names alone."""
+    if before == after:
+        return True
+    if before in _WHOLE:
+        return after == "numeric" or _WHOLE.get(after, 0) >= _WHOLE[before]
+    if after in _INTO.get(before, ()):
+        return True
+    sized = _SIZED.match(before)
+    if not sized:
+        return False
+    kind, length, scale = sized[1], int(sized[2]), int(sized[3] or 0)
+    if kind == "character varying" and after in ("text", "character varying"):
+        return True
+    if after == kind and kind != "character":
+        return True
+    into = _SIZED.match(after)
+    if not into or into[1] != kind or kind == "character":
+        return False
+    if kind == "numeric":
+        into_scale = int(into[3] or 0)
+        return into_scale >= scale and int(into[2]) - into_scale >= length - scale
+    return int(into[2]) >= length
+
+
+_FAMILIES = (
+    {"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"},
+    {"integer", "boolean"},
+    {"date", "timestamp", "timestamp without time zone", "timestamp with time zone", "time without time zone", "time"},
+    {"json", "jsonb"},
+    {"inet", "cidr"},
+    {"bit", "bit varying", "integer", "bigint"},
+)
+_TEXTS = {"text", "character varying", "character", "name", '"char"'}
+
+
+def cast(expression: str, before: str, after: str) -> str:
+    """The expression as the other type: directly where the server has such a cast, else by way of text."""
+    base_before, base_after = _base(before), _base(after)
+    if base_before.endswith("[]") and base_after.endswith("[]"):
+        base_before, base_after = base_before[:-2], base_after[:-2]
+    direct = (
+        base_before == base_after
+        or base_before in _TEXTS
+        or base_after in _TEXTS
+        or any(base_before in f and base_after in f for f in _FAMILIES)
+    )
+    return f"{expression}::{after}" if direct else f"{expression}::text::{after}"
+
+
+def _base(name: str) -> str:
+    return re.sub(r"\(.*?\)", "", name).replace("  ", " ")

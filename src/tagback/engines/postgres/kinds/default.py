@@ -1,0 +1,64 @@
+"""Column defaults: objects of their own, since they and sequences would otherwise need each other."""
+
+from __future__ import annotations
+
+from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step, UnmanagedObject
+from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
+from tagback.engines.postgres.reading import PG_ATTRDEF, Reading
+from tagback.engines.postgres.sqltext import ident, qualified, stable
+
+_DEFAULTS = """
+SELECT d.oid, d.adrelid, d.adnum, pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_attrdef d
+  JOIN pg_class c ON c.oid = d.adrelid
+  JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+ WHERE a.attgenerated = '' AND c.relnamespace IN ({ns})
+"""
+_GENERATED = """
+SELECT d.oid, d.adrelid
+  FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+ WHERE a.attgenerated <> ''
+"""
+
+
+class Default(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="default"):
+    """The default of a table's or view's column."""
+
+    expression: str
+    of: str = "table"
+
+    @property
+    def part_of(self) -> ObjectId | None:
+        return ObjectId(self.of, self.id.name[:2])
+
+    def create(self) -> tuple[Step, ...]:
+        return (self.step(f"{self._column} SET DEFAULT {stable(self.expression)}", Action.CREATE, ACCESS_EXCLUSIVE),)
+
+    def drop(self) -> tuple[Step, ...]:
+        return (self.step(f"{self._column} DROP DEFAULT", Action.DROP, ACCESS_EXCLUSIVE),)
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        assert isinstance(after, Default)
+        return None if self.of != after.of else Alteration(after.create())
+
+    @property
+    def _column(self) -> str:
+        return f"ALTER {self.of.upper()} {qualified(*self.id.name[:2])} ALTER COLUMN {ident(self.id.name[2])}"
+
+
+def read(r: Reading) -> None:
+    for oid, relation, number, expression in r.rows(_DEFAULTS):
+        owner = r.relations.get(relation)
+        if owner is None:
+            continue
+        object_id = ObjectId("default", (*owner.name, r.attributes[relation][number]))
+        found: SchemaObject
+        if relation in r.watched_only:
+            found = UnmanagedObject(id=object_id, digest=expression)
+        else:
+            found = Default(id=object_id, expression=expression, of=owner.kind)
+        r.objects[object_id] = found
+        r.addresses[PG_ATTRDEF, oid] = object_id
+    for oid, relation in r.rows(_GENERATED):
+        if relation in r.relations:
+            r.addresses[PG_ATTRDEF, oid] = r.relations[relation]

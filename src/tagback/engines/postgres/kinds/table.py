@@ -1,0 +1,224 @@
+"""Tables. Those with partitions, parents, children or another access method are seen, not managed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from tagback.catalog import (
+    Action,
+    Alteration,
+    Catalog,
+    Loss,
+    LossKind,
+    ObjectId,
+    SchemaObject,
+    Step,
+    UnmanagedObject,
+)
+from tagback.engines.postgres.kinds import column as column_kind
+from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
+from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.layout import lay_out
+from tagback.engines.postgres.reading import PG_CLASS, Reading
+from tagback.engines.postgres.sqltext import ident, literal
+
+_TABLES = """
+SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
+       c.relrowsecurity, c.relforcerowsecurity, c.relreplident,
+       CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
+       c.relkind <> 'r' OR c.relispartition OR c.reloftype <> 0 OR c.relhassubclass OR am.amname <> 'heap'
+       OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid AND t.reloptions IS NOT NULL
+  LEFT JOIN pg_am am ON am.oid = c.relam
+ WHERE c.relkind IN ('r', 'p', 'f') AND c.relnamespace IN ({ns})
+"""
+_WATCHED = """
+SELECT c.oid, md5(concat_ws('|', c.relkind, c.relpersistence, c.relowner::regrole, c.reloptions::text, c.relrowsecurity,
+         c.relforcerowsecurity, c.relreplident, am.amname, CASE WHEN c.reloftype <> 0 THEN c.reloftype::regtype END,
+         (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace), t.reloptions::text,
+         pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid),
+         (SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
+         (SELECT string_agg(x::text, ' ' ORDER BY x::text)
+            FROM unnest(coalesce(c.relacl, acldefault('r', c.relowner))) x),
+         (SELECT concat_ws('|', srvname, ftoptions::text)
+            FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
+         (SELECT string_agg(concat_ws('|', a.attislocal, a.attinhcount, a.attfdwoptions::text), ',' ORDER BY a.attnum)
+            FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
+  FROM pg_class c
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+  LEFT JOIN pg_am am ON am.oid = c.relam
+ WHERE c.oid = ANY (%s)
+"""
+_REPLICA_IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
+
+
+class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"):
+    """`options` and `toast_options` are `name=value`, sorted. `replica_identity` i: an index says that it is it."""
+
+    columns: tuple[Column, ...] = ()
+    persistence: str = "p"
+    options: tuple[str, ...] = ()
+    toast_options: tuple[str, ...] = ()
+    row_security: bool = False
+    force_row_security: bool = False
+    replica_identity: str = "d"
+    tablespace: str = ""
+
+    keyword: ClassVar[str] = "TABLE"
+    default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "Dadrtwx"),)
+
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        return [ObjectId("column", (*self.id.name, c.name)) for c in self.columns]
+
+    @property
+    def carries_data(self) -> bool:
+        return True
+
+    def create(self) -> tuple[Step, ...]:
+        unlogged = "UNLOGGED " if self.persistence == "u" else ""
+        columns = ", ".join(c.definition() for c in self.columns)
+        sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
+        options = [*self.options, *(f"toast.{o}" for o in self.toast_options)]
+        if options:
+            sql += f" WITH ({', '.join(_option(o) for o in options)})"
+        if self.tablespace:
+            sql += f" TABLESPACE {ident(self.tablespace)}"
+        clauses = [clause for c in self.columns for clause in column_kind.settings(c.as_defined, c)]
+        clauses += self._security(Table(id=self.id), self)
+        more = [sql for c in self.columns for sql in self._further(c)]
+        return (
+            self.step(sql, Action.CREATE),
+            *self.settle(),
+            *self.steps([f"ALTER TABLE {self.address} {', '.join(clauses)}"] if clauses else [], lock=ACCESS_EXCLUSIVE),
+            *self.steps(more),
+        )
+
+    def _further(self, column: Column) -> list[str]:
+        return column_kind.further(self.id.name, self.owner, column.as_defined, column)
+
+    def drop(self) -> tuple[Step, ...]:
+        lost = Loss(LossKind.TABLE, self.id)
+        return (self.step(f"DROP TABLE {self.address}", Action.DROP, ACCESS_EXCLUSIVE, [lost]),)
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        if not isinstance(after, Table):
+            return None
+        layout = lay_out(
+            self.id,
+            after.owner,
+            self.columns,
+            after.columns,
+            _defaults(self, live, None),
+            _defaults(after, target, live),
+        )
+        if not layout.possible:
+            return None
+        clauses = []
+        if after.persistence != self.persistence:
+            clauses.append("SET UNLOGGED" if after.persistence == "u" else "SET LOGGED")
+        if after.tablespace != self.tablespace:
+            clauses.append(f"SET TABLESPACE {ident(after.tablespace or 'pg_default')}")
+        clauses += _options(self.options, after.options)
+        clauses += _options(self.toast_options, after.toast_options, "toast.")
+        clauses += self._security(self, after)
+        own = self.steps([f"ALTER TABLE {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
+        return Alteration((*self.resettle(after), *own, *layout.steps()), layout.disturbed)
+
+    @staticmethod
+    def _security(before: Table, after: Table) -> list[str]:
+        clauses = []
+        if after.row_security != before.row_security:
+            clauses.append(f"{'ENABLE' if after.row_security else 'DISABLE'} ROW LEVEL SECURITY")
+        if after.force_row_security != before.force_row_security:
+            clauses.append(f"{'FORCE' if after.force_row_security else 'NO FORCE'} ROW LEVEL SECURITY")
+        if after.replica_identity != before.replica_identity and after.replica_identity in _REPLICA_IDENTITY:
+            clauses.append(f"REPLICA IDENTITY {_REPLICA_IDENTITY[after.replica_identity]}")
+        return clauses
+
+
+def _options(before: tuple[str, ...], after: tuple[str, ...], prefix: str = "") -> list[str]:
+    gone = {o.partition("=")[0] for o in before} - {o.partition("=")[0] for o in after}
+    out = []
+    if gone:
+        out.append(f"RESET ({', '.join(prefix + g for g in sorted(gone))})")
+    if set(after) - set(before):
+        out.append(f"SET ({', '.join(_option(prefix + o) for o in after)})")
+    return out
+
+
+def _option(text: str) -> str:
+    name, _, value = text.partition("=")
+    return f"{name}={literal(value)}"
+
+
+def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str, str]:
+    """Default expressions by column; with `there`, only those whose needs are met in that other catalog already."""
+    found = {}
+    for c in table.columns:
+        default = ObjectId("default", (*table.id.name, c.name))
+        o = catalog.objects.get(default)
+        if o is None:
+            continue
+        if there is not None:
+            needs = {catalog.owner_of(n) for n in catalog.dependencies.get(default, ())} - {table.id, None}
+            if any(n is not None and there.objects.get(n) != catalog.objects[n] for n in needs):
+                continue
+        found[c.name] = o.expression  # type: ignore[attr-defined]
+    return found
+
+
+def read(r: Reading) -> None:
+    rows = r.rows(_TABLES)
+    watched = [row[0] for row in rows if row[-1]]
+    digests = dict(r.rows(_WATCHED, (watched,))) if watched else {}
+    for (
+        oid, schema, name, owner, acl, persistence, options, toast_options,
+        row_security, force, replica_identity, tablespace, odd,
+    ) in rows:  # fmt: skip
+        if r.members and r.is_member(PG_CLASS, oid):
+            continue
+        object_id = ObjectId("table", (schema, name))
+        r.relations[oid] = object_id
+        role = r.roles[owner]
+        found: SchemaObject = Table(
+            id=object_id,
+            owner=role,
+            acl=r.acl("r", role, acl),
+            comment=r.comments.get((PG_CLASS, oid, 0), ""),
+            columns=r.columns.get(oid, ()),
+            persistence=persistence,
+            options=tuple(sorted(options)) if options else (),
+            toast_options=tuple(sorted(toast_options)) if toast_options else (),
+            row_security=row_security,
+            force_row_security=force,
+            replica_identity=replica_identity,
+            tablespace=tablespace,
+        )
+        if odd:
+            r.watched_only.add(oid)
+            found = WatchedTable(
+                id=object_id, digest=f"{digests[oid]} {found.fingerprint()}", columns=tuple(c.name for c in r.columns[oid])
+            )
+        r.add(PG_CLASS, oid, found)
+        line = r.lineage
+        for number, column in r.attributes.get(oid, {}).items():
+            line[ObjectId("column", (schema, name, column))] = f"{oid}.{number}"
+
+
+class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched table"):
+    """A table of a shape that isn't managed yet; its columns can be depended on all the same."""
+
+    columns: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        return [ObjectId("column", (*self.id.name, c)) for c in self.columns]
+
+    @property
+    def carries_data(self) -> bool:
+        return True
+

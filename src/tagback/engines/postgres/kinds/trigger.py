@@ -1,0 +1,128 @@
+"""Triggers of tables and views, and event triggers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
+from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, PgObject, TableMember
+from tagback.engines.postgres.kinds.view import ENABLED
+from tagback.engines.postgres.reading import PG_CONSTRAINT, PG_EVENT_TRIGGER, PG_TRIGGER, Reading
+from tagback.engines.postgres.sqltext import ident, literal, stable
+
+_TRIGGERS = """
+SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, t.tgconstraint
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+ WHERE NOT t.tgisinternal AND c.relnamespace IN ({ns})
+"""
+_OF_CONSTRAINTS = """
+SELECT t.oid, t.tgconstraint FROM pg_trigger t WHERE t.tgisinternal AND t.tgconstraint <> 0
+"""
+_EVENT_TRIGGERS = """
+SELECT oid, evtname, evtevent, evtowner, evtenabled, evttags, evtfoid::regproc::text FROM pg_event_trigger
+ WHERE evtname !~ '^tagback(_|$)'
+"""
+
+
+class Trigger(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="trigger"):
+    """`definition` is the server's text; `enabled` its letter: O, D, R or A."""
+
+    definition: str
+    on: str = "table"
+    enabled: str = "O"
+
+    keyword: ClassVar[str] = "TRIGGER"
+
+    @property
+    def part_of(self) -> ObjectId | None:
+        return ObjectId(self.on, self.id.name[:2])
+
+    def create(self) -> tuple[Step, ...]:
+        return (
+            self.step(stable(self.definition), Action.CREATE, SHARE_ROW_EXCLUSIVE),
+            *self.steps([self._enable()] if self.enabled != "O" else [], lock=SHARE_ROW_EXCLUSIVE),
+            *self.settle(),
+        )
+
+    def drop(self) -> tuple[Step, ...]:
+        return (self.step(f"DROP TRIGGER {self.address}", Action.DROP, ACCESS_EXCLUSIVE),)
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        assert isinstance(after, Trigger)
+        if not self.only_settings_differ(after, "enabled"):
+            return None
+        enable = [after._enable()] if after.enabled != self.enabled else []
+        return Alteration(self.steps(enable, lock=SHARE_ROW_EXCLUSIVE) + self.resettle(after))
+
+    def _enable(self) -> str:
+        return f"ALTER TABLE {self.table} {ENABLED[self.enabled]} TRIGGER {ident(self.id.name[2])}"
+
+
+class EventTrigger(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="event trigger"):
+    """`function` is the server's quoted name."""
+
+    event: str
+    tags: tuple[str, ...] = ()
+    function: str
+    enabled: str = "O"
+
+    keyword: ClassVar[str] = "EVENT TRIGGER"
+
+    def create(self) -> tuple[Step, ...]:
+        when = f" WHEN TAG IN ({', '.join(literal(t) for t in self.tags)})" if self.tags else ""
+        sql = f"CREATE EVENT TRIGGER {self.address} ON {self.event}{when} EXECUTE FUNCTION {self.function}()"
+        return (
+            self.step(sql, Action.CREATE),
+            *self.steps([self._enable()] if self.enabled != "O" else []),
+            *self.settle(),
+        )
+
+    def drop(self) -> tuple[Step, ...]:
+        return (self.step(f"DROP EVENT TRIGGER {self.address}", Action.DROP),)
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        assert isinstance(after, EventTrigger)
+        if not self.only_settings_differ(after, "enabled"):
+            return None
+        enable = [after._enable()] if after.enabled != self.enabled else []
+        return Alteration(self.steps(enable) + self.resettle(after))
+
+    def _enable(self) -> str:
+        return f"ALTER EVENT TRIGGER {self.address} {ENABLED[self.enabled]}"
+
+
+def read(r: Reading) -> None:
+    for oid, relation, name, definition, enabled, constraint in r.rows(_TRIGGERS):
+        table = r.relations.get(relation)
+        if table is None or r.is_member(PG_TRIGGER, oid):
+            continue
+        found: SchemaObject = Trigger(
+            id=ObjectId("trigger", (*table.name, name)),
+            on=table.kind,
+            definition=definition,
+            enabled=enabled,
+            comment=r.comment(PG_TRIGGER, oid),
+        )
+        if relation in r.watched_only:
+            found = r.unmanaged(found)
+        r.add(PG_TRIGGER, oid, found)
+        if constraint and (PG_CONSTRAINT, constraint) not in r.addresses:
+            r.addresses[PG_CONSTRAINT, constraint] = found.id
+    for oid, constraint in r.rows(_OF_CONSTRAINTS):
+        if (PG_CONSTRAINT, constraint) in r.addresses:
+            r.addresses[PG_TRIGGER, oid] = r.addresses[PG_CONSTRAINT, constraint]
+    for oid, name, event, owner, enabled, tags, function in r.rows(_EVENT_TRIGGERS):
+        if not r.is_member(PG_EVENT_TRIGGER, oid):
+            r.add(
+                PG_EVENT_TRIGGER,
+                oid,
+                EventTrigger(
+                    id=ObjectId("event trigger", (name,)),
+                    owner=r.roles[owner],
+                    event=event,
+                    tags=tuple(tags or ()),
+                    function=function,
+                    enabled=enabled,
+                    comment=r.comment(PG_EVENT_TRIGGER, oid),
+                ),
+            )

@@ -1,0 +1,327 @@
+"""Types: enums, domains, composite types and ranges."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import ClassVar
+
+import msgspec
+
+from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
+from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
+from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.table import Table
+from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Reading
+from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
+
+_TYPES = """
+SELECT t.oid, n.nspname, t.typname, t.typtype, t.typowner, t.typacl::text[], format_type(t.oid, NULL), t.typrelid,
+       format_type(t.typbasetype, t.typtypmod), t.typnotnull, pg_get_expr(t.typdefaultbin, 0),
+       CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN
+         (SELECT quote_ident(nspname) || '.' || quote_ident(collname)
+            FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = t.typcollation)
+       END,
+       CASE WHEN t.typtype = 'e' THEN
+         ARRAY(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY enumsortorder)
+       END
+  FROM pg_type t
+  JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_type b ON b.oid = t.typbasetype
+  LEFT JOIN pg_class c ON c.oid = t.typrelid
+ WHERE (t.typtype IN ('e', 'd') OR t.typtype = 'c' AND c.relkind = 'c') AND t.typnamespace IN ({ns})
+"""
+_DOMAIN_CHECKS = """
+SELECT oid, contypid, conname, pg_get_constraintdef(oid)
+  FROM pg_constraint WHERE contypid <> 0 AND contype = 'c' ORDER BY conname COLLATE "C"
+"""
+_RANGES = """
+SELECT t.oid, n.nspname, t.typname, t.typowner, t.typacl::text[], format_type(t.oid, NULL),
+       format_type(g.rngsubtype, NULL),
+       (SELECT quote_ident(nspname) || '.' || quote_ident(opcname)
+          FROM pg_opclass o JOIN pg_namespace cn ON cn.oid = o.opcnamespace WHERE o.oid = g.rngsubopc),
+       (SELECT quote_ident(nspname) || '.' || quote_ident(collname)
+          FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = g.rngcollation),
+       CASE WHEN g.rngcanonical <> 0 THEN g.rngcanonical::text END,
+       CASE WHEN g.rngsubdiff <> 0 THEN g.rngsubdiff::text END,
+       {multirange}
+  FROM pg_range g
+  JOIN pg_type t ON t.oid = g.rngtypid
+  JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE t.typnamespace IN ({ns})
+"""
+
+
+class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
+    """`spelled` is how the server writes the type's name."""
+
+    spelled: str
+
+    keyword: ClassVar[str] = "TYPE"
+    default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "U"), ("", "U"))
+
+    def drop(self) -> tuple[Step, ...]:
+        return (self.step(f"DROP {self.keyword} {self.address}", Action.DROP),)
+
+    def replaced(self, after: PgObject, live: Catalog) -> Alteration:
+        """Puts a new type in the place of the old one, and turns every column of the old over to it.
+
+        What else hangs on the type (functions, defaults, checks) is made anew around it.
+        """
+        name = "tagback_" + hashlib.sha256(self.id.path.encode()).hexdigest()[:12]
+        old = qualified(*self.id.name[:-1], name)
+        converted = []
+        disturbed = {self.id}
+        for table in live.objects.values():
+            if not isinstance(table, Table):
+                continue
+            clauses = []
+            for c in table.columns:
+                if c.type not in (self.spelled, f"{self.spelled}[]"):
+                    continue
+                text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
+                clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {ident(c.name)}::{text}::{c.type}")
+                disturbed.add(ObjectId("column", (*table.id.name, c.name)))
+            if clauses:
+                converted.append(f"ALTER TABLE {table.address} {', '.join(clauses)}")
+        return Alteration(
+            (
+                *self.steps([f"ALTER {self.keyword} {self.address} RENAME TO {ident(name)}"]),
+                *after.create(),
+                *self.steps(converted, lock=ACCESS_EXCLUSIVE),
+                self.step(f"DROP {self.keyword} {old}", Action.DROP),
+            ),
+            frozenset(disturbed),
+        )
+
+
+class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
+    """Labels can be added, but not used in the same transaction, nor removed or moved: so the type is always replaced.
+
+    A label that got another name is told from one that was removed and one that was added by nothing but its place, so
+    that isn't tried: rows with the old label make the replacement fail, and nothing is lost.
+    """
+
+    labels: tuple[str, ...] = ()
+
+    def create(self) -> tuple[Step, ...]:
+        sql = f"CREATE TYPE {self.address} AS ENUM ({', '.join(literal(label) for label in self.labels)})"
+        return (self.step(sql, Action.CREATE), *self.settle())
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        assert isinstance(after, Enum)
+        if after.labels == self.labels:
+            return Alteration(self.resettle(after))
+        return self.replaced(after, live)
+
+
+class DomainCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A domain's constraint; `definition` is the server's text."""
+
+    name: str
+    definition: str
+    comment: str = ""
+
+
+class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain"):
+    base: str
+    not_null: bool = False
+    default: str = ""
+    collation: str = ""
+    checks: tuple[DomainCheck, ...] = ()
+
+    keyword: ClassVar[str] = "DOMAIN"
+
+    def create(self) -> tuple[Step, ...]:
+        sql = f"CREATE DOMAIN {self.address} AS {self.base}"
+        if self.collation:
+            sql += f" COLLATE {self.collation}"
+        if self.default:
+            sql += f" DEFAULT {stable(self.default)}"
+        if self.not_null:
+            sql += " NOT NULL"
+        return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(self._checks((), self.checks)))
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        assert isinstance(after, Domain)
+        if (after.base, after.collation) != (self.base, self.collation):
+            return self.replaced(after, live)
+        sqls = []
+        alter = f"ALTER DOMAIN {self.address}"
+        if after.default != self.default:
+            sqls.append(f"{alter} SET DEFAULT {stable(after.default)}" if after.default else f"{alter} DROP DEFAULT")
+        if after.not_null != self.not_null:
+            sqls.append(f"{alter} {'SET' if after.not_null else 'DROP'} NOT NULL")
+        return Alteration(self.steps(sqls + self._checks(self.checks, after.checks)) + self.resettle(after))
+
+    def _checks(self, before: tuple[DomainCheck, ...], after: tuple[DomainCheck, ...]) -> list[str]:
+        old = {c.name: c for c in before}
+        new = {c.name: c for c in after}
+        out = []
+        for name, check in old.items():
+            if name not in new or new[name].definition != check.definition:
+                out.append(f"ALTER DOMAIN {self.address} DROP CONSTRAINT {ident(name)}")
+        for name, check in new.items():
+            stays = name in old and old[name].definition == check.definition
+            if not stays:
+                out.append(f"ALTER DOMAIN {self.address} ADD CONSTRAINT {ident(name)} {stable(check.definition)}")
+            if check.comment != (old[name].comment if stays else ""):
+                text = literal(check.comment) if check.comment else "NULL"
+                out.append(f"COMMENT ON CONSTRAINT {ident(name)} ON DOMAIN {self.address} IS {text}")
+        return out
+
+
+class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="composite type"):
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        return [ObjectId("column", (*self.id.name, c.name)) for c in self.columns]
+
+    def create(self) -> tuple[Step, ...]:
+        sql = f"CREATE TYPE {self.address} AS ({', '.join(_attribute(c) for c in self.columns)})"
+        comments = [self._column_comment(c) for c in self.columns if c.comment]
+        return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(comments))
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        """In place when attributes only go, or come at the end, and no table holds values that would be lost."""
+        assert isinstance(after, CompositeType)
+        old = {c.name: c for c in self.columns}
+        kept = [c for c in after.columns if c.name in old]
+        gone = [c for c in self.columns if c.name not in {k.name for k in kept}]
+        come = [c for c in after.columns if c.name not in old]
+        in_order = [c.name for c in self.columns if c not in gone] == [c.name for c in kept]
+        if not in_order or list(after.columns) != kept + come or any(_attribute(old[c.name]) != _attribute(c) for c in kept):
+            return None
+        spellings = (self.spelled, f"{self.spelled}[]")
+        if gone and any(
+            c.type in spellings for t in live.objects.values() if isinstance(t, Table) for c in t.columns
+        ):
+            return None
+        sqls = [f"ALTER TYPE {self.address} DROP ATTRIBUTE {ident(c.name)}" for c in gone]
+        sqls += [f"ALTER TYPE {self.address} ADD ATTRIBUTE {_attribute(c)}" for c in come]
+        sqls += [
+            self._column_comment(c) for c in after.columns if c.comment != (old[c.name].comment if c.name in old else "")
+        ]
+        disturbed = frozenset(ObjectId("column", (*self.id.name, c.name)) for c in gone)
+        return Alteration(self.steps(sqls) + self.resettle(after), disturbed)
+
+    def _column_comment(self, column: Column) -> str:
+        text = literal(column.comment) if column.comment else "NULL"
+        return f"COMMENT ON COLUMN {self.address}.{ident(column.name)} IS {text}"
+
+
+class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
+    subtype: str
+    operators: str
+    collation: str = ""
+    canonical: str = ""
+    difference: str = ""
+    multirange: tuple[str, str] | None = None
+
+    def create(self) -> tuple[Step, ...]:
+        parts = [f"subtype = {self.subtype}", f"subtype_opclass = {self.operators}"]
+        if self.collation:
+            parts.append(f"collation = {self.collation}")
+        if self.canonical:
+            parts.append(f"canonical = {self.canonical}")
+        if self.difference:
+            parts.append(f"subtype_diff = {self.difference}")
+        if self.multirange:
+            parts.append(f"multirange_type_name = {qualified(*self.multirange)}")
+        return (self.step(f"CREATE TYPE {self.address} AS RANGE ({', '.join(parts)})", Action.CREATE), *self.settle())
+
+    def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
+        return Alteration(self.resettle(after)) if isinstance(after, Range) and self.only_settings_differ(after) else None
+
+
+def _attribute(column: Column) -> str:
+    return f"{ident(column.name)} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
+
+
+def read(r: Reading) -> None:
+    checks: dict[int, list[DomainCheck]] = {}
+    domain_of: dict[int, int] = {}
+    for oid, domain, name, definition in r.rows(_DOMAIN_CHECKS):
+        check = DomainCheck(name=name, definition=definition, comment=r.comment(PG_CONSTRAINT, oid))
+        checks.setdefault(domain, []).append(check)
+        domain_of[oid] = domain
+    for (
+        oid, schema, name, kind, owner, acl, spelled, relation, base, not_null, default, collation, labels,
+    ) in r.rows(_TYPES):  # fmt: skip
+        if r.is_member(PG_TYPE, oid) or (relation and r.is_member(PG_CLASS, relation)):
+            continue
+        role = r.roles[owner]
+        privileges = r.acl("T", role, acl)
+        comment = r.comment(PG_TYPE, oid)
+        found: SchemaObject
+        if kind == "e":
+            found = Enum(
+                id=ObjectId("enum", (schema, name)),
+                owner=role,
+                acl=privileges,
+                comment=comment,
+                spelled=spelled,
+                labels=tuple(labels),
+            )
+        elif kind == "d":
+            found = Domain(
+                id=ObjectId("domain", (schema, name)),
+                owner=role,
+                acl=privileges,
+                comment=comment,
+                spelled=spelled,
+                base=base,
+                not_null=not_null,
+                default=default or "",
+                collation=collation or "",
+                checks=tuple(checks.get(oid, ())),
+            )
+        else:
+            found = CompositeType(
+                id=ObjectId("composite type", (schema, name)),
+                owner=role,
+                acl=privileges,
+                comment=comment,
+                spelled=spelled,
+                columns=r.columns.get(relation, ()),
+            )
+            r.addresses[PG_CLASS, relation] = found.id
+            r.relations[relation] = found.id
+        r.add(PG_TYPE, oid, found)
+    for oid, domain in domain_of.items():
+        if (PG_TYPE, domain) in r.addresses:
+            r.addresses[PG_CONSTRAINT, oid] = r.addresses[PG_TYPE, domain]
+    _read_ranges(r)
+
+
+def _read_ranges(r: Reading) -> None:
+    multirange = (
+        "ARRAY(SELECT x FROM pg_type m JOIN pg_namespace mn ON mn.oid = m.typnamespace,"
+        " unnest(ARRAY[mn.nspname::text, m.typname::text]) x WHERE m.oid = g.rngmultitypid)"
+        if r.major >= 14
+        else "ARRAY[]::text[]"
+    )
+    for oid, schema, name, owner, acl, spelled, subtype, operators, collation, canonical, difference, multi in r.rows(
+        _RANGES.replace("{multirange}", multirange)
+    ):
+        if r.is_member(PG_TYPE, oid):
+            continue
+        role = r.roles[owner]
+        r.add(
+            PG_TYPE,
+            oid,
+            Range(
+                id=ObjectId("range", (schema, name)),
+                owner=role,
+                acl=r.acl("T", role, acl),
+                comment=r.comment(PG_TYPE, oid),
+                spelled=spelled,
+                subtype=subtype,
+                operators=operators,
+                collation=collation or "",
+                canonical=canonical or "",
+                difference=difference or "",
+                multirange=(multi[0], multi[1]) if multi else None,
+            ),
+        )

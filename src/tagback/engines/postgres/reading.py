@@ -1,0 +1,134 @@
+"""One reading of the catalog: the cursor, what all kinds look up, and what has been found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tagback.catalog import ObjectId, SchemaObject, UnmanagedObject
+from tagback.engines.postgres.privileges import Acl, parse
+
+if TYPE_CHECKING:
+    from tagback.engines.postgres.kinds.column import Column
+    from tagback.engines.postgres.kinds.sequence import Identity
+
+PG_AM = 2601
+PG_ATTRDEF = 2604
+PG_CLASS = 1259
+PG_CONSTRAINT = 2606
+PG_DEFAULT_ACL = 826
+PG_EVENT_TRIGGER = 3466
+PG_EXTENSION = 3079
+PG_NAMESPACE = 2615
+PG_POLICY = 3256
+PG_PROC = 1255
+PG_REWRITE = 2618
+PG_STATISTIC_EXT = 3381
+PG_TRIGGER = 2620
+PG_TYPE = 1247
+"""System catalogs' own oids, fixed in the server's source (src/include/catalog)."""
+
+Row = tuple[Any, ...]
+Address = tuple[int, int]
+"""What pg_depend calls an object: the catalog it is in, and its oid."""
+
+
+class Reading:
+    """Collects objects, their addresses for the dependencies, and their lineage."""
+
+    def __init__(self, cursor: psycopg.Cursor[Row], major: int) -> None:
+        self.cursor = cursor
+        self.major = major
+        self.objects: dict[ObjectId, SchemaObject] = {}
+        self.addresses: dict[Address, ObjectId] = {}
+        self.lineage: dict[ObjectId, str] = {}
+        self.attributes: dict[int, dict[int, str]] = {}  # a relation's column names by number
+        self.types_of: dict[int, dict[int, int]] = {}  # a relation's columns' types by number
+        self.collated: set[tuple[int, int]] = set()  # columns whose collation isn't their type's
+        self.columns: dict[int, tuple[Column, ...]] = {}
+        self.relations: dict[int, ObjectId] = {}
+        self.identities: dict[tuple[int, int], Identity] = {}
+        self.watched_only: set[int] = set()  # relations that are seen but not managed
+        self._types: dict[tuple[int, int], str] = {}
+        self._acls: dict[tuple[str, str, str], Acl | None] = {}
+        self.namespaces = dict(
+            self.rows(
+                "SELECT oid, nspname FROM pg_namespace"
+                " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '^tagback(_|$)'"
+            )
+        )
+        self.members: dict[Address, ObjectId] = {
+            (classid, objid): ObjectId("extension", (name,))
+            for classid, objid, name in self.rows(
+                "SELECT d.classid, d.objid, e.extname FROM pg_depend d"
+                " JOIN pg_extension e ON e.oid = d.refobjid"
+                " WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
+            )
+        }
+        self.comments: dict[tuple[int, int, int], str] = {
+            (classoid, objoid, objsubid): text
+            for classoid, objoid, objsubid, text in self.rows(
+                "SELECT classoid, objoid, objsubid, description FROM pg_description"
+                " WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass"
+            )
+        }
+        self.roles: dict[int, str] = {}
+        self._defaults: dict[tuple[str, str], Acl] = {}
+        for oid, name, *acls in self.rows(
+            "SELECT oid, rolname, acldefault('r', oid)::text[], acldefault('s', oid)::text[],"
+            " acldefault('n', oid)::text[], acldefault('f', oid)::text[], acldefault('T', oid)::text[] FROM pg_roles"
+        ):
+            self.roles[oid] = name
+            for kind, acl in zip("rsnfT", acls, strict=True):
+                self._defaults[kind, name] = parse(acl)
+
+    def rows(self, sql: str, parameters: Sequence[object] | None = None) -> list[Row]:
+        """Runs a query; `{ns}` in it stands for the oids of the schemas that are read."""
+        if "{ns}" in sql:
+            sql = sql.replace("{ns}", ", ".join(map(str, self.namespaces)) or "0")
+        return self.cursor.execute(sql.encode(), parameters).fetchall()
+
+    def add(self, classid: int, oid: int, found: SchemaObject) -> None:
+        """Takes an object in, with what identifies it physically."""
+        self.objects[found.id] = found
+        self.addresses[classid, oid] = found.id
+        self.lineage[found.id] = str(oid)
+
+    def unmanaged(self, found: SchemaObject) -> UnmanagedObject:
+        """The object as one that is only watched: its kind is managed, but not on what it hangs."""
+        return UnmanagedObject(id=found.id, digest=found.fingerprint())
+
+    def comment(self, classid: int, oid: int, column: int = 0) -> str:
+        return self.comments.get((classid, oid, column), "")
+
+    def is_member(self, classid: int, oid: int) -> bool:
+        """Whether an extension brought it: then the extension stands for it."""
+        return (classid, oid) in self.members
+
+    def acl(self, kind: str, owner: str, items: list[str] | None) -> Acl | None:
+        """Privileges that differ from what the kind's owner and PUBLIC have from the start; None where they don't."""
+        if items is None:
+            return None
+        key = (kind, owner, "\n".join(items))
+        if key not in self._acls:
+            acl = parse(items)
+            self._acls[key] = None if acl == self._defaults.get((kind, owner)) else acl
+        return self._acls[key]
+
+    def default_acl(self, kind: str, owner: str) -> Acl:
+        return self._defaults.get((kind, owner), ())
+
+    def learn_types(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """Looks up the names of types (oid and modifier) that aren't known yet, all at once."""
+        missing = [w for w in wanted if w not in self._types]
+        if missing:
+            for oid, modifier, name in self.rows(
+                "SELECT t, m, format_type(t, m) FROM unnest(%s::oid[], %s::int[]) AS x (t, m)",
+                ([t for t, _ in missing], [m for _, m in missing]),
+            ):
+                self._types[oid, modifier] = name
+
+    def type_name(self, oid: int, modifier: int = -1) -> str:
+        return self._types[oid, modifier]
