@@ -9,8 +9,11 @@ from tagback.errors import UsageError
 __all__ = ["connect"]
 
 
-def connect(url: Url) -> Session:
-    """Opens one connection. UsageError without the driver, UnreachableError when the target doesn't let us in."""
+def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None) -> Session:
+    """Opens one connection. UsageError without the driver, UnreachableError when the target doesn't let us in.
+
+    `create` has no meaning here: a server's database is made by its administrator.
+    """
     try:
         from tagback.engines.postgres.session import PostgresSession
     except ImportError as missing:
@@ -21,4 +24,4 @@ def connect(url: Url) -> Session:
             code="driver_missing",
             hint="Install it: pip install 'tagback[postgres]'",
         ) from missing
-    return PostgresSession.open(url)
+    return PostgresSession.open(url) if lock_timeout is None else PostgresSession.open(url, lock_timeout)

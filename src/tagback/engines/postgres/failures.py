@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 
@@ -22,7 +25,7 @@ _CODES = {
 _CLASSES = {"23": "constraint", "53": "resources", "22": "data"}
 
 
-def statement_error(error: psycopg.Error, connection: psycopg.Connection) -> StatementError:
+def statement_error(error: psycopg.Error, connection: psycopg.Connection[Any]) -> StatementError:
     """The server's refusal of a statement, or the loss of the connection while it ran."""
     diagnostics, state = error.diag, error.sqlstate or ""
     lost = connection.closed or state.startswith("08") or state in ("57P01", "57P02", "57P03")
@@ -44,6 +47,15 @@ def statement_error(error: psycopg.Error, connection: psycopg.Connection) -> Sta
         lost=lost,
         hint="The connection to the server is gone." if lost else "",
     )
+
+
+@contextlib.contextmanager
+def refusals(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Turns the driver's errors into StatementError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise statement_error(error, connection) from error
 
 
 _CAUSES: tuple[tuple[str, str, str], ...] = (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tagback.catalog import ObjectId
-from tagback.engines.postgres.quoting import literal
+from tagback.engines.postgres.sqltext import literal
 
 _LOCKS = ("ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE")
 

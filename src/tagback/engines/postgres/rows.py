@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import Observation
-from tagback.engines.postgres.quoting import literal, quoted
+from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import Content, StatementError, TableChange
 from tagback.errors import RefusedError
 
@@ -23,13 +24,19 @@ FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every ser
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as the server has it. `type` is its name as SQL, with modifiers; `core`: every server has it."""
+    """A column as the server has it.
+
+    `type` is its name as SQL, with modifiers; `core`: every server has it. `default` is what rows get that are there
+    when the column is added, as SQL: the column's, else its domain's; `identity` columns get numbers.
+    """
 
     name: str
     type: str
     core: bool
     collated: bool
     generated: bool
+    identity: bool
+    default: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Rows:
         for table in sorted(tables):
             if table in self._copies:
                 continue
-            name = quoted(*table.name)
+            name = qualified(*table.name)
             mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
             self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
             columns = tuple(c for c in self._columns(table) if not c.generated)
@@ -158,7 +165,7 @@ class Rows:
             " coalesce(sum(weight) FILTER (WHERE weight > 0), 0)"
             " FROM (SELECT sum(weight) AS weight FROM ("
             f" SELECT {_digest(start)} AS digest, -1 AS weight FROM pg_temp.{copy.name}"
-            f" UNION ALL SELECT {_digest(today)}, 1 FROM ONLY {quoted(*now.name)}"
+            f" UNION ALL SELECT {_digest(today)}, 1 FROM ONLY {qualified(*now.name)}"
             ") both_sides GROUP BY digest HAVING sum(weight) <> 0) difference"
         )
         if isinstance(answer, StatementError):
@@ -171,21 +178,26 @@ class Rows:
     def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
         """A column of today as the way back would give it in place of the start's, in the form of the copy."""
         if today is None:
-            return "NULL"
+            return self._added(start)
         if today.type == start.type:
             return _kept(today)
-        value = self._cast(quoted(today.name), start.type, now)
-        return _kept(start, value) if value else _output(quoted(today.name))
+        value = cast(ident(today.name), today.type, start.type)
+        known = self._attempt(f"SELECT {value} FROM ONLY {qualified(*now.name)} LIMIT 0")
+        if not isinstance(known, StatementError):
+            return _kept(start, value)
+        if not _is_about_data(known):
+            raise known
+        return _output(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
 
-    def _cast(self, value: str, type_: str, table: ObjectId) -> str | None:
-        """The value as the other type, by way of text where there is no cast; None where the type is gone."""
-        for attempt in (f"CAST({value} AS {type_})", f"CAST({_output(value)} AS {type_})"):
-            answer = self._attempt(f"SELECT {attempt} FROM ONLY {quoted(*table.name)} LIMIT 0")
-            if not isinstance(answer, StatementError):
-                return attempt
-            if not _is_about_data(answer):
-                raise answer
-        return None
+    def _added(self, start: Column) -> str:
+        """What the rows get in a column that is added again."""
+        if start.identity or (start.default and not is_constant(start.default)):
+            return "gen_random_uuid()"  # nothing that the start had
+        if not start.default:
+            return "NULL"
+        value = f"CAST({start.default} AS {start.type})"
+        known = self._attempt(f"SELECT {value}")
+        return _output(start.default) if isinstance(known, StatementError) else _kept(start, value)
 
     def _rows_of(self, copy: Copy) -> int:
         return self._count(f"pg_temp.{copy.name}")
@@ -198,7 +210,7 @@ class Rows:
             f"coalesce(sum(('x' || substr(digest, {start}, 16))::bit(64)::bigint), 0)" for start in (1, 17)
         )
         ((rows, first, second),) = self._text(
-            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({', '.join(map(quoted, columns))})::text) AS digest"
+            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({', '.join(map(ident, columns))})::text) AS digest"
             f" FROM {self._all_rows(table)}) rows"
         )
         return Content(int(str(rows)), "".join(f"{int(str(part)) % (1 << 64):016x}" for part in (first, second)))
@@ -211,23 +223,23 @@ class Rows:
         column = next((c for c in self._columns(loss.table) if c.name == loss.column), None)
         if column is None or column.generated:
             return 0
-        name = quoted(loss.column)
+        name = ident(loss.column)
         there = f"{name} IS DISTINCT FROM NULL"
         if loss.kind is LossKind.COLUMN:
             if is_constant(loss.default):
                 default = _output(f"CAST({loss.default} AS {column.type})")
                 there += f" AND {_output(name)} IS DISTINCT FROM {default}"
             return self._count(f"{source} WHERE {there}")
-        other = self._cast(name, loss.type_after, loss.table)
-        back = self._cast(other, loss.type_before, loss.table) if other else None
-        if back is not None:
-            answer = self._attempt(
-                f"SELECT count(*) FROM {source} WHERE {there} AND {_output(back)} IS DISTINCT FROM {_output(name)}"
-            )
-            if not isinstance(answer, StatementError):
-                return int(str(answer[0][0]))
-            if not _is_about_data(answer):
-                raise answer
+        other = cast(name, loss.type_before, loss.type_after)
+        # In parentheses: the second cast is of the first one's result.
+        back = cast(f"({other})", loss.type_after, loss.type_before)
+        answer = self._attempt(
+            f"SELECT count(*) FROM {source} WHERE {there} AND {_output(back)} IS DISTINCT FROM {_output(name)}"
+        )
+        if not isinstance(answer, StatementError):
+            return int(str(answer[0][0]))
+        if not _is_about_data(answer):
+            raise answer
         return self._count(f"{source} WHERE {there}")
 
     def _count(self, source: str) -> int:
@@ -235,27 +247,30 @@ class Rows:
 
     def _all_rows(self, table: ObjectId) -> str:
         """The table in FROM. A partitioned table's rows are its partitions'; a parent's by inheritance are its own."""
-        kind = self._text(f"SELECT relkind::text FROM pg_class WHERE oid = to_regclass({literal(quoted(*table.name))})")
-        return f"{'' if kind == [('p',)] else 'ONLY '}{quoted(*table.name)}"
+        kind = self._text(
+            f"SELECT relkind::text FROM pg_class WHERE oid = to_regclass({literal(qualified(*table.name))})"
+        )
+        return f"{'' if kind == [('p',)] else 'ONLY '}{qualified(*table.name)}"
 
     def _is_table(self, table: ObjectId) -> bool:
         return bool(
             self._text(
                 "SELECT 1 FROM pg_class"
-                f" WHERE oid = to_regclass({literal(quoted(*table.name))}) AND relkind IN ('r', 'p')"
+                f" WHERE oid = to_regclass({literal(qualified(*table.name))}) AND relkind IN ('r', 'p')"
             )
         )
 
     def _columns(self, table: ObjectId) -> tuple[Column, ...]:
         rows = self._text(f"""
             SELECT attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID}, attcollation <> 0,
-                attgenerated <> ''
-            FROM pg_attribute
-            WHERE attrelid = to_regclass({literal(quoted(*table.name))}) AND attnum > 0 AND NOT attisdropped
+                attgenerated <> '', attidentity <> '', coalesce(pg_get_expr(adbin, adrelid), typdefault, '')
+            FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+                LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+            WHERE attrelid = to_regclass({literal(qualified(*table.name))}) AND attnum > 0 AND NOT attisdropped
             ORDER BY attnum""")
         return tuple(
-            Column(str(name), str(type_), bool(core), bool(collated), bool(generated))
-            for name, type_, core, collated, generated in rows
+            Column(str(name), str(type_), bool(core), bool(collated), bool(generated), bool(identity), str(default))
+            for name, type_, core, collated, generated, identity, default in rows
         )
 
 
@@ -270,7 +285,7 @@ def _today(
 
 def _kept(column: Column, value: str = "") -> str:
     """A value in the form of the copy: as it is, without a collation of the user's, or as text."""
-    value = value or quoted(column.name)
+    value = value or ident(column.name)
     if not column.core:
         return _output(value)
     return f'{value} COLLATE "C"' if column.collated else value
@@ -297,7 +312,7 @@ _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _MODIFIERS = r"(?:\(\s*-?\d+(?:\s*,\s*-?\d+)*\s*\))?"
 _TYPE = rf"{_NAME}(?:\.{_NAME}|\s+\w+)*{_MODIFIERS}(?:\s+\w+)*(?:\[\])*"
 _CONSTANT = re.compile(
-    rf"\s*(?:E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false)(?:\s*::\s*{_TYPE})*\s*\Z",
+    rf"\s*(?:E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false|NULL|ARRAY\[\])(?:\s*::\s*{_TYPE})*\s*\Z",
     re.IGNORECASE,
 )
 _MOVING = re.compile(r"\s*'\s*(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE)

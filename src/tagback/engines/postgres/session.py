@@ -4,47 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import random
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import psycopg
-from psycopg import generators
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
-from tagback.engines.postgres.failures import connection_error, statement_error
-from tagback.engines.postgres.quoting import quoted
+from tagback.engines.postgres.batch import run_together
+from tagback.engines.postgres.failures import connection_error, refusals, statement_error
+from tagback.engines.postgres.lock import Lock
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, Settings, milliseconds, own_instead, theirs_again
+from tagback.engines.postgres.sqltext import ident, qualified
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 SCHEMA = "tagback"
-LOCK_KEY = 0x7461676261636B31  # "tagback1" in ASCII; advisory locks are per database
 OLDEST = 140000
-CHUNK = 200  # statements of a plan sent at once
+MOST_TOGETHER = 64  # statements of a plan in one round trip
+SLOW = 0.1  # seconds
 NOTICES_KEPT = 1000
 _SAVEPOINT = "tagback_savepoint"
 _Row = tuple[Any, ...]
-
-_LOCK_HELD = f"""
-    SELECT pg_catalog.pg_backend_pid(), EXISTS (
-        SELECT FROM pg_catalog.pg_locks
-        WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
-            AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-            AND classid = {LOCK_KEY >> 32} AND objid = {LOCK_KEY & 0xFFFFFFFF} AND objsubid = 1)"""
-
-_LOCK_HOLDER = f"""
-    SELECT l.pid, a.application_name, a.usename, a.client_addr::text, a.backend_start::timestamp(0)::text
-    FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted
-        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND l.classid = {LOCK_KEY >> 32} AND l.objid = {LOCK_KEY & 0xFFFFFFFF} AND l.objsubid = 1"""
 
 
 class PostgresSession:
@@ -58,14 +44,14 @@ class PostgresSession:
     dialect = Dialect.POSTGRES
     capabilities = Capabilities(transactional_ddl=True, statements_outside_transactions=True, hoisted=False)
 
-    def __init__(self, connection: psycopg.Connection[_Row], url: Url) -> None:
-        self.lock_timeout = 5.0
+    def __init__(self, connection: psycopg.Connection[_Row], url: Url, lock_timeout: float) -> None:
+        self.lock_timeout = lock_timeout
         self.notices: list[str] = []
         self._connection = connection
         self._url = url
         self._rows = Rows(self._text, self._attempt)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
-        self._locked_by: int | None = None  # the server process that took the lock
+        self._lock = Lock(self._simple)
         self._users_turn = False
         connection.add_notice_handler(self._notice)
         try:
@@ -74,7 +60,7 @@ class PostgresSession:
             raise statement_error(error, connection) from error
 
     @classmethod
-    def open(cls, url: Url) -> PostgresSession:
+    def open(cls, url: Url, lock_timeout: float = 5.0) -> PostgresSession:
         """Connects. UnreachableError says what is in the way; UsageError for URLs and servers that can't be used."""
         parameters: dict[str, Any] = {
             "host": url.host,
@@ -97,7 +83,7 @@ class PostgresSession:
             raise connection_error(error, url) from None
         try:
             refuse_version(connection.info.server_version)
-            return cls(connection, url)
+            return cls(connection, url, lock_timeout)
         except BaseException:
             connection.close()
             raise
@@ -135,32 +121,20 @@ class PostgresSession:
             self._connection.cancel()
 
     def lock(self, seconds: float) -> None:
-        if self._locked_by is not None:
+        if self._lock.taken:
             return
         if self._text("SELECT pg_is_in_recovery()")[0][0]:
             raise _standby()
-        deadline = time.monotonic() + seconds
-        while True:
-            ((pid, taken),) = self._text(f"SELECT pg_backend_pid(), pg_try_advisory_lock({LOCK_KEY})")
-            if taken:
-                self._locked_by = pid
-                return
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise self._lock_timeout(seconds)
-            # Jitter, so that several waiters don't knock at the same moments for ever.
-            time.sleep(min(left, random.uniform(0.05, 0.25)))
+        self._lock.take(seconds)
 
     def unlock(self) -> None:
-        if self._locked_by is not None and not self._connection.closed:
-            self._locked_by = None
-            self._text(f"SELECT pg_advisory_unlock({LOCK_KEY})")
+        if self._lock.taken and not self._connection.closed:
+            self._take_settings()
+            self._lock.release()
 
     def begin(self) -> None:
-        self._theirs = None
+        self._reset_settings()
         self.notices.clear()
-        self._simple("RESET SESSION AUTHORIZATION")
-        self._simple(f"RESET ROLE; RESET ALL; SET lock_timeout = {milliseconds(self.lock_timeout)}")
         try:
             self._simple("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             self._make_sure_of_the_lock()
@@ -168,6 +142,10 @@ class PostgresSession:
             if not error.lost and self._text("SELECT pg_is_in_recovery()")[0][0]:
                 raise _standby() from error
             raise
+
+    def begin_reading(self) -> None:
+        self._reset_settings()
+        self._simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def commit(self) -> None:
         # Deferred triggers are the user's code and expect the user's settings.
@@ -225,7 +203,7 @@ class PostgresSession:
             self._make_schema()
         text = _translated(sql, len(values))
         self._take_settings()
-        with _Refusals(self._connection):
+        with refusals(self._connection):
             cursor = self._connection.execute(text, values or None, prepare=False)
             return cursor.fetchall() if cursor.description is not None else []
 
@@ -234,10 +212,11 @@ class PostgresSession:
         if not rows:
             return
         self._take_settings()
-        with _Refusals(self._connection), self._connection.cursor() as cursor:
+        with refusals(self._connection), self._connection.cursor() as cursor:
             cursor.executemany(_translated(sql, len(rows[0])), rows)
 
-    def run_steps(self, steps: Sequence[Step]) -> None:
+    def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
+        """See Session.run_steps. Steps sent together share the time of their round trip evenly."""
         if not steps:
             return
         self._give_back_settings()
@@ -245,27 +224,17 @@ class PostgresSession:
             # Or ALTER TABLE is refused because of "pending trigger events". The triggers expect the user's settings.
             self._simple("SET CONSTRAINTS ALL IMMEDIATE")
         self._take_settings()
-        for start in range(0, len(steps), CHUNK):
-            self._run_chunk(steps[start : start + CHUNK])
-
-    def _run_chunk(self, steps: Sequence[Step]) -> None:
-        """Sends the steps as one text and finds out from the number of answers which one failed."""
-        texts = [step.sql.encode() + b"\n;\n" for step in steps]
-        connection = self._connection
-        with _Refusals(connection):
-            connection.pgconn.send_query(b"".join(texts))
-            results = connection.wait(generators.execute(connection.pgconn))
-        failed = next((r for r in results if r.status == ExecStatus.FATAL_ERROR), None)
-        if failed is None:
-            return
-        error = statement_error(psycopg.errors.error_from_result(failed, encoding="utf-8"), connection)
-        place = len(results) - 1
-        if error.position is not None and place == 0:
-            # A syntax error anywhere in the text is found before its first statement runs.
-            ends = [len(b"".join(texts[: n + 1]).decode()) for n in range(len(texts))]
-            place = next(n for n, end in enumerate(ends) if error.position < end)
-        step = steps[place]
-        raise _with_message(error, f"{step.action.capitalize()} {step.object}: {error.message}\nSTATEMENT: {step.sql}")
+        start, size = 0, 1
+        while start < len(steps):
+            together = steps[start : start + size]
+            began = time.monotonic()
+            run_together(self._connection, together)
+            seconds = time.monotonic() - began
+            for step in together:
+                done(step, seconds / len(together))
+            start += size
+            # Half of a small statement's time is the round trip; a slow one is waited for and reported alone.
+            size = min(2 * size, MOST_TOGETHER) if seconds < SLOW else 1
 
     # ------------------------------------------------------------------ the ledger's place
 
@@ -282,7 +251,7 @@ class PostgresSession:
             return _standby()
         publications = self._text("SELECT pubname FROM pg_publication WHERE puballtables ORDER BY pubname")
         if publications:
-            names = ", ".join(quoted(name) for (name,) in publications)
+            names = ", ".join(ident(name) for (name,) in publications)
             return RefusedError(
                 f"The publication {names} is FOR ALL TABLES: it would replicate tagback's ledger, and subscribers that"
                 " don't have its tables stop replicating at the first row.",
@@ -301,8 +270,8 @@ class PostgresSession:
         from tagback.engines.postgres.catalog import read_catalog
 
         self._take_settings()
-        with _Refusals(self._connection):
-            return read_catalog(self._connection, self.major)
+        with refusals(self._connection):
+            return read_catalog(self._connection, int(self.major))
 
     def decode(self, definition: bytes) -> SchemaObject:
         from tagback.engines.postgres.catalog import decode
@@ -354,6 +323,12 @@ class PostgresSession:
             self._simple(theirs_again(self._theirs, local=local))
             self._theirs = None
 
+    def _reset_settings(self) -> None:
+        """Back to the login's settings, but for lock_timeout: a deployment doesn't inherit those of another one."""
+        self._theirs = None
+        self._simple("RESET SESSION AUTHORIZATION")
+        self._simple(f"RESET ROLE; RESET ALL; SET lock_timeout = {milliseconds(self.lock_timeout)}")
+
     def _ended(self) -> None:
         """The transaction is over, and took SET LOCAL and temporary tables with it."""
         self._theirs = None
@@ -390,7 +365,7 @@ class PostgresSession:
         """Runs text over the simple protocol: nothing in it is interpreted on the way. Rows of its first statement."""
         if "\0" in sql:
             raise StatementError("The statement contains a NUL character.", code="syntax", position=sql.index("\0"))
-        with _Refusals(self._connection):
+        with refusals(self._connection):
             cursor = self._connection.execute(self._encoded(sql), prepare=False)
             return cursor.fetchall() if cursor.description is not None else []
 
@@ -416,52 +391,15 @@ class PostgresSession:
         if self._users_turn and len(self.notices) < NOTICES_KEPT:
             self.notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
 
-    # ------------------------------------------------------------------ the lock
-
     def _make_sure_of_the_lock(self) -> None:
-        if self._locked_by is None:
-            return
-        ((pid, held),) = self._simple(_LOCK_HELD)
-        if pid != self._locked_by:
-            self._not_ours(
-                f"The server process behind the connection changed from {self._locked_by} to {pid}: a pooler is in"
-                " between that gives each transaction another one, and a lock can't be held through it."
+        reason = self._lock.lost()
+        if reason:
+            self.rollback()
+            raise UnreachableError(
+                f"{reason} Nothing was changed.",
+                code="lock_lost",
+                hint="Connect to the server directly, or through a pooler in session mode.",
             )
-        if not held:
-            self._not_ours("The deployment lock of this connection was released: by pg_advisory_unlock_all, say.")
-
-    def _not_ours(self, reason: str) -> NoReturn:
-        self.rollback()
-        self._locked_by = None
-        raise UnreachableError(
-            f"{reason} Nothing was changed.",
-            code="lock_lost",
-            hint="Connect to the server directly, or through a pooler in session mode.",
-        )
-
-    def _lock_timeout(self, seconds: float) -> UnreachableError:
-        holder = "another session"
-        for pid, application, user, address, since in self._text(_LOCK_HOLDER):
-            where = f" from {address}" if address else ""
-            holder = f"process {pid} ({application or 'unnamed'}, user {user}{where}, connected since {since} UTC)"
-        return UnreachableError(
-            f"The deployment lock of this database was not free within {seconds:g} s: {holder} has it.",
-            code="lock_timeout",
-            hint="Wait for the other deployment to end; a dead one is ended with SELECT pg_terminate_backend(PID).",
-        )
-
-
-class _Refusals:
-    """Turns the driver's errors into StatementError."""
-
-    def __init__(self, connection: psycopg.Connection[_Row]) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, psycopg.Error):
-            raise statement_error(error, self._connection) from error
 
 
 def refuse_version(number: int) -> None:
@@ -482,19 +420,13 @@ def _standby() -> RefusedError:
     )
 
 
-def _with_message(error: StatementError, message: str) -> StatementError:
-    return StatementError(
-        message, code=error.code, sqlstate=error.sqlstate, retryable=error.retryable, lost=error.lost, hint=error.hint
-    )
-
-
 @functools.lru_cache(maxsize=256)
 def _translated(sql: str, values: int) -> bytes:
     """tagback's own notation as the driver's: `?` for a value, `{table}` for a table of the ledger."""
-    text = re.sub(r"\{([a-z_]+)\}", lambda match: quoted(SCHEMA, match[1]), sql)
+    text = re.sub(r"\{([a-z_]+)\}", lambda match: qualified(SCHEMA, match[1]), sql)
     if text.count("?") != values:
         raise ValueError(f"{text.count('?')} places for {values} values: {sql}")
     return (text.replace("%", "%%").replace("?", "%s") if values else text).encode()
 
 
-__all__ = ["LOCK_KEY", "SCHEMA", "PostgresSession", "refuse_version"]
+__all__ = ["SCHEMA", "PostgresSession", "refuse_version"]

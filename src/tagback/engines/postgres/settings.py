@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tagback.engines.postgres.quoting import literal
+from tagback.engines.postgres.sqltext import literal
 
 IDENTITY = ("session_authorization", "role")
 """First to be replaced and last to be put back: the other values may need the rights of the login role."""
