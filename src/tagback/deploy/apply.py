@@ -135,7 +135,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         session.rollback()
     else:
         session.commit()
-    return replace(result, notes=(*pending.notes, *result.notes))
+    return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
 
 
 def _without_checksums(history: History, changelog: Changelog, accepted: Sequence[str]) -> History:

@@ -128,7 +128,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if options.dry_run:
         session.rollback()
     else:
-        session.commit()
+        _commit(session)
     done = "would be" if options.dry_run else "are"
     return RolledBack(
         deployments=ids,
@@ -147,6 +147,20 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         duration_ms=0,
         plan=back.steps if options.dry_run else None,
     )
+
+
+def _commit(session: Session) -> None:
+    """RefusedError when a deferred check finds that today's rows don't fit the schema that comes back."""
+    try:
+        session.commit()
+    except StatementError as e:
+        if e.code != "constraint":
+            raise
+        raise RefusedError(
+            f"Today's rows don't fit the schema to return to: {e.message}",
+            code="constraint",
+            hint="The database is as it was; correct the rows and try again.",
+        ) from None
 
 
 def _refuse_irreversible(undone: Sequence[AppliedChangeset]) -> None:

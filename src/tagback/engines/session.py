@@ -104,6 +104,10 @@ class Session(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
+    @property
+    def notices(self) -> list[str]:
+        """What the server told since `begin` that isn't an error; `commit` may add to it."""
+
     # ------------------------------------------------------------------ the connection
 
     def close(self) -> None: ...
