@@ -76,7 +76,7 @@ _POSTGRES = Lexicon(
         rf"""
           (?P<SPACE>[{_PG_SPACE}]+)
         | (?P<COMMENT>--[^\n\r]*)
-        | (?P<STRING>{_PG_ESCAPE_STRING}|(?:[bBxXnN]|[uU]&)?{_DOUBLED})
+        | (?P<STRING>{_PG_ESCAPE_STRING}|(?:[nN]|[uU]&)?{_DOUBLED}|[bBxX]'[^']*')
         | (?P<open_string>(?:[eEbBxXnN]|[uU]&)?')
         | (?P<QUOTED>(?:[uU]&)?"[^"]*(?:""[^"]*)*")
         | (?P<open_quoted>(?:[uU]&)?")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -137,16 +139,42 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
         read_changelog(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
-@pytest.mark.parametrize("name", ["1_a.sql", "."])
-def test_unreadable_file_or_folder_is_told(name: str, tmp_path: Path) -> None:
-    (tmp_path / "1_a.sql").write_text("SELECT 1;")
-    (tmp_path / name).chmod(0)
-    try:
-        with pytest.raises(ChangelogError, match="can't be read"):
-            read_changelog(tmp_path)
-    finally:
-        (tmp_path / name).chmod(0o700)
+@pytest.fixture
+def somebody_s_folder() -> Iterator[Path]:
+    """A folder for tests of permissions; they run as another user where this one is root, to whom all is readable."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "changes").mkdir()
+        (folder / "changes" / "1_a.sql").write_text("SELECT 1;")
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+            for path in (folder / "changes", folder / "changes" / "1_a.sql"):
+                path.chmod(0o700)
+
+
+@pytest.fixture(params=["changes/1_a.sql", "changes"])
+def closed(request: pytest.FixtureRequest, somebody_s_folder: Path) -> Path:
+    path = somebody_s_folder / request.param
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    path.chmod(0)
+    os.seteuid(user)
+    return somebody_s_folder / "changes"
+
+
+def test_unreadable_file_or_folder_is_told(closed: Path) -> None:
+    with pytest.raises(ChangelogError, match="can't be read: Permission denied") as caught:
+        read_changelog(closed)
+    assert "permissions" in caught.value.hint
+    assert caught.value.location
+    assert caught.value.location.file.startswith(str(closed))
 
 
 def test_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
