@@ -7,7 +7,7 @@ come through here. It starts from what is, so it can be begun again after a cras
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagback.catalog import SUBORDINATE, Catalog, Loss, ObjectId, Rename, Step
 from tagback.deploy.events import Compared, Listener, StepDone
@@ -17,6 +17,9 @@ from tagback.engines.session import Session, StatementError
 from tagback.errors import FailedError, RefusedError
 from tagback.ledger.records import RecordedContent
 from tagback.plan import plan
+
+Move = tuple[ObjectId, ObjectId]
+"""A rename to be done: the name before it and the name after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ def bring_back(
     fails or the result isn't the target. Whoever calls rolls the transaction back then.
     """
     done: list[PlannedStep] = []
-    naming = _naming(session, live, target, renamed)
+    moves = _moves(live, target, renamed)
+    naming = [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
     if naming:
         _run(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
@@ -52,7 +56,7 @@ def bring_back(
             code="irreversible",
             hint="Nothing was touched.",
         )
-    _check_losses(session, planned.losses, contents)
+    _check_losses(session, planned.losses, contents, moves)
     rows = {loss: session.count_lost(loss) for loss in planned.losses}
     _run(session, planned.steps, rows, done, listen, len(naming) + len(planned.steps))
     after = session.read_catalog() if done else live
@@ -60,20 +64,34 @@ def bring_back(
     return Return(tuple(done), after)
 
 
-def _check_losses(session: Session, losses: Iterable[Loss], contents: Iterable[RecordedContent]) -> None:
+def _check_losses(
+    session: Session, losses: Iterable[Loss], contents: Iterable[RecordedContent], moves: Sequence[Move]
+) -> None:
     """RefusedError when a step would take away what the application wrote."""
     recorded = tuple(contents)
     lost = []
     for loss in losses:
         count = session.count_lost(loss)
-        if count and not still_as_left(session, loss, recorded):
-            lost.append(f"{loss}: {count}")
+        as_recorded = _before_moves(loss, moves)
+        if count and not still_as_left(session, loss, as_recorded, recorded):
+            lost.append(f"{as_recorded}: {count}")
     if lost:
         raise RefusedError(
             "Going back would lose data that was written since:\n  " + "\n  ".join(lost),
             code="data_loss",
             hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
         )
+
+
+def _before_moves(loss: Loss, moves: Sequence[Move]) -> Loss:
+    """The loss under the names that its table and column had before they were moved: those that were recorded."""
+    table, column = loss.table, loss.column
+    for here, there in reversed(moves):
+        if there == table:
+            table = here
+        if column and there == ObjectId("column", (*table.name, column)):
+            column = here.name[-1]
+    return replace(loss, table=table, column=column)
 
 
 def _run(
@@ -119,13 +137,13 @@ def _run(
 # ---------------------------------------------------------------------- names
 
 
-def _naming(session: Session, live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Step]:
+def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Move]:
     """Renames back, columns before tables, past names that are taken at the moment."""
     wanted = [r for r in renamed if _applies(r, live, target)]
     columns = [r for r in wanted if r.before.kind in SUBORDINATE]
     others = [r for r in wanted if r.before.kind not in SUBORDINATE]
     now_of = {r.before.name: r.after.name for r in renamed if r.before.kind == "table"}
-    moves: list[tuple[ObjectId, ObjectId]] = []
+    moves: list[Move] = []
     taken = set(live.objects) | {part for o in live.objects.values() for part in o.parts}
     for group in (columns, others):
         pairs = []
@@ -135,19 +153,14 @@ def _naming(session: Session, live: Catalog, target: Catalog, renamed: Sequence[
                 goal = ObjectId(goal.kind, (*now_of.get(goal.name[:-1], goal.name[:-1]), goal.name[-1]))
             pairs.append((r.after, goal))
         moves += _past_each_other(pairs, taken)
-    steps: list[Step] = []
-    for here, there in moves:
-        steps += session.rename(Rename(here, there)) or ()
-    return steps
+    return moves
 
 
 def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
     return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
 
 
-def _past_each_other(
-    pairs: Sequence[tuple[ObjectId, ObjectId]], taken: set[ObjectId]
-) -> list[tuple[ObjectId, ObjectId]]:
+def _past_each_other(pairs: Sequence[Move], taken: set[ObjectId]) -> list[Move]:
     """The moves in an order that never meets a name in use: by way of names nobody has where they would."""
     moving = {here for here, _ in pairs}
     if not any(goal in taken for _, goal in pairs):

@@ -239,7 +239,7 @@ class Reader:
         return tuple(
             f"{loss}, written since: {count}"
             for loss in losses
-            if (count := self._session.count_lost(loss)) and not still_as_left(self._session, loss, recorded)
+            if (count := self._session.count_lost(loss)) and not still_as_left(self._session, loss, loss, recorded)
         )
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:

@@ -94,11 +94,13 @@ def record_content(session: Session, after: Catalog, places: Sequence[Loss]) -> 
     return tuple(found)
 
 
-def still_as_left(session: Session, place: Loss, recorded: Iterable[RecordedContent]) -> bool:
-    """Whether the table or column holds exactly what its deployment left in it."""
+def still_as_left(session: Session, place: Loss, as_recorded: Loss, recorded: Iterable[RecordedContent]) -> bool:
+    """Whether the table or column holds exactly what its deployment left in it, which noted it as `as_recorded`."""
+    name = place_name(as_recorded)
     for r in recorded:
-        if r.place == place_name(place):
-            return session.content(place.table, r.columns) == Content(r.rows, r.digest)
+        if r.place == name:
+            columns = (place.column,) if place.column else r.columns
+            return session.content(place.table, columns) == Content(r.rows, r.digest)
     return False
 
 
