@@ -40,6 +40,7 @@ OWN: Mapping[str, str] = {
     "default_tablespace": "",
     "default_table_access_method": "heap",
     "client_min_messages": "warning",
+    "work_mem": "64MB",  # for the comparison of rows, which spills to disk beyond it
 }
 
 PRIVILEGED: Mapping[str, str] = {"session_replication_role": "origin"}
@@ -80,8 +81,8 @@ def own_instead(at_login: Settings, lock_timeout: float, *, local: bool) -> str:
 
 def theirs_again(theirs: Settings, *, local: bool) -> str:
     """The statements that put the user's settings in force again."""
-    plain = {name: theirs.values[name] for name in (*OWN, *TIMEOUTS)}
-    plain |= {name: theirs.values[name] for name, own in PRIVILEGED.items() if theirs.values[name] != own}
+    own = {**OWN, **PRIVILEGED}
+    plain = {name: value for name, value in theirs.values.items() if name not in IDENTITY and value != own.get(name)}
     return f"{_all(plain, local)}; {_all({name: theirs.values[name] for name in IDENTITY}, local)}"
 
 
