@@ -18,7 +18,8 @@ from tagback.engines.postgres.session import PostgresSession, refuse_version
 from tagback.engines.session import StatementError
 from tagback.engines.url import parse
 from tagback.errors import Exit, RefusedError, TagbackError, UnreachableError, UsageError
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_server
+from tools.postgres_programs import Programs
 
 TABLE = ObjectId("table", ("public", "t"))
 
@@ -687,3 +688,66 @@ def test_publication_for_all_tables_is_in_the_ledgers_way(session: PostgresSessi
     session.run("CREATE TABLE t (x int PRIMARY KEY)")
     session.run("CREATE PUBLICATION partly FOR TABLE t")
     assert session.ledger_obstacle() is None
+
+
+# ---------------------------------------------------------------------- the catalog
+
+
+def test_catalog_is_the_same_whatever_a_changeset_set_and_tagback_kept(session: PostgresSession) -> None:
+    session.run("CREATE TYPE mood AS ENUM ('a')")
+    session.run("CREATE TABLE t (x int DEFAULT 5, m mood DEFAULT 'a', d date DEFAULT '2020-01-02', CHECK (x > 1))")
+    session.run("CREATE VIEW v AS SELECT * FROM t")
+    before = session.read_catalog()
+    session.begin()
+    for sql in HOSTILE:
+        session.run(sql)
+    session.run("SET ROLE pg_monitor")
+    session.keep_start([TABLE])
+    session.execute("CREATE TABLE {meta} (name TEXT NOT NULL PRIMARY KEY)")
+    after = session.read_catalog()
+    assert after.objects == before.objects
+    assert after.fingerprint == before.fingerprint
+    assert TABLE in before.objects
+    assert [session.decode(o.canonical()) for o in before.objects.values()] == list(before.objects.values())
+    assert session.execute("SELECT current_setting('search_path')") == [("pg_catalog, pg_temp",)]
+    assert users_view(session, "DateStyle") == "German, DMY"
+    session.rollback()
+
+
+def test_reading_sees_one_state_throughout_and_writes_nothing(
+    session: PostgresSession, other: psycopg.Connection
+) -> None:
+    session.begin_reading()
+    empty = session.read_catalog()
+    other.execute("CREATE TABLE t ()")
+    assert session.execute("SELECT count(*) FROM pg_class WHERE relname = 't'") == [(0,)]
+    with pytest.raises(StatementError) as caught:
+        session.run("CREATE TABLE u ()")
+    assert caught.value.sqlstate == "25006"
+    session.rollback()
+    assert TABLE in session.read_catalog().objects
+    assert TABLE not in empty.objects
+
+
+def test_standby_is_refused_by_lock_begin_and_ledger(postgres_programs_found: Programs) -> None:
+    with running_server(postgres_programs_found) as server:
+        (server.folder / "data" / "standby.signal").touch()
+        server.stop()
+        server.start()
+        session = connect(server.url())
+        assert isinstance(session, PostgresSession)
+        obstacle = session.ledger_obstacle()
+        assert obstacle is not None
+        assert (obstacle.code, obstacle.exit_code) == ("standby", Exit.REFUSED)
+        with pytest.raises(RefusedError, match="standby"):
+            session.lock(0)
+        with pytest.raises(RefusedError, match="standby"):
+            session.begin()
+        session.close()
+
+
+def test_rollback_without_a_transaction_leaves_the_users_settings(session: PostgresSession) -> None:
+    session.execute("SELECT 1")
+    session.rollback()
+    session.run("CREATE TABLE here ()")
+    assert session.execute("SELECT to_regclass('public.here') IS NOT NULL") == [(True,)]

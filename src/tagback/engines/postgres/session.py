@@ -29,6 +29,7 @@ OLDEST = 140000
 MOST_TOGETHER = 64  # statements of a plan in one round trip
 SLOW = 0.1  # seconds
 NOTICES_KEPT = 1000
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SAVEPOINT = "tagback_savepoint"
 _Row = tuple[Any, ...]
 
@@ -145,7 +146,7 @@ class PostgresSession:
 
     def begin_reading(self) -> None:
         self._reset_settings()
-        self._simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._simple(READING)
 
     def commit(self) -> None:
         # Deferred triggers are the user's code and expect the user's settings.
@@ -156,9 +157,10 @@ class PostgresSession:
         self._ended()
 
     def rollback(self) -> None:
-        if not self._connection.closed and self._status is not TransactionStatus.IDLE:
-            self._simple("ROLLBACK")
-        self._ended()
+        if self._connection.closed or self._status is not TransactionStatus.IDLE:
+            if not self._connection.closed:
+                self._simple("ROLLBACK")
+            self._ended()
 
     def savepoint(self) -> None:
         # Rolling back takes settings along: it then goes back to the user's.
@@ -224,6 +226,8 @@ class PostgresSession:
             # Or ALTER TABLE is refused because of "pending trigger events". The triggers expect the user's settings.
             self._simple("SET CONSTRAINTS ALL IMMEDIATE")
         self._take_settings()
+        # Definitions name everything in full, but functions that steps call may count on the path of every day.
+        self._set_path(f"pg_catalog, {self._at_login.values['search_path'] or 'pg_catalog'}, pg_temp")
         start, size = 0, 1
         while start < len(steps):
             together = steps[start : start + size]
@@ -235,6 +239,12 @@ class PostgresSession:
             start += size
             # Half of a small statement's time is the round trip; a slow one is waited for and reported alone.
             size = min(2 * size, MOST_TOGETHER) if seconds < SLOW else 1
+        self._set_path(OWN["search_path"])
+
+    def _set_path(self, path: str) -> None:
+        """Changes the search path among tagback's own settings."""
+        local = "true" if self._status is TransactionStatus.INTRANS else "false"
+        self._text(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, {local})")
 
     # ------------------------------------------------------------------ the ledger's place
 
@@ -269,6 +279,13 @@ class PostgresSession:
     def read_catalog(self) -> Catalog:
         from tagback.engines.postgres.catalog import read_catalog
 
+        if self._status is TransactionStatus.IDLE:
+            self._give_back_settings()
+            self._simple(READING)
+            try:
+                return self.read_catalog()
+            finally:
+                self.rollback()
         self._take_settings()
         with refusals(self._connection):
             return read_catalog(self._connection, int(self.major))
