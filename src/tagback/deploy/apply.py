@@ -12,7 +12,7 @@ from tagback.catalog import Catalog
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
 from tagback.deploy.drift import describe
-from tagback.deploy.events import CatalogRead, DriftAdopted, Listener, Locked, Retrying
+from tagback.deploy.events import CatalogRead, Committing, DriftAdopted, Listener, Locked, Retrying
 from tagback.deploy.pending import changed_files, find_pending, statements_of
 from tagback.deploy.recover import recover_interrupted
 from tagback.deploy.results import Applied, ChangesetVerdict, PlannedStep
@@ -134,6 +134,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     if options.dry_run:
         session.rollback()
     else:
+        listen(Committing())
         session.commit()
     return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
 
@@ -153,7 +154,7 @@ def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start
     history = read_history(ledger)
     clock = time.perf_counter()
     live = session.read_catalog()
-    listen(CatalogRead(len(live.objects), time.perf_counter() - clock))
+    listen(CatalogRead(len(live.objects), time.perf_counter() - clock, live.fingerprint))
     if history.attested == NO_SNAPSHOT:
         return Start(history, live, ledger.save_snapshot(live))
     if ledger.snapshots()[history.attested].fingerprint == live.fingerprint:

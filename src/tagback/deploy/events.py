@@ -22,10 +22,11 @@ class Recovering:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRead:
-    """The schema was read: so many objects."""
+    """The schema was read at the start: so many objects, and the fingerprint that a failure must lead back to."""
 
     objects: int
     seconds: float
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Committing:
+    """Everything has run; from here on an interrupt comes too late."""
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """The schema was read again and compared with the one it has to be."""
 
@@ -108,6 +114,7 @@ Event = (
     | Retrying
     | StepDone
     | Compared
+    | Committing
 )
 
 Listener = Callable[[Event], None]

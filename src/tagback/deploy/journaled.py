@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tagback.catalog import Catalog
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed
-from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener
+from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied, PlannedStep
 from tagback.deploy.stage import Work, run_stage, run_statement
@@ -75,7 +75,7 @@ def apply_journaled(
             _check(verdict, options, last=position == len(parts))
             session.commit()
         verdict = worst(verdicts or [FREE])
-        record = _end(session, record, changesets, at, verdict)
+        record = _end(session, record, changesets, at, verdict, listen)
     except BaseException:
         session.rollback()
         return_to_start(session, record, listen)
@@ -168,7 +168,12 @@ def _run_bare(session: Session, record: Deployment, position: int, work: Work, l
 
 
 def _end(
-    session: Session, record: Deployment, changesets: Sequence[Changeset], at: Catalog, verdict: Verdict
+    session: Session,
+    record: Deployment,
+    changesets: Sequence[Changeset],
+    at: Catalog,
+    verdict: Verdict,
+    listen: Listener,
 ) -> Deployment:
     session.begin()
     ledger = Ledger(session)
@@ -203,6 +208,7 @@ def _end(
     ledger.add_changesets(rows)
     ledger.add_tag(record.tag, record.id, depth, after, record.author.who)
     ledger.attest(after)
+    listen(Committing())
     session.commit()
     return done
 

@@ -11,7 +11,7 @@ from tagback.catalog import Catalog, Rename, follow
 from tagback.deploy.author import author
 from tagback.deploy.back import bring_back
 from tagback.deploy.drift import Gap, OnDrift, keep, refuse
-from tagback.deploy.events import CatalogRead, Listener, Locked, Retrying
+from tagback.deploy.events import CatalogRead, Committing, Listener, Locked, Retrying
 from tagback.deploy.recover import recover_interrupted
 from tagback.deploy.results import RolledBack
 from tagback.engines.session import Session, StatementError
@@ -103,7 +103,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     _refuse_irreversible(undone)
     clock = time.perf_counter()
     live = session.read_catalog()
-    listen(CatalogRead(len(live.objects), time.perf_counter() - clock))
+    listen(CatalogRead(len(live.objects), time.perf_counter() - clock, live.fingerprint))
     recorded = ledger.load_snapshot(point.snapshot)
     gaps = _gaps(ledger, history, point, live)
     target = recorded
@@ -128,6 +128,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if options.dry_run:
         session.rollback()
     else:
+        listen(Committing())
         _commit(session)
     done = "would be" if options.dry_run else "are"
     return RolledBack(

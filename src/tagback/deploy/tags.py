@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tagback.deploy.author import author
-from tagback.deploy.events import Listener
+from tagback.deploy.events import Committing, Listener
 from tagback.deploy.recover import recover_interrupted
 from tagback.engines.session import Session
 from tagback.errors import UsageError
@@ -78,6 +78,7 @@ def set_tag(session: Session, name: str, *, move: bool, lock_wait: float, listen
         ledger.end_tags(existing, TagState.MOVED)
         ledger.add_tag(name, start.history.top, start.history.depth, start.snapshot, author().who)
         ledger.attest(start.snapshot)
+        listen(Committing())
         session.commit()
     except BaseException:
         session.rollback()
