@@ -1,0 +1,138 @@
+"""`tagback apply`."""
+
+from __future__ import annotations
+
+import click
+
+from tagback.cli import parameters
+from tagback.cli.answer import Answer, fields_of
+from tagback.cli.call import Call, Settings
+from tagback.cli.page import Page, counted, short
+from tagback.deploy.results import Applied
+from tagback.errors import UsageError
+
+
+@click.command("apply")
+@parameters.changelog
+@click.option("--tag", metavar="TAG", help="The name of the state afterwards; one is made up if not given.")
+@click.option("--to", metavar="CHANGESET", help="Deploy up to and with this changeset.")
+@click.option("--granular", is_flag=True, help="Make the end of each changeset a place to return to.")
+@parameters.dry_run
+@click.option("--allow-irreversible", is_flag=True, help="Deploy even what could not be taken back without loss.")
+@click.option(
+    "--accept-changed", multiple=True, metavar="ID", help="Accept that this deployed changeset's file has changed."
+)
+@parameters.format
+@parameters.lock_timeout
+@parameters.lock_wait
+@parameters.verbose
+@parameters.as_json
+@click.pass_obj
+def command(
+    call: Call,
+    changelog: str | None,
+    tag: str | None,
+    to: str | None,
+    granular: bool,
+    dry_run: bool,
+    allow_irreversible: bool,
+    accept_changed: tuple[str, ...],
+    format: str | None,
+    lock_timeout: float | None,
+    lock_wait: float | None,
+    verbose: bool,
+) -> Answer:
+    """Deploys the pending changesets as one deployment: either all of it is in effect afterwards, or none of it.
+
+    The state afterwards gets a tag. With nothing pending a TAG that was given is still set.
+    """
+    from tagback.cli.change import change
+    from tagback.cli.progress import Progress
+    from tagback.deploy.apply import ApplyOptions
+
+    settings = call.settings(changelog=changelog, format=format, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    if settings.changelog is None:
+        raise UsageError("Which changelog? None was named.", hint="Give --changelog PATH, a folder or a file.")
+    options = ApplyOptions(
+        tag=tag,
+        to=to,
+        format=settings.format,
+        granular=granular,
+        dry_run=dry_run,
+        allow_irreversible=allow_irreversible,
+        accept_changed=accept_changed,
+        lock_wait=settings.seconds_to_wait,
+    )
+    path = settings.changelog
+    result = change(settings, lambda t: t.apply(path, options), progress=Progress(verbose=verbose), create=True)
+    fields = fields_of(result)
+    if result.plan is None:
+        del fields["plan"]
+    return Answer(fields, lambda page: _show(page, result, settings))
+
+
+def _show(page: Page, result: Applied, settings: Settings) -> None:
+    if result.plan is not None:
+        _show_plan(page, result)
+    elif not result.changesets:
+        page.line(("✓ ", "good"), result.message)
+    else:
+        page.line(
+            ("✓ ", "good"),
+            f"deployed {counted(len(result.changesets), 'changeset')}, now at ",
+            (result.tag, "name"),
+            (f"  (deployment {result.deployment}, {result.duration_ms} ms)", "dim"),
+        )
+        _show_names(page, result.changesets)
+    for note in result.notes:
+        page.line(("note: ", "warn"), note)
+    if result.changesets:
+        _show_verdict(page, result)
+    page.line(("schema: ", "dim"), _change(result))
+    if result.changesets and result.plan is None:
+        place = f"--to {quoted(result.previous_tag)}" if result.previous_tag else f"--count {len(result.changesets)}"
+        page.line(("to go back: ", "dim"), f"{settings.command} rollback {place}")
+
+
+def _show_plan(page: Page, result: Applied) -> None:
+    if not result.changesets:
+        page.line("Nothing is pending.")
+        return
+    page.line(f"would deploy {counted(len(result.changesets), 'changeset')}; it was tried and undone:")
+    for step in result.plan or ():
+        page.line("  ", (step.object, "name"), "  ", " ".join(step.sql.split())[:140])
+
+
+def _show_names(page: Page, names: tuple[str, ...], limit: int = 12) -> None:
+    for name in names[:limit]:
+        page.line("  ", name)
+    if len(names) > limit:
+        page.line(f"  … and {len(names) - limit} more")
+
+
+def _show_verdict(page: Page, result: Applied) -> None:
+    style = {"free": "good", "captured": "good", "conditional": "warn"}.get(result.reversibility.value, "bad")
+    words = {
+        "free": "nothing can be lost by it",
+        "captured": "what was destroyed is kept",
+        "conditional": "without loss",
+        "irreversible": "not without loss",
+    }
+    page.line("way back: ", (result.reversibility.value, style), f", {words[result.reversibility.value]}")
+    for reason in result.reasons[:8]:
+        page.line("  ", reason)
+    if len(result.reasons) > 8:
+        page.line(f"  … and {len(result.reasons) - 8} more")
+
+
+def _change(result: Applied) -> str:
+    if result.fingerprint_before == result.fingerprint_after:
+        return f"fingerprint {short(result.fingerprint_after)}, unchanged"
+    return f"fingerprint {short(result.fingerprint_before)} -> {short(result.fingerprint_after)}"
+
+
+def quoted(text: str) -> str:
+    """The text as a shell takes it."""
+    import shlex
+
+    return shlex.quote(text)

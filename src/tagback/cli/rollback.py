@@ -1,0 +1,143 @@
+"""`tagback rollback`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import click
+
+from tagback.cli import parameters
+from tagback.cli.answer import Answer, fields_of
+from tagback.cli.call import Call, Settings
+from tagback.cli.page import Page, counted, short
+from tagback.cli.progress import Progress
+from tagback.deploy.drift import OnDrift
+from tagback.deploy.results import RolledBack
+from tagback.deploy.rollback import OnConflict, RollbackOptions
+from tagback.errors import UsageError
+
+
+@click.command("rollback")
+@click.option("--to", metavar="TAG", help="Back to this tag.")
+@click.option("--deployment", type=int, metavar="ID", help="Back to what the database was at the end of it.")
+@click.option("--count", type=click.IntRange(min=0), metavar="N", help="Take the last N changesets back.")
+@click.option("--to-changeset", metavar="ID", help="Back to what the database was right after this changeset.")
+@parameters.dry_run
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice([c.value for c in OnConflict]),
+    default="keep",
+    help="Values that the application wrote since: keep them (the default), restore the old ones, or fail.",
+)
+@click.option(
+    "--on-drift",
+    type=click.Choice([d.value for d in OnDrift]),
+    default="refuse",
+    help="What was changed by hand: refuse to go on (the default), keep it, or undo it too.",
+)
+@parameters.lock_timeout
+@parameters.lock_wait
+@parameters.verbose
+@parameters.as_json
+@click.pass_obj
+def command(
+    call: Call,
+    to: str | None,
+    deployment: int | None,
+    count: int | None,
+    to_changeset: str | None,
+    dry_run: bool,
+    yes: bool,
+    on_conflict: str,
+    on_drift: str,
+    lock_timeout: float | None,
+    lock_wait: float | None,
+    verbose: bool,
+) -> Answer:
+    """Brings the database back to what it was at a place, and proves that it is.
+
+    Name the place with one of --to, --deployment, --count and --to-changeset. What would lose data is refused.
+    """
+    from tagback.cli.change import change
+
+    given = [n for n in (to, deployment, count, to_changeset) if n is not None]
+    if len(given) != 1:
+        raise UsageError(
+            "Say where to go back to, and only once." if given else "Say where to go back to.",
+            hint="Give one of --to TAG, --deployment ID, --count N, --to-changeset ID.",
+        )
+    settings = call.settings(lock_timeout=lock_timeout, lock_wait=lock_wait)
+    options = RollbackOptions(
+        to=to,
+        deployment=deployment,
+        count=count,
+        to_changeset=to_changeset,
+        dry_run=dry_run,
+        on_conflict=OnConflict(on_conflict),
+        on_drift=OnDrift(on_drift),
+        lock_wait=settings.seconds_to_wait,
+    )
+    if not (yes or dry_run):
+        _ask(settings, options)
+    progress = Progress(verbose=verbose)
+    result = change(settings, lambda t: t.rollback(options), progress=progress)
+    fields = fields_of(result)
+    if result.plan is None:
+        del fields["plan"]
+    return Answer(fields, lambda page: _show(page, result, progress.objects))
+
+
+def _ask(settings: Settings, options: RollbackOptions) -> None:
+    """Shows the plan and asks; without a terminal there is nobody to ask."""
+    from tagback.cli.change import change
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "There is no terminal to ask on.",
+            code="confirmation",
+            hint="Add --yes to go back without asking, or --dry-run to see the plan. Nothing was touched.",
+        )
+    page = Page(sys.stderr)
+    tried = change(settings, lambda t: t.rollback(replace(options, dry_run=True)))
+    if not tried.changesets and not tried.plan:
+        return
+    _show_plan(page, tried)
+    if not click.confirm("Go back?", err=True):
+        raise UsageError("Not confirmed; nothing was touched.", code="confirmation")
+
+
+def _show(page: Page, result: RolledBack, objects: int | None) -> None:
+    if result.plan is not None and (result.changesets or result.plan):
+        _show_plan(page, result)
+        return
+    if not result.deployments and result.receipt is None:
+        page.line(("✓ ", "good"), result.message)
+    else:
+        page.line(
+            ("✓ ", "good"),
+            f"took back {counted(len(result.changesets), 'changeset')}"
+            f" of {counted(len(result.deployments), 'deployment')}",
+            (f"  ({result.duration_ms} ms, receipt {result.receipt})", "dim"),
+        )
+    for kept in result.kept_drift:
+        page.line(("kept: ", "warn"), kept)
+    seen = f"{counted(objects, 'object')}, " if objects is not None else ""
+    place = f" = tag {result.tag}" if result.tag and not result.kept_drift else ""
+    page.line(("verified: ", "good"), f"{seen}fingerprint {short(result.fingerprint_after)}{place}")
+
+
+def _show_plan(page: Page, result: RolledBack) -> None:
+    page.line(
+        f"would take back {counted(len(result.changesets), 'changeset')} of"
+        f" {counted(len(result.deployments), 'deployment')}; it was tried and undone:"
+    )
+    for name in result.changesets[:12]:
+        page.line("  ", (name, "name"))
+    if len(result.changesets) > 12:
+        page.line(f"  … and {len(result.changesets) - 12} more")
+    for step in result.plan or ():
+        page.line("  ", (" ".join(step.sql.split())[:150], "dim"), (f"  {', '.join(step.destroys)}", "warn"))
+    for kept in result.kept_drift:
+        page.line(("would keep: ", "warn"), kept)
