@@ -155,7 +155,7 @@ class _Planner:
         gone_or_changed = {*down, *self.alterations}
         for object_id in gone_or_changed:
             for needed in self._needs(self.live, object_id):
-                here = _Node(Action.DROP if object_id in down else Action.ALTER, object_id)
+                here = self._leaves_at(object_id) if object_id in down else _Node(Action.ALTER, object_id)
                 if needed in down:
                     before[_Node(Action.DROP, needed)].add(here)
                 elif needed in self.alterations and (object_id in down or self._hangs_on_disturbed(object_id, needed)):
@@ -171,6 +171,14 @@ class _Planner:
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
         return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], n.id))
+
+    def _leaves_at(self, object_id: ObjectId) -> _Node:
+        """When a dropped object is really gone: with what it is part of, if that is dropped."""
+        whole = self.live.objects[object_id].part_of
+        while whole is not None and (whole in self.removed or whole in self.rebuilt):
+            object_id = whole
+            whole = self.live.objects[object_id].part_of
+        return _Node(Action.DROP, object_id)
 
     def _hangs_on_disturbed(self, object_id: ObjectId, needed: ObjectId) -> bool:
         return bool(self.alterations[needed].disturbs & self.live.dependencies.get(object_id, frozenset()))

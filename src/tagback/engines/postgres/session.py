@@ -18,8 +18,8 @@ from tagback.engines.postgres.batch import run_together
 from tagback.engines.postgres.failures import connection_error, refusals, statement_error
 from tagback.engines.postgres.lock import Lock
 from tagback.engines.postgres.rows import Rows
-from tagback.engines.postgres.settings import NOTED, Settings, milliseconds, own_instead, theirs_again
-from tagback.engines.postgres.sqltext import ident, qualified
+from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
+from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
