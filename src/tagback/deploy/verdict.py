@@ -59,13 +59,14 @@ def way_back(before: Catalog, after: Catalog, renamed: Sequence[Rename]) -> Plan
 def added_places(before: Catalog, after: Catalog, renamed: Sequence[Rename]) -> tuple[Loss, ...]:
     """New tables and columns, as what the way back would take away."""
     names = {r.after for r in renamed}
+    moved_away = {r.before for r in renamed}
     old_columns = {_carried(part, renamed) for o in before.objects.values() if o.carries_data for part in o.parts}
     found = []
     for o in after.objects.values():
         columns = [p for p in o.parts if p.kind == "column"]
         if not o.carries_data or not columns:
             continue
-        if o.id not in before.objects and o.id not in names:
+        if o.id not in names and (o.id not in before.objects or o.id in moved_away):
             found.append(Loss(LossKind.TABLE, o.id))
         elif o != before.objects.get(o.id):
             found += [
