@@ -13,6 +13,7 @@ import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from tagback.changelog.dialect import Dialect
@@ -46,19 +47,34 @@ class Token(NamedTuple):
         return self.kind is not TokenKind.SPACE and self.kind is not TokenKind.COMMENT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lexicon:
-    """The compiled rules of one dialect.
+    """The rules of one dialect, compiled when they are first used: that takes longer than most commands.
 
     `token` matches one token at any place; its group's name is the token's kind, or names what has to be done by hand.
     `run` matches what lies between the places where splitting must look, `blank` space and line comments; both may
     match nothing.
     """
 
-    token: re.Pattern[str]
-    run: re.Pattern[str]
-    blank: re.Pattern[str]
+    token_rule: str
+    run_rule: str
+    blank_rule: str
     nested_comments: bool
+
+    @cached_property
+    def token(self) -> re.Pattern[str]:
+        """Matches one token."""
+        return re.compile(self.token_rule)
+
+    @cached_property
+    def run(self) -> re.Pattern[str]:
+        """Matches what needs no look."""
+        return re.compile(self.run_rule)
+
+    @cached_property
+    def blank(self) -> re.Pattern[str]:
+        """Matches space and line comments."""
+        return re.compile(self.blank_rule)
 
 
 _NON_ASCII = "\u0080-\U0010ffff"
@@ -72,8 +88,7 @@ _PG_ESCAPE_STRING = rf"[eE]'{_ESCAPED}'(?:{_PG_CONTINUES}'{_ESCAPED}')*"
 _DOUBLED = "'[^']*(?:''[^']*)*'"
 
 _POSTGRES = Lexicon(
-    token=re.compile(
-        rf"""
+    token_rule=rf"""(?xs)
           (?P<SPACE>[{_PG_SPACE}]+)
         | (?P<COMMENT>--[^\n\r]*)
         | (?P<STRING>{_PG_ESCAPE_STRING}|(?:[nN]|[uU]&)?{_DOUBLED}|[bBxX]'[^']*')
@@ -87,26 +102,20 @@ _POSTGRES = Lexicon(
         | (?P<block>/\*)
         | (?P<PUNCTUATION>::|[<>!]=|<>|\|\||.)
         """,
-        re.VERBOSE | re.DOTALL,
-    ),
-    run=re.compile(
-        rf"""
+    run_rule=rf"""(?x)
           (?: (?![eE]'){_PG_WORD}
             | [{_PG_SPACE},.=<>:+*%!?@|^~\#&`{{}}\[\]]+
             | '[^']*' | "[^"]*" | --[^\n\r]* | - | /(?!\*)
             | {_PG_NUMBER} | \$[0-9]+
           ){{0,400}}
         """,
-        re.VERBOSE,
-    ),
-    blank=re.compile(rf"(?:[{_PG_SPACE}]+|--[^\n\r]*)*"),
+    blank_rule=rf"(?:[{_PG_SPACE}]+|--[^\n\r]*)*",
     nested_comments=True,
 )
 
 _SQLITE_WORD = rf"[A-Za-z_{_NON_ASCII}][A-Za-z0-9_${_NON_ASCII}]*"
 _SQLITE = Lexicon(
-    token=re.compile(
-        rf"""
+    token_rule=rf"""(?xs)
           (?P<SPACE>[ \t\n\r\f]+)
         | (?P<COMMENT>--[^\n]*)
         | (?P<STRING>[xX]?{_DOUBLED})
@@ -119,10 +128,8 @@ _SQLITE = Lexicon(
         | (?P<block>/\*)
         | (?P<PUNCTUATION>[<>!=]=|<>|\|\||<<|>>|->>?|.)
         """,
-        re.VERBOSE | re.DOTALL,
-    ),
-    run=re.compile(r"(?:[^'\"`\[/;\-]+|'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|-|/(?!\*)){0,400}"),
-    blank=re.compile(r"(?:[ \t\n\r\f]+|--[^\n]*)*"),
+    run_rule=r"(?:[^'\"`\[/;\-]+|'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|-|/(?!\*)){0,400}",
+    blank_rule=r"(?:[ \t\n\r\f]+|--[^\n]*)*",
     nested_comments=False,
 )
 
@@ -130,8 +137,7 @@ _MYSQL_STRING = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|\"[^\"\\]*(?:(?:\\.|\"\")[^\"\
 _MYSQL_WORD = rf"[A-Za-z_${_NON_ASCII}][A-Za-z0-9_${_NON_ASCII}]*"
 _MYSQL_DASHES = r"--(?=[\s\x00-\x1f]|\Z)[^\n]*"
 _MYSQL = Lexicon(
-    token=re.compile(
-        rf"""
+    token_rule=rf"""(?xs)
           (?P<SPACE>[ \t\n\r\f\v]+)
         | (?P<COMMENT>{_MYSQL_DASHES}|\#[^\n]*)
         | (?P<STRING>(?:[xXbBnN](?='))?(?:{_MYSQL_STRING}))
@@ -144,10 +150,8 @@ _MYSQL = Lexicon(
         | (?P<block>/\*)
         | (?P<PUNCTUATION>[<>!:]=|<>|\|\||&&|.)
         """,
-        re.VERBOSE | re.DOTALL,
-    ),
-    run=re.compile(rf"(?:[^'\"`/;\-\#]+|{_MYSQL_STRING}|`[^`]*`|{_MYSQL_DASHES}|\#[^\n]*|-|/(?!\*)){{0,400}}"),
-    blank=re.compile(rf"(?:[ \t\n\r\f\v]+|{_MYSQL_DASHES}|\#[^\n]*)*"),
+    run_rule=rf"(?:[^'\"`/;\-\#]+|{_MYSQL_STRING}|`[^`]*`|{_MYSQL_DASHES}|\#[^\n]*|-|/(?!\*)){{0,400}}",
+    blank_rule=rf"(?:[ \t\n\r\f\v]+|{_MYSQL_DASHES}|\#[^\n]*)*",
     nested_comments=False,
 )
 

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
-import socket
-import subprocess
 from pathlib import Path
 
-import tagback
+from tagback import __version__
 from tagback.ledger.records import Author
 
 
 @functools.lru_cache(maxsize=8)
 def author(changelog: Path | None = None) -> Author:
     """The present user; the revision is the source checkout's, from the environment or from git, else empty."""
-    return Author(
-        who=_user(), host=socket.gethostname(), tool=f"tagback {tagback.__version__}", revision=_revision(changelog)
-    )
+    return Author(who=_user(), host=os.uname().nodename, tool=f"tagback {__version__}", revision=_revision(changelog))
 
 
 def _user() -> str:
     try:
-        return os.environ.get("TAGBACK_USER") or getpass.getuser()
+        return os.environ.get("TAGBACK_USER") or _login_name()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _login_name() -> str:
+    import getpass
+
+    return getpass.getuser()
 
 
 def _revision(changelog: Path | None) -> str:
@@ -37,6 +38,8 @@ def _revision(changelog: Path | None) -> str:
     folder = changelog if changelog.is_dir() else changelog.parent
     if not any((p / ".git").exists() for p in (folder.absolute(), *folder.absolute().parents)):
         return ""
+    import subprocess  # takes longer to import than most deployments take
+
     try:
         found = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

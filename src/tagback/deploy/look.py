@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tagback.catalog import Catalog, diff, explain
 from tagback.deploy.drift import describe
-from tagback.deploy.pending import changed_files
 from tagback.deploy.verdict import still_as_left
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError
@@ -112,6 +111,7 @@ class Reader:
         changed: tuple[str, ...] | None = None
         if changelog is not None:
             from tagback.changelog import read_changelog
+            from tagback.deploy.pending import changed_files
 
             read = read_changelog(changelog, format)
             applied = {c.id: c.checksum for c in self.history.changesets}

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from tagback.deploy.apply import ApplyOptions, apply
 from tagback.deploy.events import Listener, silent
-from tagback.deploy.look import Comparison, PastDeployment, Reader, Status, TagView
-from tagback.deploy.recover import recover
-from tagback.deploy.results import Applied, Recovered, RolledBack
-from tagback.deploy.rollback import RollbackOptions, rollback
-from tagback.deploy.tags import Tagged, set_tag
 from tagback.engines import connect
 from tagback.engines.session import Session
+
+if TYPE_CHECKING:
+    from tagback.deploy.apply import ApplyOptions
+    from tagback.deploy.look import Comparison, PastDeployment, Reader, Status, TagView
+    from tagback.deploy.results import Applied, Recovered, RolledBack
+    from tagback.deploy.rollback import RollbackOptions
+    from tagback.deploy.tags import Tagged
 
 
 class Target:
     """One database. Use it as a context manager; errors are `TagbackError`s.
 
-    `listen` gets every event of every call. `lock_timeout`: seconds a statement may wait for a lock.
+    `listen` gets every event of every call. `lock_timeout`: seconds a statement may wait for a lock. Each use-case is
+    loaded when it is first called for: whoever asks for the status shouldn't wait for the rest.
     """
 
     def __init__(self, session: Session, listen: Listener = silent) -> None:
@@ -48,18 +50,26 @@ class Target:
 
     def apply(self, changelog: str | Path, options: ApplyOptions | None = None) -> Applied:
         """Deploys what is pending as one deployment."""
+        from tagback.deploy.apply import ApplyOptions, apply
+
         return apply(self.session, Path(changelog), options or ApplyOptions(), self._listen)
 
     def rollback(self, options: RollbackOptions) -> RolledBack:
         """Brings the database back to a place, and proves it."""
+        from tagback.deploy.rollback import rollback
+
         return rollback(self.session, options, self._listen)
 
     def tag(self, name: str, *, move: bool = False, lock_wait: float = 60.0) -> Tagged:
         """Marks the present state."""
+        from tagback.deploy.tags import set_tag
+
         return set_tag(self.session, name, move=move, lock_wait=lock_wait, listen=self._listen)
 
     def recover(self, *, lock_wait: float = 60.0) -> Recovered:
         """Ends an interrupted deployment."""
+        from tagback.deploy.recover import recover
+
         return recover(self.session, lock_wait, self._listen)
 
     def status(self, changelog: str | Path | None = None, format: str | None = None) -> Status:
@@ -98,6 +108,8 @@ class _Look:
         self._session = session
 
     def __enter__(self) -> Reader:
+        from tagback.deploy.look import Reader
+
         self._session.begin_reading()
         return Reader(self._session)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tagback.changelog import Dialect, directives, read_changelog
+from tagback.changelog import Dialect, read_changelog
+from tagback.changelog.directives import directives
 from tagback.errors import ChangelogError
 
 # files -> what the message holds, and the end of the location
