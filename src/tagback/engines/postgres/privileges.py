@@ -111,9 +111,7 @@ def statements(before: Acl, after: Acl, owner: str, target: str, column: str = "
             out += _as(want.grantor, owner, f"GRANT {_words(plain, column)} ON {target} TO {_name(want.grantee)}")
         if option:
             words = _words(option, column)
-            out += _as(
-                want.grantor, owner, f"GRANT {words} ON {target} TO {_name(want.grantee)} WITH GRANT OPTION"
-            )
+            out += _as(want.grantor, owner, f"GRANT {words} ON {target} TO {_name(want.grantee)} WITH GRANT OPTION")
     return out
 
 

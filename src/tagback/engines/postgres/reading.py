@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -47,11 +47,12 @@ class Reading:
         self.attributes: dict[int, dict[int, str]] = {}  # a relation's column names by number
         self.types_of: dict[int, dict[int, int]] = {}  # a relation's columns' types by number
         self.collated: set[tuple[int, int]] = set()  # columns whose collation isn't their type's
+        self.generated: set[tuple[int, int]] = set()  # columns whose expression isn't a default
+        self.column_ids: dict[int, dict[int, ObjectId]] = {}  # as dependencies name them
         self.columns: dict[int, tuple[Column, ...]] = {}
         self.relations: dict[int, ObjectId] = {}
         self.identities: dict[tuple[int, int], Identity] = {}
         self.watched_only: set[int] = set()  # relations that are seen but not managed
-        self._types: dict[tuple[int, int], str] = {}
         self._acls: dict[tuple[str, str, str], Acl | None] = {}
         self.namespaces = dict(
             self.rows(
@@ -117,18 +118,14 @@ class Reading:
             self._acls[key] = None if acl == self._defaults.get((kind, owner)) else acl
         return self._acls[key]
 
-    def default_acl(self, kind: str, owner: str) -> Acl:
-        return self._defaults.get((kind, owner), ())
-
-    def learn_types(self, wanted: Iterable[tuple[int, int]]) -> None:
-        """Looks up the names of types (oid and modifier) that aren't known yet, all at once."""
-        missing = [w for w in wanted if w not in self._types]
-        if missing:
-            for oid, modifier, name in self.rows(
-                "SELECT t, m, format_type(t, m) FROM unnest(%s::oid[], %s::int[]) AS x (t, m)",
-                ([t for t, _ in missing], [m for _, m in missing]),
-            ):
-                self._types[oid, modifier] = name
-
-    def type_name(self, oid: int, modifier: int = -1) -> str:
-        return self._types[oid, modifier]
+    def trace_columns(self, relation: int) -> None:
+        """Notes the columns of a relation that has been added: as what can be depended on, and their lineage."""
+        new = tuple.__new__  # there are tens of thousands: a NamedTuple's own way takes twice the time
+        path = self.relations[relation].name
+        line = self.lineage
+        ids = self.column_ids[relation] = {
+            number: new(ObjectId, ("column", (*path, name)))
+            for number, name in self.attributes.get(relation, {}).items()
+        }
+        for number, column in ids.items():
+            line[column] = f"{relation}.{number}"

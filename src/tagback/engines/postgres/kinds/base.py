@@ -16,7 +16,7 @@ SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
 SHARE = "SHARE"
 
 
-class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True):
+class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """`acl` is None where privileges are what the kind starts with; `owner` is empty for kinds without one."""
 
     owner: str = ""
@@ -45,7 +45,9 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True):
 
     def first_privileges(self, owner: str) -> Acl:
         return tuple(
-            sorted(Grant(owner if grantee == "*" else grantee, owner, letters) for grantee, letters in self.default_grants)
+            sorted(
+                Grant(owner if grantee == "*" else grantee, owner, letters) for grantee, letters in self.default_grants
+            )
         )
 
     def settle(self) -> tuple[Step, ...]:

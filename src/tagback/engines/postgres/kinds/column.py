@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -13,14 +14,14 @@ from tagback.engines.postgres.reading import PG_CLASS, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
 _COLUMNS = """
-SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+SELECT a.attrelid, a.attnum, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.attidentity <> '' OR a.attgenerated <> '' OR a.attacl IS NOT NULL OR a.attoptions IS NOT NULL
        OR coalesce(a.attstattarget, -1) <> -1 OR a.attcompression <> '' OR a.attstorage <> t.typstorage
        OR a.attcollation <> t.typcollation
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_type t ON t.oid = a.atttypid
- WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IN ({ns})
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IN ({ns})
  ORDER BY a.attrelid, a.attnum
 """
 _SPECIAL = """
@@ -50,7 +51,7 @@ _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One column. Its default is an object of its own, so that sequences and tables don't need each other.
 
     `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own.
@@ -129,9 +130,8 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
         out.append(f"{column} SET ({', '.join(after.options)})")
     if after.identity and not before.identity:
         out.append(f"{column} ADD {after.identity.clause(sequence)}")
-    elif after.identity and before.identity:
-        if after.identity.always != before.identity.always:
-            out.append(f"{column} SET GENERATED {after.identity.generated}")
+    elif after.identity and before.identity and after.identity.always != before.identity.always:
+        out.append(f"{column} SET GENERATED {after.identity.generated}")
     return out
 
 
@@ -145,10 +145,9 @@ def further(table: tuple[str, ...], owner: str, before: Column, after: Column, k
             out.append(go_on_behind(after.identity.sequence, table, after.name, after.identity.counting.increment))
         else:
             first = before.identity
-            if first.sequence != after.identity.sequence:
-                if first.sequence[1] != after.identity.sequence[1]:
-                    old = qualified(*first.sequence)
-                    out.append(f"ALTER SEQUENCE {old} RENAME TO {ident(after.identity.sequence[1])}")
+            if first.sequence[1] != after.identity.sequence[1]:
+                old = qualified(*first.sequence)
+                out.append(f"ALTER SEQUENCE {old} RENAME TO {ident(after.identity.sequence[1])}")
             if first.counting != after.identity.counting:
                 data_type = after.identity.counting.data_type
                 out.append(f"ALTER SEQUENCE {sequence} {after.identity.counting.clause(data_type)}")
@@ -175,54 +174,56 @@ def _text(comment: str) -> str:
 def read(r: Reading) -> None:
     """Fills `r.columns`; sequences come first, for the identities."""
     rows = r.rows(_COLUMNS)
-    r.learn_types({(row[3], row[4]) for row in rows if row[3]})
-    special = {
-        (relation, number): rest
-        for relation, number, *rest in (
-            r.rows(_SPECIAL, ([x[0] for x in rows if x[6]], [x[1] for x in rows if x[6]]))
-            if any(x[6] for x in rows)
-            else ()
-        )
-    }
+    odd = [row for row in rows if row[6]]
+    special = {}
+    if odd:
+        answers = r.rows(_SPECIAL, ([row[0] for row in odd], [row[1] for row in odd]))
+        special = {(relation, number): rest for relation, number, *rest in answers}
     commented = {(oid, number) for classid, oid, number in r.comments if classid == PG_CLASS and number}
-    names = r._types
-    found: dict[int, list[Column]] = {}
-    for relation, number, name, type_oid, modifier, not_null, is_special in rows:
-        columns = found.get(relation)
-        if columns is None:
-            columns = found[relation] = []
-            r.attributes[relation] = {}
-            r.types_of[relation] = {}
-        r.attributes[relation][number] = name
-        r.types_of[relation][number] = type_oid
-        if not is_special and (relation, number) not in commented:
-            columns.append(Column(name=name, type=names[type_oid, modifier], not_null=not_null))
-            continue
-        comment = r.comment(PG_CLASS, relation, number)
-        if not is_special:
-            columns.append(Column(name=name, type=names[type_oid, modifier], not_null=not_null, comment=comment))
-            continue
-        _, generated, uses, collation, storage, compression, statistics, acl, options = special[relation, number]
-        if collation:
-            r.collated.add((relation, number))
-        columns.append(
-            Column(
-                name=name,
-                type=names[type_oid, modifier],
-                not_null=not_null,
-                identity=r.identities.get((relation, number)),
-                generated=generated,
-                uses=tuple(uses or ()),
-                collation=collation or "",
-                storage=storage,
-                compression=compression,
-                statistics=statistics,
-                options=tuple(options),
-                acl=privileges.parse(acl or ()),
-                comment=comment,
-            )
-        )
-    r.columns = {relation: tuple(columns) for relation, columns in found.items()}
+    relation = 0
+    columns: list[Column] = []
+    names: dict[int, str] = {}
+    types: dict[int, int] = {}
+    for relation_now, number, name, type_oid, type_name, not_null, is_special in rows:
+        if relation_now != relation:
+            r.columns[relation] = tuple(columns)
+            relation, columns = relation_now, []
+            names = r.attributes[relation] = {}
+            types = r.types_of[relation] = {}
+        names[number] = name
+        types[number] = type_oid
+        if is_special:
+            columns.append(_special(r, relation, number, (name, type_name, not_null), special[relation, number]))
+        elif commented and (relation, number) in commented:
+            comment = r.comment(PG_CLASS, relation, number)
+            columns.append(Column(name=name, type=type_name, not_null=not_null, comment=comment))
+        else:
+            columns.append(Column(name=name, type=type_name, not_null=not_null))
+    r.columns[relation] = tuple(columns)
+
+
+def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool], rest: list[Any]) -> Column:
+    """A column with more to it than a name, a type and NOT NULL."""
+    _, generated, uses, collation, storage, compression, statistics, acl, options = rest
+    if collation:
+        r.collated.add((relation, number))
+    if generated:
+        r.generated.add((relation, number))
+    return Column(
+        name=plain[0],
+        type=plain[1],
+        not_null=plain[2],
+        identity=r.identities.get((relation, number)),
+        generated=generated,
+        uses=tuple(uses or ()),
+        collation=collation or "",
+        storage=storage,
+        compression=compression,
+        statistics=statistics,
+        options=tuple(options),
+        acl=privileges.parse(acl or ()),
+        comment=r.comment(PG_CLASS, relation, number),
+    )
 
 
 # ------------------------------------------------------------------ types

@@ -52,6 +52,11 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
 
     keyword: ClassVar[str] = "CONSTRAINT"
 
+    @property
+    def part_of(self) -> ObjectId | None:
+        """Foreign keys are dropped before either table: two tables may refer to each other."""
+        return None if self.kind == "f" else super().part_of
+
     def create(self) -> tuple[Step, ...]:
         lock = SHARE_ROW_EXCLUSIVE if self.kind == "f" else ACCESS_EXCLUSIVE
         name = ident(self.id.name[2])
@@ -133,7 +138,7 @@ def read(r: Reading) -> None:
     backing = index_kind.read(r, frozenset(backed.values()))
     off = dict(r.rows(_OFF))
     for (
-        oid, relation, name, kind, deferrable, deferred, validated, index_oid, key, referenced_oid, referenced_key,
+        oid, relation, name, kind, deferrable, deferred, validated, _, key, referenced_oid, referenced_key,
         on_update, on_delete, match, _, definition, set_columns,
     ) in rows:  # fmt: skip
         table = r.relations.get(relation)

@@ -7,18 +7,7 @@ from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.reading import PG_ATTRDEF, Reading
 from tagback.engines.postgres.sqltext import ident, qualified, stable
 
-_DEFAULTS = """
-SELECT d.oid, d.adrelid, d.adnum, pg_get_expr(d.adbin, d.adrelid)
-  FROM pg_attrdef d
-  JOIN pg_class c ON c.oid = d.adrelid
-  JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
- WHERE a.attgenerated = '' AND c.relnamespace IN ({ns})
-"""
-_GENERATED = """
-SELECT d.oid, d.adrelid
-  FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
- WHERE a.attgenerated <> ''
-"""
+_DEFAULTS = "SELECT oid, adrelid, adnum, pg_get_expr(adbin, adrelid) FROM pg_attrdef"
 
 
 class Default(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="default"):
@@ -51,6 +40,9 @@ def read(r: Reading) -> None:
         owner = r.relations.get(relation)
         if owner is None:
             continue
+        if (relation, number) in r.generated:
+            r.addresses[PG_ATTRDEF, oid] = owner  # a generated column's expression is in its table
+            continue
         object_id = ObjectId("default", (*owner.name, r.attributes[relation][number]))
         found: SchemaObject
         if relation in r.watched_only:
@@ -59,6 +51,3 @@ def read(r: Reading) -> None:
             found = Default(id=object_id, expression=expression, of=owner.kind)
         r.objects[object_id] = found
         r.addresses[PG_ATTRDEF, oid] = object_id
-    for oid, relation in r.rows(_GENERATED):
-        if relation in r.relations:
-            r.addresses[PG_ATTRDEF, oid] = r.relations[relation]

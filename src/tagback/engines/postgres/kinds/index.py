@@ -115,7 +115,16 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
 class Backing:
     """What an index tells about the constraint that it backs."""
 
-    __slots__ = ("clustered", "include", "nulls_not_distinct", "odd", "oid", "options", "replica_identity", "tablespace")
+    __slots__ = (
+        "clustered",
+        "include",
+        "nulls_not_distinct",
+        "odd",
+        "oid",
+        "options",
+        "replica_identity",
+        "tablespace",
+    )
 
     def __init__(self, oid: int, include: tuple[str, ...], row: tuple[Any, ...], odd: bool) -> None:
         self.oid = oid
@@ -143,9 +152,7 @@ def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
     rows = [row for row in r.rows(sql) if row[1] in r.relations]
     plain = {row[0]: _keys(r, row, classes) for row in rows if row[0] not in odd and not row[12]}
     wanted = [row[0] for row in rows if plain.get(row[0]) is None and row[0] not in constrained]
-    texts = (
-        dict(r.rows("SELECT o, pg_get_indexdef(o) FROM unnest(%s::oid[]) AS x (o)", (wanted,))) if wanted else {}
-    )
+    texts = dict(r.rows("SELECT o, pg_get_indexdef(o) FROM unnest(%s::oid[]) AS x (o)", (wanted,))) if wanted else {}
     backing = {}
     for row in rows:
         oid, relation, schema, name, method, count, key_count = row[:7]

@@ -104,7 +104,9 @@ class Layout:
             # The copy takes over the position of the identity's sequence before the original goes.
             old, new = now.identity.sequence, (now.identity.sequence[0], self._copy_name(c))
             stand_in = msgspec.structs.replace(c, name=self._copy_name(c), not_null=True, identity=now.identity)
-            found.append(self._alter(settings(msgspec.structs.replace(c.bare, name=stand_in.name), stand_in, qualified(*new))))
+            found.append(
+                self._alter(settings(msgspec.structs.replace(c.bare, name=stand_in.name), stand_in, qualified(*new)))
+            )
             found.append(
                 self._plain(
                     f"SELECT pg_catalog.setval({literal(qualified(*new))}::pg_catalog.regclass, last_value, is_called)"
@@ -155,7 +157,9 @@ class Layout:
             if not old.identity:
                 return column.bare
             identity = msgspec.structs.replace(old.identity, acl=None, comment="")
-            return msgspec.structs.replace(column.as_defined, not_null=True, identity=identity, generated="", compression="")
+            return msgspec.structs.replace(
+                column.as_defined, not_null=True, identity=identity, generated="", compression=""
+            )
         if name in self.retyped:
             return msgspec.structs.replace(old, type=column.type, collation=column.collation)
         return old

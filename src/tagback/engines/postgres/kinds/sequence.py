@@ -88,7 +88,9 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
         sql = f"CREATE {unlogged}SEQUENCE {self.address} {self.counting.clause(self.counting.data_type)}"
         go_on = ()
         if self.owned_by:
-            go_on = self.steps([go_on_behind(self.id.name, self.owned_by[:2], self.owned_by[2], self.counting.increment)])
+            go_on = self.steps(
+                [go_on_behind(self.id.name, self.owned_by[:2], self.owned_by[2], self.counting.increment)]
+            )
         return (self.step(sql, Action.CREATE), *self.settle(), *self.put_back(), *go_on)
 
     def drop(self) -> tuple[Step, ...]:
@@ -98,7 +100,9 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
         return self.steps([f"ALTER SEQUENCE {self.address} OWNED BY NONE"]) if self.owned_by else ()
 
     def put_back(self) -> tuple[Step, ...]:
-        return self.steps([f"ALTER SEQUENCE {self.address} OWNED BY {qualified(*self.owned_by)}"]) if self.owned_by else ()
+        return (
+            self.steps([f"ALTER SEQUENCE {self.address} OWNED BY {qualified(*self.owned_by)}"]) if self.owned_by else ()
+        )
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         assert isinstance(after, Sequence)

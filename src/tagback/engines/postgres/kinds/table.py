@@ -201,12 +201,12 @@ def read(r: Reading) -> None:
         if odd:
             r.watched_only.add(oid)
             found = WatchedTable(
-                id=object_id, digest=f"{digests[oid]} {found.fingerprint()}", columns=tuple(c.name for c in r.columns[oid])
+                id=object_id,
+                digest=f"{digests[oid]} {found.fingerprint()}",
+                columns=tuple(c.name for c in r.columns.get(oid, ())),
             )
         r.add(PG_CLASS, oid, found)
-        line = r.lineage
-        for number, column in r.attributes.get(oid, {}).items():
-            line[ObjectId("column", (schema, name, column))] = f"{oid}.{number}"
+        r.trace_columns(oid)
 
 
 class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched table"):
@@ -221,4 +221,3 @@ class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched tabl
     @property
     def carries_data(self) -> bool:
         return True
-

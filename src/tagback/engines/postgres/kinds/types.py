@@ -63,7 +63,7 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
     def drop(self) -> tuple[Step, ...]:
         return (self.step(f"DROP {self.keyword} {self.address}", Action.DROP),)
 
-    def replaced(self, after: PgObject, live: Catalog) -> Alteration:
+    def replaced(self, after: PgObject, live: Catalog, target: Catalog) -> Alteration:
         """Puts a new type in the place of the old one, and turns every column of the old over to it.
 
         What else hangs on the type (functions, defaults, checks) is made anew around it.
@@ -72,12 +72,17 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
         old = qualified(*self.id.name[:-1], name)
         converted = []
         disturbed = {self.id}
-        for table in live.objects.values():
-            if not isinstance(table, Table):
+        spellings = (self.spelled, f"{self.spelled}[]")
+        for table in target.objects.values():
+            before = live.objects.get(table.id)
+            if not isinstance(table, Table) or not isinstance(before, Table):
+                continue
+            # A table that hangs on the type has taken its own other changes before this, one that doesn't takes them after.
+            if not any(c.type in spellings for c in before.columns):
                 continue
             clauses = []
             for c in table.columns:
-                if c.type not in (self.spelled, f"{self.spelled}[]"):
+                if c.type not in spellings:
                     continue
                 text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
                 clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {ident(c.name)}::{text}::{c.type}")
@@ -112,7 +117,7 @@ class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
         assert isinstance(after, Enum)
         if after.labels == self.labels:
             return Alteration(self.resettle(after))
-        return self.replaced(after, live)
+        return self.replaced(after, live, target)
 
 
 class DomainCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,7 +150,7 @@ class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain")
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         assert isinstance(after, Domain)
         if (after.base, after.collation) != (self.base, self.collation):
-            return self.replaced(after, live)
+            return self.replaced(after, live, target)
         sqls = []
         alter = f"ALTER DOMAIN {self.address}"
         if after.default != self.default:
@@ -191,17 +196,21 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         gone = [c for c in self.columns if c.name not in {k.name for k in kept}]
         come = [c for c in after.columns if c.name not in old]
         in_order = [c.name for c in self.columns if c not in gone] == [c.name for c in kept]
-        if not in_order or list(after.columns) != kept + come or any(_attribute(old[c.name]) != _attribute(c) for c in kept):
+        if (
+            not in_order
+            or list(after.columns) != kept + come
+            or any(_attribute(old[c.name]) != _attribute(c) for c in kept)
+        ):
             return None
         spellings = (self.spelled, f"{self.spelled}[]")
-        if gone and any(
-            c.type in spellings for t in live.objects.values() if isinstance(t, Table) for c in t.columns
-        ):
+        if gone and any(c.type in spellings for t in live.objects.values() if isinstance(t, Table) for c in t.columns):
             return None
         sqls = [f"ALTER TYPE {self.address} DROP ATTRIBUTE {ident(c.name)}" for c in gone]
         sqls += [f"ALTER TYPE {self.address} ADD ATTRIBUTE {_attribute(c)}" for c in come]
         sqls += [
-            self._column_comment(c) for c in after.columns if c.comment != (old[c.name].comment if c.name in old else "")
+            self._column_comment(c)
+            for c in after.columns
+            if c.comment != (old[c.name].comment if c.name in old else "")
         ]
         disturbed = frozenset(ObjectId("column", (*self.id.name, c.name)) for c in gone)
         return Alteration(self.steps(sqls) + self.resettle(after), disturbed)
@@ -232,7 +241,9 @@ class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
         return (self.step(f"CREATE TYPE {self.address} AS RANGE ({', '.join(parts)})", Action.CREATE), *self.settle())
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
-        return Alteration(self.resettle(after)) if isinstance(after, Range) and self.only_settings_differ(after) else None
+        return (
+            Alteration(self.resettle(after)) if isinstance(after, Range) and self.only_settings_differ(after) else None
+        )
 
 
 def _attribute(column: Column) -> str:
@@ -288,6 +299,7 @@ def read(r: Reading) -> None:
             )
             r.addresses[PG_CLASS, relation] = found.id
             r.relations[relation] = found.id
+            r.trace_columns(relation)
         r.add(PG_TYPE, oid, found)
     for oid, domain in domain_of.items():
         if (PG_TYPE, domain) in r.addresses:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tagback.catalog import ObjectId, UnmanagedObject
 from tagback.engines.postgres.reading import Reading
 
-_OWNER = "(SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM unnest(coalesce({acl}, acldefault('{kind}', {owner}))) x)"
+_OWNER = (
+    "(SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM unnest(coalesce({acl}, acldefault('{kind}', {owner}))) x)"
+)
 
 _SEEN: tuple[tuple[str, str], ...] = (
     (
@@ -208,9 +210,10 @@ def read(r: Reading) -> None:
         else "",
     }
     parts = []
-    for kind, sql in _SEEN:
-        for old, new in fill.items():
-            sql = sql.replace(old, new)
+    for kind, query in _SEEN:
+        sql = query
+        for place, text in fill.items():
+            sql = sql.replace(place, text)
         parts.append(f"SELECT '{kind}', c::oid, o, n::text[], md5(d) FROM ({sql}) AS x (c, o, n, d)")
     for kind, classid, oid, name, digest in r.rows(" UNION ALL ".join(parts)):
         if oid and r.is_member(classid, oid):

@@ -105,9 +105,7 @@ class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, ta
         using = "" if self.method == "heap" else f" USING {ident(self.method)}"
         place = f" TABLESPACE {ident(self.tablespace)}" if self.tablespace else ""
         data = "WITH DATA" if self.populated else "WITH NO DATA"
-        sql = (
-            f"CREATE MATERIALIZED VIEW {self.address}{using}{self._with()}{place} AS {stable(self.query)} {data}"
-        )
+        sql = f"CREATE MATERIALIZED VIEW {self.address}{using}{self._with()}{place} AS {stable(self.query)} {data}"
         return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(self._column_steps({})))
 
     def drop(self) -> tuple[Step, ...]:
@@ -189,8 +187,7 @@ def read(r: Reading) -> None:
             found = MaterializedView(**shared, populated=populated, method=method or "heap", tablespace=place)
         r.add(PG_CLASS, oid, found)
         r.addresses[PG_REWRITE, rule] = object_id
-        for number, column in r.attributes.get(oid, {}).items():
-            r.lineage[ObjectId("column", (schema, name, column))] = f"{oid}.{number}"
+        r.trace_columns(oid)
 
 
 def read_rules(r: Reading) -> None:
