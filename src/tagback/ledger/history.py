@@ -182,12 +182,13 @@ class History:
     def gaps(self, point: Point) -> tuple[tuple[SnapshotId, SnapshotId], ...]:
         """Pairs of recorded schemas between that place and now which should be one: changes made by hand in between."""
         pairs = []
+        ends = {c.deployment: c.snapshot for c in self.changesets}  # of what is left of each
         at = point.snapshot
         for deployment in dict.fromkeys(c.deployment for c in self.undone(point.depth)):
             d = self.by_id[deployment]
             inside = point.depth and self.changesets[point.depth - 1].deployment == deployment
             pairs.append((at, at if inside else d.snapshot_before))
-            at = d.snapshot_after
+            at = ends[deployment] if ends[deployment] != NO_SNAPSHOT else d.snapshot_after
         pairs.append((at, self.attested))
         return tuple(p for p in pairs if p[0] != p[1])
 
