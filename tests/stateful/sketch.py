@@ -1,0 +1,110 @@
+"""What random statements are made from: the names that are there, and which table and column is which over time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_tokens = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as far as statements about it must know it."""
+
+    name: str
+    type: str
+    not_null: bool = False
+    key: bool = False
+    generated: bool = False
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """The names in a schema; each name is quoted, and on PostgreSQL qualified, as it stands in SQL.
+
+    `others` has the names of objects that aren't tables by their kind: `index`, `view`, `trigger`, `type`, …
+    """
+
+    tables: Mapping[str, tuple[Column, ...]]
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """The names of one kind."""
+        return self.others.get(kind, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Statements that belong together. `moves` says which names went where, in order.
+
+    ("table", old, new) renames a table, ("column", table, old, new) a column; ("replaced", table): dropped and made
+    again within the statements, and still the same.
+    """
+
+    sql: tuple[str, ...]
+    moves: tuple[tuple[str, ...], ...] = ()
+
+    def __repr__(self) -> str:
+        return "; ".join(self.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    token: int
+    columns: Mapping[str, int]
+
+
+class Identities:
+    """Tells the same table and the same column under all their names, independently of what tagback thinks."""
+
+    def __init__(self, tables: Mapping[str, _Place] | None = None) -> None:
+        self._tables: dict[str, _Place] = dict(tables or {})
+
+    def copy(self) -> Identities:
+        """As it is now."""
+        return Identities(self._tables)
+
+    def follow(self, change: Change, after: Sketch) -> None:
+        """Takes note of a change that was made, and of what is there now."""
+        for move in change.moves:
+            if move[0] == "table" and move[1] in self._tables:
+                self._tables[move[2]] = self._tables.pop(move[1])
+            elif move[0] == "column" and move[1] in self._tables:
+                place = self._tables[move[1]]
+                columns = dict(place.columns)
+                columns[move[3]] = columns.pop(move[2])
+                self._tables[move[1]] = _Place(place.token, columns)
+        self.see(after)
+
+    def see(self, after: Sketch) -> None:
+        """Forgets what is gone and gives what is new an identity."""
+        known = self._tables
+        self._tables = {}
+        for name, columns in after.tables.items():
+            place = known.get(name, _Place(next(_tokens), {}))
+            mine = {c.name: place.columns.get(c.name) or next(_tokens) for c in columns}
+            self._tables[name] = _Place(place.token, mine)
+
+    def pairs(self, then: Identities, table: str, there: set[str]) -> tuple[str, dict[str, str]] | None:
+        """For a table of `then`: its name now and its columns' names, then to now; None if it is gone.
+
+        A table or column that was dropped and made anew under its old name counts as the same, because its rows have
+        no other place to go to. `there`: the names of the tables that exist now.
+        """
+        was = then._tables[table]
+        found = [n for n, p in self._tables.items() if p.token == was.token]
+        name = found[0] if found else table
+        if name not in there or name not in self._tables:
+            return None
+        now = self._tables[name].columns
+        by_token = {token: column for column, token in now.items()}
+        columns = {}
+        for column, token in was.columns.items():
+            if token in by_token:
+                columns[column] = by_token[token]
+            elif column in now and now[column] not in was.columns.values():
+                columns[column] = column
+        return name, columns
