@@ -54,7 +54,7 @@ class Reading:
         self.identities: dict[tuple[int, int], Identity] = {}
         self.watched_only: set[int] = set()  # relations that are seen but not managed
         self._acls: dict[tuple[str, str, str], Acl | None] = {}
-        self.namespaces = dict(
+        self.namespaces: dict[int, str] = dict(
             self.rows(
                 "SELECT oid, nspname FROM pg_namespace"
                 " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '^tagback(_|$)'"

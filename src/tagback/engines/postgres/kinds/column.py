@@ -40,8 +40,9 @@ SELECT a.attrelid, a.attnum, a.attidentity,
             FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
        END,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END,
+       CASE WHEN a.attstorage <> t.typstorage THEN t.typstorage::text ELSE '' END,
        a.attcompression::text, coalesce(a.attstattarget, -1), a.attacl::text[],
-       ARRAY(SELECT o FROM unnest(a.attoptions) o WHERE o !~ '^pg_attver=' ORDER BY o)
+       ARRAY(SELECT o FROM unnest(a.attoptions) WITH ORDINALITY x (o, n) WHERE o !~ '^pg_attver=' ORDER BY n)
   FROM unnest(%s::oid[], %s::int2[]) AS x (relation, number)
   JOIN pg_attribute a ON a.attrelid = x.relation AND a.attnum = x.number
   JOIN pg_type t ON t.oid = a.atttypid
@@ -54,7 +55,8 @@ _COMPRESSION = {"p": "pglz", "l": "lz4"}
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One column. Its default is an object of its own, so that sequences and tables don't need each other.
 
-    `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own.
+    `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own,
+    which else is `usual_storage`. Options are in the order they were given in, which dumps show.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     uses: tuple[str, ...] = ()
     collation: str = ""
     storage: str = ""
+    usual_storage: str = ""
     compression: str = ""
     statistics: int = -1
     options: tuple[str, ...] = ()
@@ -93,7 +96,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         """What `definition` alone makes of it: the rest has to be set afterwards."""
         identity = msgspec.structs.replace(self.identity, acl=None, comment="") if self.identity else None
         return msgspec.structs.replace(
-            self, identity=identity, storage="", statistics=-1, options=(), acl=(), comment=""
+            self, identity=identity, storage="", usual_storage="", statistics=-1, options=(), acl=(), comment=""
         )
 
     @property
@@ -117,17 +120,17 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
         out.append(f"{column} DROP EXPRESSION")
     if after.not_null and not before.not_null:
         out.append(f"{column} SET NOT NULL")
-    if after.storage != before.storage and after.storage:
-        out.append(f"{column} SET STORAGE {_STORAGE[after.storage]}")
+    if after.storage != before.storage:
+        out.append(f"{column} SET STORAGE {_STORAGE[after.storage or before.usual_storage]}")
     if after.compression != before.compression:
         out.append(f"{column} SET COMPRESSION {_COMPRESSION.get(after.compression, 'DEFAULT')}")
     if after.statistics != before.statistics:
         out.append(f"{column} SET STATISTICS {after.statistics}")
-    gone = {o.partition("=")[0] for o in before.options} - {o.partition("=")[0] for o in after.options}
-    if gone:
-        out.append(f"{column} RESET ({', '.join(sorted(gone))})")
-    if set(after.options) - set(before.options):
-        out.append(f"{column} SET ({', '.join(after.options)})")
+    if after.options != before.options:
+        if before.options:
+            out.append(f"{column} RESET ({names_of(before.options)})")
+        if after.options:
+            out.append(f"{column} SET ({', '.join(after.options)})")
     if after.identity and not before.identity:
         out.append(f"{column} ADD {after.identity.clause(sequence)}")
     elif after.identity and before.identity and after.identity.always != before.identity.always:
@@ -167,6 +170,11 @@ def further(table: tuple[str, ...], owner: str, before: Column, after: Column, k
     return out
 
 
+def names_of(options: tuple[str, ...]) -> str:
+    """Of `name=value` the names, for RESET."""
+    return ", ".join(o.partition("=")[0] for o in options)
+
+
 def _text(comment: str) -> str:
     return literal(comment) if comment else "NULL"
 
@@ -204,7 +212,7 @@ def read(r: Reading) -> None:
 
 def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool], rest: list[Any]) -> Column:
     """A column with more to it than a name, a type and NOT NULL."""
-    _, generated, uses, collation, storage, compression, statistics, acl, options = rest
+    _, generated, uses, collation, storage, usual_storage, compression, statistics, acl, options = rest
     if collation:
         r.collated.add((relation, number))
     if generated:
@@ -218,6 +226,7 @@ def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool
         uses=tuple(uses or ()),
         collation=collation or "",
         storage=storage,
+        usual_storage=usual_storage,
         compression=compression,
         statistics=statistics,
         options=tuple(options),

@@ -136,7 +136,7 @@ def read(r: Reading) -> None:
     rows = r.rows(_CONSTRAINTS.replace("{set_columns}", "k.confdelsetcols" if r.major >= 15 else "NULL"))
     backed = {row[0]: row[7] for row in rows if row[3] in "pux"}
     backing = index_kind.read(r, frozenset(backed.values()))
-    off = dict(r.rows(_OFF))
+    off: dict[int, str] = dict(r.rows(_OFF))
     for (
         oid, relation, name, kind, deferrable, deferred, validated, _, key, referenced_oid, referenced_key,
         on_update, on_delete, match, _, definition, set_columns,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step, UnmanagedObject
 from tagback.engines.postgres.kinds.base import SHARE, SHARE_UPDATE_EXCLUSIVE, PgObject
+from tagback.engines.postgres.kinds.column import names_of
 from tagback.engines.postgres.reading import PG_CLASS, Reading
 from tagback.engines.postgres.sqltext import ident, qualified, stable
 
@@ -57,6 +58,11 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
     def part_of(self) -> ObjectId | None:
         return ObjectId(self.on, self.table)
 
+    @property
+    def can_be_made(self) -> bool:
+        """CREATE INDEX CONCURRENTLY leaves an invalid index when it fails: that goes, and REINDEX makes it another."""
+        return self.valid
+
     def create(self) -> tuple[Step, ...]:
         return (self.step(self._creation(), Action.CREATE, SHARE), *self.settle(), *self.steps(self._marks()))
 
@@ -98,11 +104,11 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
         if self.definition and after.options != self.options:
             return None
         sqls = []
-        gone = {o.partition("=")[0] for o in self.options} - {o.partition("=")[0] for o in after.options}
-        if gone:
-            sqls.append(f"ALTER INDEX {self.address} RESET ({', '.join(sorted(gone))})")
-        if set(after.options) - set(self.options):
-            sqls.append(f"ALTER INDEX {self.address} SET ({', '.join(after.options)})")
+        if after.options != self.options:
+            if self.options:
+                sqls.append(f"ALTER INDEX {self.address} RESET ({names_of(self.options)})")
+            if after.options:
+                sqls.append(f"ALTER INDEX {self.address} SET ({', '.join(after.options)})")
         if after.tablespace != self.tablespace:
             sqls.append(f"ALTER INDEX {self.address} SET TABLESPACE {ident(after.tablespace or 'pg_default')}")
         if self.clustered and not after.clustered:
@@ -132,7 +138,7 @@ class Backing:
         self.nulls_not_distinct: bool = row[13]
         self.clustered: bool = row[15]
         self.replica_identity: bool = row[16]
-        self.options: tuple[str, ...] = tuple(sorted(row[17] or ()))
+        self.options: tuple[str, ...] = tuple(row[17] or ())
         self.tablespace: str = row[18]
         self.odd = odd
 
@@ -152,12 +158,14 @@ def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
     rows = [row for row in r.rows(sql) if row[1] in r.relations]
     plain = {row[0]: _keys(r, row, classes) for row in rows if row[0] not in odd and not row[12]}
     wanted = [row[0] for row in rows if plain.get(row[0]) is None and row[0] not in constrained]
-    texts = dict(r.rows("SELECT o, pg_get_indexdef(o) FROM unnest(%s::oid[]) AS x (o)", (wanted,))) if wanted else {}
+    texts: dict[int, str] = (
+        dict(r.rows("SELECT o, pg_get_indexdef(o) FROM unnest(%s::oid[]) AS x (o)", (wanted,))) if wanted else {}
+    )
     backing = {}
     for row in rows:
         oid, relation, schema, name, method, count, key_count = row[:7]
         names = r.attributes[relation]
-        include = ()
+        include: tuple[str, ...] = ()
         if count > key_count:
             include = tuple(ident(names[int(k)]) for k in row[8].split()[key_count:])
         if oid in constrained:
@@ -177,14 +185,14 @@ def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
             keys=keys or (),
             include=include if keys else (),
             definition="" if keys else texts[oid],
-            options=tuple(sorted(row[17])) if row[17] else (),
+            options=tuple(row[17] or ()),
             tablespace=row[18],
             valid=row[14],
             clustered=row[15],
             replica_identity=row[16],
             statistics=tuple(sorted(s for s in odd.get(oid, ()) if s[1] != -1)),
         )
-        if relation in r.watched_only or not row[14]:
+        if relation in r.watched_only:
             found = UnmanagedObject(id=object_id, digest=found.fingerprint())
         r.add(PG_CLASS, oid, found)
     return backing

@@ -86,7 +86,7 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
     def create(self) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
         sql = f"CREATE {unlogged}SEQUENCE {self.address} {self.counting.clause(self.counting.data_type)}"
-        go_on = ()
+        go_on: tuple[Step, ...] = ()
         if self.owned_by:
             go_on = self.steps(
                 [go_on_behind(self.id.name, self.owned_by[:2], self.owned_by[2], self.counting.increment)]

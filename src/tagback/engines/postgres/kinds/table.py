@@ -56,7 +56,7 @@ _REPLICA_IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
 
 
 class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"):
-    """`options` and `toast_options` are `name=value`, sorted. `replica_identity` i: an index says that it is it."""
+    """`options` and `toast_options` are `name=value`. `replica_identity` i: an index says that it is it."""
 
     columns: tuple[Column, ...] = ()
     persistence: str = "p"
@@ -141,13 +141,11 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
 
 def _options(before: tuple[str, ...], after: tuple[str, ...], prefix: str = "") -> list[str]:
-    gone = {o.partition("=")[0] for o in before} - {o.partition("=")[0] for o in after}
-    out = []
-    if gone:
-        out.append(f"RESET ({', '.join(prefix + g for g in sorted(gone))})")
-    if set(after) - set(before):
-        out.append(f"SET ({', '.join(_option(prefix + o) for o in after)})")
-    return out
+    """All of them anew: the server appends, and dumps show the order."""
+    if before == after:
+        return []
+    reset = [f"RESET ({', '.join(prefix + o.partition('=')[0] for o in before)})"] if before else []
+    return reset + ([f"SET ({', '.join(_option(prefix + o) for o in after)})"] if after else [])
 
 
 def _option(text: str) -> str:
@@ -174,7 +172,7 @@ def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str
 def read(r: Reading) -> None:
     rows = r.rows(_TABLES)
     watched = [row[0] for row in rows if row[-1]]
-    digests = dict(r.rows(_WATCHED, (watched,))) if watched else {}
+    digests: dict[int, str] = dict(r.rows(_WATCHED, (watched,))) if watched else {}
     for (
         oid, schema, name, owner, acl, persistence, options, toast_options,
         row_security, force, replica_identity, tablespace, odd,
@@ -191,8 +189,8 @@ def read(r: Reading) -> None:
             comment=r.comments.get((PG_CLASS, oid, 0), ""),
             columns=r.columns.get(oid, ()),
             persistence=persistence,
-            options=tuple(sorted(options)) if options else (),
-            toast_options=tuple(sorted(toast_options)) if toast_options else (),
+            options=tuple(options or ()),
+            toast_options=tuple(toast_options or ()),
             row_security=row_security,
             force_row_security=force,
             replica_identity=replica_identity,

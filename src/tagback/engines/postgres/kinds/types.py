@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
+from tagback.catalog import Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.table import Table
@@ -189,23 +189,31 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(comments))
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
-        """In place when attributes only go, or come at the end, and no table holds values that would be lost."""
+        """In place when attributes only go, or come at the end."""
         assert isinstance(after, CompositeType)
         old = {c.name: c for c in self.columns}
         kept = [c for c in after.columns if c.name in old]
         gone = [c for c in self.columns if c.name not in {k.name for k in kept}]
         come = [c for c in after.columns if c.name not in old]
         in_order = [c.name for c in self.columns if c not in gone] == [c.name for c in kept]
-        if (
-            not in_order
-            or list(after.columns) != kept + come
-            or any(_attribute(old[c.name]) != _attribute(c) for c in kept)
-        ):
+        changed = any(_attribute(old[c.name]) != _attribute(c) for c in kept)
+        if in_order and not gone and not come and changed:
+            return self.replaced(after, live, target)  # by way of text, in which attributes go by their place
+        if not in_order or list(after.columns) != kept + come or changed:
             return None
         spellings = (self.spelled, f"{self.spelled}[]")
-        if gone and any(c.type in spellings for t in live.objects.values() if isinstance(t, Table) for c in t.columns):
-            return None
-        sqls = [f"ALTER TYPE {self.address} DROP ATTRIBUTE {ident(c.name)}" for c in gone]
+        lost = [
+            Loss(LossKind.COLUMN, t.id, c.name)
+            for t in live.objects.values()
+            if isinstance(t, Table)
+            for c in t.columns
+            if c.type in spellings
+        ]
+        drops = [
+            self.step(f"ALTER TYPE {self.address} DROP ATTRIBUTE {ident(c.name)}", Action.ALTER, destroys=lost)
+            for c in gone
+        ]
+        sqls = []
         sqls += [f"ALTER TYPE {self.address} ADD ATTRIBUTE {_attribute(c)}" for c in come]
         sqls += [
             self._column_comment(c)
@@ -213,7 +221,7 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
             if c.comment != (old[c.name].comment if c.name in old else "")
         ]
         disturbed = frozenset(ObjectId("column", (*self.id.name, c.name)) for c in gone)
-        return Alteration(self.steps(sqls) + self.resettle(after), disturbed)
+        return Alteration((*drops, *self.steps(sqls), *self.resettle(after)), disturbed)
 
     def _column_comment(self, column: Column) -> str:
         text = literal(column.comment) if column.comment else "NULL"
@@ -224,7 +232,7 @@ class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
     subtype: str
     operators: str
     collation: str = ""
-    canonical: str = ""
+    canonical_function: str = ""
     difference: str = ""
     multirange: tuple[str, str] | None = None
 
@@ -232,8 +240,8 @@ class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
         parts = [f"subtype = {self.subtype}", f"subtype_opclass = {self.operators}"]
         if self.collation:
             parts.append(f"collation = {self.collation}")
-        if self.canonical:
-            parts.append(f"canonical = {self.canonical}")
+        if self.canonical_function:
+            parts.append(f"canonical = {self.canonical_function}")
         if self.difference:
             parts.append(f"subtype_diff = {self.difference}")
         if self.multirange:
@@ -332,7 +340,7 @@ def _read_ranges(r: Reading) -> None:
                 subtype=subtype,
                 operators=operators,
                 collation=collation or "",
-                canonical=canonical or "",
+                canonical_function=canonical or "",
                 difference=difference or "",
                 multirange=(multi[0], multi[1]) if multi else None,
             ),

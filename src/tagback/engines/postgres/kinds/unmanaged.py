@@ -70,7 +70,9 @@ _SEEN: tuple[tuple[str, str], ...] = (
         "cast",
         """SELECT 'pg_cast'::regclass, c.oid, ARRAY[format_type(c.castsource, NULL), format_type(c.casttarget, NULL)],
                   concat_ws('|', c.castcontext, c.castmethod, c.castfunc::regprocedure)
-             FROM pg_cast c WHERE c.oid >= 16384""",
+             FROM pg_cast c
+            WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass
+                                                    AND d.objid = c.oid AND d.deptype = 'i')""",
     ),
     (
         "collation",

@@ -49,12 +49,11 @@ class _Query(PgObject, frozen=True, kw_only=True, omit_defaults=True):
         return f" WITH ({', '.join(_option(o) for o in self.options)})" if self.options else ""
 
     def _set_options(self, after: _Query) -> list[str]:
-        gone = {o.partition("=")[0] for o in self.options} - {o.partition("=")[0] for o in after.options}
+        if after.options == self.options:
+            return []
         alter = f"ALTER {self.keyword} {self.address}"
-        out = [f"{alter} RESET ({', '.join(sorted(gone))})"] if gone else []
-        if set(after.options) - set(self.options):
-            out.append(f"{alter} SET ({', '.join(_option(o) for o in after.options)})")
-        return out
+        out = [f"{alter} RESET ({column_kind.names_of(self.options)})"] if self.options else []
+        return out + ([f"{alter} SET ({', '.join(_option(o) for o in after.options)})"] if after.options else [])
 
     def _column_steps(self, before: dict[str, Column]) -> list[str]:
         clauses, more = [], []
@@ -178,7 +177,7 @@ def read(r: Reading) -> None:
             "comment": r.comment(PG_CLASS, oid),
             "query": query.rstrip().removesuffix(";"),
             "columns": r.columns.get(oid, ()),
-            "options": tuple(sorted(options or ())),
+            "options": tuple(options or ()),
         }
         found: View | MaterializedView
         if kind == "v":
