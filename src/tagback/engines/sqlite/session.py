@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
@@ -17,11 +18,13 @@ from tagback.engines.sqlite import objects
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, quoted
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
+from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _OLDEST = (3, 35, 0)
+_PATIENCE = 5.0  # seconds to wait for another writer, where nothing else is said
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NEAR = re.compile(r'near "(.*)": syntax error', re.S)
 _ON = {"1", "on", "yes", "true"}
@@ -47,7 +50,7 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
             uri=True,
             isolation_level=None,
             check_same_thread=False,
-            timeout=5,
+            timeout=_PATIENCE,
             cached_statements=0,
         )
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -88,6 +91,7 @@ class SqliteSession:
         self._lineage = Lineage()
         self._lineage_at_savepoint = self._lineage
         self._foreign_keys = False
+        self._patience = _PATIENCE
         self._violations: frozenset[tuple[object, ...]] | None = None
         self._returning = False
         self.notices: list[str] = []
@@ -111,15 +115,16 @@ class SqliteSession:
         self._connection.interrupt()
 
     def lock(self, seconds: float) -> None:
-        self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        self._patience = seconds
+        self._execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def unlock(self) -> None:
         """Nothing to do: the lock ended with the transaction."""
 
     def begin(self) -> None:
-        self._connection.execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
+        self._execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin_immediately()
         except sqlite3.OperationalError as e:
             if e.sqlite_errorcode & 0xFF in _BUSY:
                 raise UnreachableError(
@@ -132,6 +137,21 @@ class SqliteSession:
         self._violations = None
         self._returning = False
         self.notices.clear()
+
+    def _begin_immediately(self) -> None:
+        """Waits for the write lock in short turns: SQLite's own waiting can't be interrupted."""
+        deadline = time.monotonic() + self._patience
+        self._connection.execute(f"PRAGMA busy_timeout = {min(100, int(self._patience * 1000))}")
+        try:
+            while True:
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as e:
+                    if e.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= deadline:
+                        raise
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def begin_reading(self) -> None:
         self._execute("BEGIN")
@@ -163,12 +183,13 @@ class SqliteSession:
     def rollback(self) -> None:
         self._rows.end_watch()
         if self._connection.in_transaction:
-            self._connection.rollback()
+            with _refusals("ROLLBACK"):
+                self._connection.rollback()
         self._forget()
 
     def _forget(self) -> None:
         self._rows.end_watch()
-        self._rows.forget_start()
+        self.forget_start()
 
     def savepoint(self) -> None:
         self._execute("SAVEPOINT tagback_start")
@@ -210,24 +231,25 @@ class SqliteSession:
         return self._execute(_ledger_names(sql), values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        try:
+        with _refusals(sql):
             self._connection.executemany(_ledger_names(sql), rows)
-        except sqlite3.Error as e:
-            raise _statement_error(sql, e) from None
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         self._note_violations()
         self._returning = True
         for step in steps:
             started = time.perf_counter()
-            # Renaming for good takes along what refers to the name; rebuilding a table must not.
-            self._execute(f"PRAGMA legacy_alter_table = {'OFF' if step.action is Action.RENAME else 'ON'}")
-            try:
-                self._execute(step.sql)
-            finally:
-                self._execute("PRAGMA legacy_alter_table = OFF")
             if step.action is Action.RENAME:
+                with _refusals(step.sql):
+                    rename_past_broken(self._connection, step.sql)
                 self._lineage.follow(step.sql)
+            else:
+                # Renaming for good takes along what refers to the name; rebuilding a table must not.
+                self._execute("PRAGMA legacy_alter_table = ON")
+                try:
+                    self._execute(step.sql)
+                finally:
+                    self._execute("PRAGMA legacy_alter_table = OFF")
             done(step, time.perf_counter() - started)
 
     def _check_still_in_transaction(self, sql: str) -> None:
@@ -235,11 +257,8 @@ class SqliteSession:
             raise StatementError("the deployment's transaction is gone", code="transaction")
 
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
-        try:
-            cursor = self._connection.execute(sql, values)
-            return cursor.fetchall()
-        except (sqlite3.Error, sqlite3.Warning) as e:
-            raise _statement_error(sql, e) from None
+        with _refusals(sql):
+            return self._connection.execute(sql, values).fetchall()
 
     # ------------------------------------------------------------------ the ledger's place
 
@@ -258,10 +277,8 @@ class SqliteSession:
     # ------------------------------------------------------------------ the catalog
 
     def read_catalog(self) -> Catalog:
-        try:
+        with _refusals("reading the schema"):
             return read_catalog(self._connection, self._lineage)
-        except sqlite3.Error as e:
-            raise _statement_error("reading the schema", e) from None
 
     def decode(self, definition: bytes) -> SchemaObject:
         return objects.decode(definition)
@@ -286,28 +303,31 @@ class SqliteSession:
     # ------------------------------------------------------------------ rows
 
     def keep_start(self, tables: Collection[ObjectId]) -> None:
-        try:
+        with _refusals("copying tables"):
             self._rows.keep_start(tables)
-        except sqlite3.Error as e:
-            raise _statement_error("copying tables", e) from None
 
     def forget_start(self) -> None:
-        self._rows.forget_start()
+        with _refusals("dropping the copies of tables"):
+            self._rows.forget_start()
 
     def watch(self, before: Catalog) -> None:
         self._rows.watch(self._lineage)
 
     def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
-        return self._rows.touched(before, after, self._lineage, cascading=self._foreign_keys)
+        with _refusals("asking which tables were touched"):
+            return self._rows.touched(before, after, self._lineage, cascading=self._foreign_keys)
 
     def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        return self._rows.compare(before, after, names)
+        with _refusals("comparing rows"):
+            return self._rows.compare(before, after, names)
 
     def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        return self._rows.content(table.name[0], columns)
+        with _refusals("reading rows"):
+            return self._rows.content(table.name[0], columns)
 
     def count_lost(self, loss: Loss) -> int:
-        return self._rows.count_lost(loss)
+        with _refusals("counting rows"):
+            return self._rows.count_lost(loss)
 
     # ------------------------------------------------------------------ foreign keys
 
@@ -327,6 +347,8 @@ class SqliteSession:
                 rows = self._connection.execute(f"PRAGMA main.foreign_key_check({quoted(str(table))})")
                 found.update((r[0], r[1], r[2], r[3]) for r in rows)
             except sqlite3.OperationalError as e:
+                if e.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # not the keys are at fault, but the disk, say
+                    raise _statement_error("checking foreign keys", e) from None
                 found.add((str(table), None, str(e), 0))
         return frozenset(found)
 
@@ -347,6 +369,15 @@ def _foreign_keys_setting(statement: Statement) -> bool | None:
 
 def _ledger_names(sql: str) -> str:
     return re.sub(r"\{(\w+)\}", r"tagback_\1", sql)
+
+
+@contextlib.contextmanager
+def _refusals(sql: str) -> Iterator[None]:
+    """Turns the driver's errors into StatementError."""
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as e:
+        raise _statement_error(sql, e) from None
 
 
 def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementError:
