@@ -55,6 +55,10 @@ def return_to_start(session: Session, deployment: Deployment, listen: Listener) 
     try:
         session.begin()
         ledger = Ledger(session)
+        if all(d.id != deployment.id for d in read_history(ledger).interrupted):
+            # An interrupt can come between the last commit and the news of it.
+            session.rollback()
+            return
         target = ledger.load_snapshot(deployment.snapshot_before)
         live = session.read_catalog()
         stretches: dict[int, list[Rename]] = {}

@@ -121,7 +121,8 @@ class Session(Protocol):
         Where the engine's lock is the write transaction itself, `begin` takes it and this only notes the time limit.
         """
 
-    def unlock(self) -> None: ...
+    def unlock(self) -> None:
+        """Gives the lock back. Never fails: what was done stands, and the lock goes with the connection at the latest."""
 
     def begin(self) -> None:
         """Begins a write transaction and makes sure, once it has begun, that this connection still holds the lock."""

@@ -130,8 +130,12 @@ class PostgresSession:
 
     def unlock(self) -> None:
         if self._lock.taken and not self._connection.closed:
-            self._take_settings()
-            self._lock.release()
+            try:
+                self._take_settings()
+                self._lock.release()
+            except StatementError:
+                # What was done stands; saying now that it failed would be false. The lock goes with the connection.
+                self._connection.close()
 
     def begin(self) -> None:
         self._reset_settings()
