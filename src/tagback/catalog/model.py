@@ -63,6 +63,11 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """Whether dropping and creating it again would lose more than the definition."""
         return False
 
+    @property
+    def can_be_made(self) -> bool:
+        """Whether `create` gives exactly this. What an engine left half done can only go."""
+        return True
+
     def create(self) -> tuple[Step, ...]:
         """The steps that make it, given that what it depends on exists."""
         raise NotImplementedError

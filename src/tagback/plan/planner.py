@@ -135,6 +135,9 @@ class _Planner:
                 if isinstance(side.objects.get(object_id), UnmanagedObject):
                     self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
                     break
+        for object_id in sorted({*self.added, *self.rebuilt, *self.lifted}):
+            if not self.target.objects[object_id].can_be_made:
+                self.blocked.append(f"{object_id} was left half done, and nothing makes it so again.")
         for object_id in sorted(self.rebuilt):
             if self.live.objects[object_id].carries_data:
                 self.blocked.append(

@@ -210,7 +210,12 @@ def _keys(r: Reading, row: tuple[Any, ...], classes: dict[str, tuple[bool, int, 
         default, into, pseudo = classes[operators]
         column_type = types[number]
         natural = into == column_type or pseudo or (into == _TEXT and column_type == _VARCHAR)
-        if not default or not natural or collation not in _C_OR_DEFAULT or (relation, number) in r.collated:
+        if not natural:
+            base = r.base_type(column_type)
+            natural = into == base or (into == _TEXT and base == _VARCHAR)
+        collated = r.collated.get((relation, number))
+        usual = collation == collated if collated else collation in _C_OR_DEFAULT
+        if not default or not natural or not usual:
             return None
         out.append(ident(names[number]) + _ORDER[int(option)])
     return tuple(out)
