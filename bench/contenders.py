@@ -211,8 +211,9 @@ class Django(Contender):
 
 
 def environment(command: Command) -> dict[str, str]:
-    """The command's environment: this one, without variables that lead a client elsewhere."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("PG") and n not in ("DATABASE_URL", "TAGBACK_URL")}
+    """The command's environment: this one, without variables that lead a client elsewhere or forbid Python to cache."""
+    away = ("PG", "PYTHON", "DATABASE_URL", "TAGBACK_URL")
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(away)}
     return {**kept, **command.env}
 
 

@@ -179,11 +179,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--url takes a postgresql:// URL; without it the demo makes an SQLite file of its own")
     started = time.monotonic()
     try:
-        Demo(options.folder, options.url).run()
+        Demo(options.folder.resolve(), options.url).run()
     except (ClaimFailed, ConnectionError) as e:
         stage.show(f"\n{stage.styled('The demo failed', 'bad')}: {str(e).rstrip('.?')}.")
         return 1
-    _farewell(options.folder, options.url, time.monotonic() - started)
+    _farewell(options.folder.resolve(), options.url, time.monotonic() - started)
     return 0
 
 
