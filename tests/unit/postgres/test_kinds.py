@@ -40,6 +40,11 @@ CASES = {
         "CREATE STATISTICS s (dependencies) ON a, b FROM t; COMMENT ON TABLE t IS 'x'; COMMENT ON COLUMN t.b IS 'y''\\z'",
         "DROP TABLE t CASCADE; DROP FUNCTION f",
     ),
+    "keys over collated columns, names and domains": (
+        "CREATE DOMAIN d AS text CHECK (value <> ''); CREATE DOMAIN e AS d; CREATE DOMAIN f AS varchar(9) COLLATE \"C\"",
+        'CREATE TABLE t (a varchar COLLATE "C" PRIMARY KEY, b e UNIQUE, c f, x text COLLATE "POSIX", y name, UNIQUE (x, y));'
+        'CREATE INDEX i ON t (c); CREATE UNIQUE INDEX j ON t (a DESC, b); CREATE INDEX k ON t (a COLLATE "POSIX", x)',
+    ),
     "column added": (SHOP, "ALTER TABLE customer ADD COLUMN age int NOT NULL DEFAULT 3"),
     "column in the middle dropped": (
         SHOP + "ALTER TABLE customer ADD a int, ADD b text COLLATE \"C\" NOT NULL DEFAULT 'b', ADD c int[];"

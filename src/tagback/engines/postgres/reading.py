@@ -46,13 +46,15 @@ class Reading:
         self.lineage: dict[ObjectId, str] = {}
         self.attributes: dict[int, dict[int, str]] = {}  # a relation's column names by number
         self.types_of: dict[int, dict[int, int]] = {}  # a relation's columns' types by number
-        self.collated: set[tuple[int, int]] = set()  # columns whose collation isn't their type's
+        self.collated: dict[tuple[int, int], str] = {}  # columns whose collation isn't their type's, with its oid
         self.generated: set[tuple[int, int]] = set()  # columns whose expression isn't a default
         self.column_ids: dict[int, dict[int, ObjectId]] = {}  # as dependencies name them
         self.columns: dict[int, tuple[Column, ...]] = {}
         self.relations: dict[int, ObjectId] = {}
         self.identities: dict[tuple[int, int], Identity] = {}
         self.watched_only: set[int] = set()  # relations that are seen but not managed
+        self._bases: dict[int, int] | None = None
+        self._collations: dict[int, str] | None = None
         self._acls: dict[tuple[str, str, str], Acl | None] = {}
         self.namespaces: dict[int, str] = dict(
             self.rows(
@@ -103,6 +105,20 @@ class Reading:
 
     def comment(self, classid: int, oid: int, column: int = 0) -> str:
         return self.comments.get((classid, oid, column), "")
+
+    def base_type(self, oid: int) -> int:
+        """What a domain is made of in the end; any other type is itself. Asked for only where it matters."""
+        if self._bases is None:
+            self._bases = dict(self.rows("SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'"))
+        while oid in self._bases:
+            oid = self._bases[oid]
+        return oid
+
+    def type_collation(self, oid: int) -> str:
+        """The oid of the collation that a type brings along, `0` for none. Asked for only where it matters."""
+        if self._collations is None:
+            self._collations = dict(self.rows("SELECT oid, typcollation::text FROM pg_type WHERE typcollation <> 0"))
+        return self._collations.get(oid, "0")
 
     def is_member(self, classid: int, oid: int) -> bool:
         """Whether an extension brought it: then the extension stands for it."""

@@ -42,7 +42,8 @@ SELECT a.attrelid, a.attnum, a.attidentity,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END,
        CASE WHEN a.attstorage <> t.typstorage THEN t.typstorage::text ELSE '' END,
        a.attcompression::text, coalesce(a.attstattarget, -1), a.attacl::text[],
-       ARRAY(SELECT o FROM unnest(a.attoptions) WITH ORDINALITY x (o, n) WHERE o !~ '^pg_attver=' ORDER BY n)
+       ARRAY(SELECT o FROM unnest(a.attoptions) WITH ORDINALITY x (o, n) WHERE o !~ '^pg_attver=' ORDER BY n),
+       a.attcollation::text
   FROM unnest(%s::oid[], %s::int2[]) AS x (relation, number)
   JOIN pg_attribute a ON a.attrelid = x.relation AND a.attnum = x.number
   JOIN pg_type t ON t.oid = a.atttypid
@@ -212,9 +213,9 @@ def read(r: Reading) -> None:
 
 def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool], rest: list[Any]) -> Column:
     """A column with more to it than a name, a type and NOT NULL."""
-    _, generated, uses, collation, storage, usual_storage, compression, statistics, acl, options = rest
+    _, generated, uses, collation, storage, usual_storage, compression, statistics, acl, options, collation_oid = rest
     if collation:
-        r.collated.add((relation, number))
+        r.collated[relation, number] = collation_oid
     if generated:
         r.generated.add((relation, number))
     return Column(

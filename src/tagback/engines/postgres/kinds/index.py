@@ -27,7 +27,7 @@ SELECT a.attrelid, a.attnum, coalesce(a.attstattarget, -1), a.attoptions IS NOT 
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
  WHERE c.relkind = 'i' AND c.relnamespace IN ({ns}) AND (coalesce(a.attstattarget, -1) <> -1 OR a.attoptions IS NOT NULL)
 """
-_TEXT, _VARCHAR, _C_OR_DEFAULT = 25, 1043, ("0", "100")
+_TEXT, _VARCHAR, _NONE_OR_DEFAULT = 25, 1043, ("0", "100")
 _DESC, _NULLS_FIRST = 1, 2
 
 
@@ -210,11 +210,14 @@ def _keys(r: Reading, row: tuple[Any, ...], classes: dict[str, tuple[bool, int, 
         default, into, pseudo = classes[operators]
         column_type = types[number]
         natural = into == column_type or pseudo or (into == _TEXT and column_type == _VARCHAR)
+        collated = r.collated.get((relation, number))
+        direct = natural
         if not natural:
             base = r.base_type(column_type)
             natural = into == base or (into == _TEXT and base == _VARCHAR)
-        collated = r.collated.get((relation, number))
-        usual = collation == collated if collated else collation in _C_OR_DEFAULT
+        if collated is None and not (direct and collation in _NONE_OR_DEFAULT):
+            collated = r.type_collation(column_type)
+        usual = collation == collated if collated else collation in _NONE_OR_DEFAULT
         if not default or not natural or not usual:
             return None
         out.append(ident(names[number]) + _ORDER[int(option)])
