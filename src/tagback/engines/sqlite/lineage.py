@@ -30,11 +30,6 @@ class Lineage:
         token = self.table(table)
         return f"{token}\0{self._columns.get((token, folded(column)), folded(column))}"
 
-    def origin(self, table: str) -> str | None:
-        """The folded name that the table had at the start; None when it wasn't there."""
-        token = self.table(table)
-        return token[1:] if token.startswith("=") else None
-
     def copy(self) -> Lineage:
         """The same, to come back to when a savepoint is rolled back."""
         other = Lineage()

@@ -31,7 +31,7 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._copies: dict[ObjectId, str] = {}
-        self._written: set[str] = set()  # folded names at the start
+        self._written: set[str] = set()  # what identifies the tables, see Lineage
 
     # ------------------------------------------------------------------ the start state
 
@@ -58,9 +58,7 @@ class Rows:
 
         def authorize(action: int, name: str | None, _: str | None, database: str | None, __: str | None) -> int:
             if action in _WRITES and database != "temp" and name:
-                origin = lineage.origin(name)
-                if origin is not None:
-                    self._written.add(origin)
+                self._written.add(lineage.table(name))
             return sqlite3.SQLITE_OK
 
         self._connection.set_authorizer(authorize)
@@ -72,7 +70,8 @@ class Rows:
     def touched(self, before: Catalog, after: Catalog, lineage: Lineage, *, cascading: bool) -> frozenset[ObjectId]:
         """Tables of the start that were written to, are gone, or lost or retyped a column; unless they were empty then."""
         tables = {folded(o.name): o for o in before.objects.values() if isinstance(o, Table)}
-        names = set(self._written) & tables.keys()
+        # By what identified them when `before` was read: earlier changesets may have made them in this transaction.
+        names = {name for name, t in tables.items() if before.lineage[t.id] in self._written}
         now = {after.lineage[i]: i for i in after.lineage}
         for name, table in tables.items():
             found = now.get(before.lineage[table.id])

@@ -389,7 +389,10 @@ def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementE
     kind = "statement"
     if near or "incomplete input" in message:
         kind = "syntax"
-    elif code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
+    elif code & 0xFF in (
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+    ):  # the latter: no integer for INTEGER PRIMARY KEY
         kind = "constraint"
     elif code & 0xFF in _BUSY:
         kind = "lock_timeout"
