@@ -82,7 +82,8 @@ def read(path: str) -> Configuration:
         settings = reader.settings(("targets", name), options, replace(defaults, target=name), ("url",))
         url = options.get("url", "")
         if not isinstance(url, str) or not url:
-            raise reader.mistake(("targets", name), "url", f"Target {name} needs a url, in quotes.")
+            table, key = (("targets", name), "url") if "url" in options else (("targets",), name)
+            raise reader.mistake(table, key, f"Target {name} needs a url, in quotes.")
         found[name] = replace(settings, url=url)
     return Configuration(path, text, defaults, found)
 

@@ -27,11 +27,15 @@ class Interrupts:
         self.cancel: Callable[[], None] | None = None
         self._late = False
         self._handled = False
-        self._before: list[object] = []
+        self._installed = False
+        self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            self._before = [signal.signal(s, self._handle) for s in _SIGNALS]
+            # What the caller wants ignored stays ignored: nohup, or a shell's background job.
+            wanted = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
+            self._before = {s: signal.signal(s, self._handle) for s in wanted}
+            self._installed = True
             reading, self._writing = os.pipe()
             os.set_blocking(self._writing, False)
             self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
@@ -39,10 +43,10 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before:
+        if self._installed:
             signal.set_wakeup_fd(self._wakeup)
             os.close(self._writing)
-            for number, handler in zip(_SIGNALS, self._before, strict=True):
+            for number, handler in self._before.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]
 
     def __call__(self, event: events.Event) -> None:

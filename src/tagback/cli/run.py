@@ -55,6 +55,8 @@ def _answer(arguments: list[str]) -> Answer | None:
     except click.ClickException as e:
         raise UsageError(e.format_message()) from None
     except (KeyboardInterrupt, click.Abort):
+        page = Page(sys.stderr)
+        page.write("\n" if page.terminal else "")  # the question, or the ^C, stands there
         raise TagbackError(
             "Interrupted; nothing was touched.", code="interrupted", exit_code=Exit.INTERRUPTED
         ) from None
