@@ -158,7 +158,8 @@ class Histories(RuleBasedStateMachine):
             else:
                 after = None
             recorded = granular or n == len(written)
-            self.stack.append(Effective(w.file, done.deployment, before, after, reversible, recorded))
+            free = reversible or (granular and done.verdicts[n - 1].reversibility != "irreversible")
+            self.stack.append(Effective(w.file, done.deployment, before, after, free, recorded))
         self.tags[done.tag] = (len(self.stack), last)
         self.attested = self.now
         self._count(f"applied: {done.reversibility}")
@@ -193,6 +194,7 @@ class Histories(RuleBasedStateMachine):
         options = ApplyOptions(allow_irreversible=True)
         done = self._try("apply again", lambda: self.target.apply(self.changelog, options))
         same = not schema_differences(undone.before.state.schema, self.now.schema)
+        same = same and undone.before.drifts == undone.after.drifts
         if isinstance(done, TagbackError):
             self._unchanged(before, "failed")
             self._must(not same or self.writes > undone.before.writes, f"what was undone can't be redone: {done}")
@@ -252,7 +254,8 @@ class Histories(RuleBasedStateMachine):
         self.story.append(f"-- by hand: {change!r};")
         was = self.now
         self._look()
-        self.identities.follow(change, self.database.sketch())
+        # Nobody recorded what was renamed by hand: what has a name is what had it.
+        self._see()
         if schema_differences(was.schema, self.now.schema):
             self.drifts += 1
         if row_differences(was.rows, self.now.rows):

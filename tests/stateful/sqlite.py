@@ -112,7 +112,7 @@ def _rename_table(draw: DrawFn, sketch: Sketch) -> Change:
     old = draw(st.sampled_from(tables))
     others = tuple(t for t in tables if t != old)
     steps: tuple[tuple[str, str], ...]
-    if others and draw(st.integers(0, 1)):
+    if len(others) > 0 and draw(st.booleans()):
         other = draw(st.sampled_from(others))
         steps = ((old, "in_between"), (other, old), ("in_between", other))
     else:
@@ -167,7 +167,7 @@ def _view(draw: DrawFn, sketch: Sketch) -> Change:
     text = f"select {what} from {source} as x"
     if draw(st.booleans()):
         text += f" where exists (select 1 from {draw(st.sampled_from(sources))})"
-    if sketch.of("view") and draw(st.integers(0, 1)):
+    if len(sketch.of("view")) > 0 and draw(st.booleans()):
         name = draw(st.sampled_from(sketch.of("view")))
         return Change((f"drop view {name}", f"create view {name} as {text}"))
     return Change((f"create view {draw(st.sampled_from(OTHERS))} as {text}",))
