@@ -74,3 +74,65 @@ def test_waiting_for_the_lock_can_be_interrupted(busy: Project) -> None:
         other.session.rollback()
         other.session.unlock()
     assert running.returncode == json.loads(out)["exit_code"] == 130, err
+
+
+@pytest.fixture
+def in_parts(sqlite_project: Project, pg_url: str) -> Project:
+    """A deployment whose first part has committed when its second one begins to work for minutes."""
+    project = sqlite_project
+    project.url = pg_url
+    project.write("001_a.sql", "create table a (id integer primary key);")
+    project.apply("--tag", "r1")
+    project.write("002_parts.sql", "-- no-transaction\ncreate table parts (i integer);\nselect pg_sleep(300);\n")
+    return project
+
+
+def first_part_done(project: Project, running: subprocess.Popen[str]) -> None:
+    """Waits until the long statement runs."""
+    while not project.sql("select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"):
+        assert running.poll() is None
+        time.sleep(0.05)
+    assert project.sql("select count(*) from parts") == [(0,)]
+
+
+def test_an_interrupted_deployment_in_parts_is_taken_back(in_parts: Project) -> None:
+    before = in_parts.schema()
+    running = in_parts.start("apply", "--changelog", "m", "--json")
+    first_part_done(in_parts, running)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, out + err
+    assert "verified" in json.loads(out)["error"]["message"]
+    assert in_parts.schema() == before
+    assert in_parts.json("verify").exit == 0
+
+
+def killed(project: Project) -> None:
+    """Ends the process in the middle of its second part, and what it left on the server."""
+    running = project.start("apply", "--changelog", "m", "--json")
+    first_part_done(project, running)
+    running.kill()
+    running.communicate(timeout=10)
+    project.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'")
+
+
+def test_a_killed_deployment_is_taken_back_by_the_next_run(in_parts: Project) -> None:
+    before = in_parts.schema()
+    killed(in_parts)
+    assert in_parts.json("status").body["interrupted"] == [2]
+    body = in_parts.json("recover").body
+    assert (body["deployments"], body["tag"]) == ([2], "r1")
+    assert in_parts.schema() == before
+
+
+def test_a_killed_deployment_that_can_not_be_taken_back_without_loss_needs_a_person(in_parts: Project) -> None:
+    killed(in_parts)
+    in_parts.sql("insert into parts values (1)")
+    for command in (["recover"], ["apply", "--changelog", "m"], ["rollback", "--to", "r1", "--yes"]):
+        result = in_parts.json(*command)
+        assert (result.exit, result.error["code"]) == (5, "stuck")
+        assert "parts" in result.error["message"]
+        assert "recover" in result.error["hint"]
+    assert in_parts.sql("select i from parts") == [(1,)]
+    in_parts.sql("delete from parts")
+    assert in_parts.json("recover").body["deployments"] == [2]
