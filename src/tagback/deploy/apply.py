@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, ObjectId
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
 from tagback.deploy.drift import describe
@@ -20,7 +20,7 @@ from tagback.deploy.stage import Observed, Work, run_stage
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session, StatementError
-from tagback.errors import RefusedError, TagbackError, UsageError
+from tagback.errors import RefusedError, TagbackError, UsageError, counted
 from tagback.ledger.history import History, read_history
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
@@ -235,15 +235,15 @@ def _deploy(
         shelved=(),
         verdicts=_verdicts(works, observed, granular=options.granular),
         notes=_unmanaged(at),
-        message=f"{len(changesets)} changesets are deployed; the state is tagged {tag}.",
+        message=f"Deployed {counted(len(changesets), 'changeset')}; the state is tagged {tag}.",
         duration_ms=0,
         plan=_planned(works) if options.dry_run else None,
     )
 
 
-def _is_there(catalog: Catalog, table: object, column: str) -> bool:
-    found = [o for o in catalog.objects.values() if o.id == table]
-    return bool(found) and (not column or any(p.name[-1] == column for p in found[0].parts))
+def _is_there(catalog: Catalog, table: ObjectId, column: str) -> bool:
+    found = catalog.objects.get(table)
+    return found is not None and (not column or any(p.name[-1] == column for p in found.parts))
 
 
 def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
@@ -297,7 +297,7 @@ def _rows(
             checksum=work.changeset.checksum,
             snapshot=snapshots[n + 1] if granular else snapshots[-1] if last else NO_SNAPSHOT,
             reversibility=verdict.reversibility,
-            reasons=verdict.reasons,
+            reasons=verdict.reasons if granular or n == 0 else (),
             undone_by=NO_DEPLOYMENT,
         )
         rows.append((applied, work.changeset.text))

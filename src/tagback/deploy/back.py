@@ -56,8 +56,7 @@ def bring_back(
             code="irreversible",
             hint="Nothing was touched.",
         )
-    _check_losses(session, planned.losses, contents, moves)
-    rows = {loss: session.count_lost(loss) for loss in planned.losses}
+    rows = _check_losses(session, planned.losses, contents, moves)
     _run(session, planned.steps, rows, done, listen, len(naming) + len(planned.steps))
     after = session.read_catalog() if done else live
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
@@ -66,12 +65,13 @@ def bring_back(
 
 def _check_losses(
     session: Session, losses: Iterable[Loss], contents: Iterable[RecordedContent], moves: Sequence[Move]
-) -> None:
-    """RefusedError when a step would take away what the application wrote."""
+) -> dict[Loss, int]:
+    """How much each step takes away; RefusedError when it is anything that the application wrote."""
     recorded = tuple(contents)
     lost = []
+    counts: dict[Loss, int] = {}
     for loss in losses:
-        count = session.count_lost(loss)
+        count = counts[loss] = session.count_lost(loss)
         as_recorded = _before_moves(loss, moves)
         if count and not still_as_left(session, loss, as_recorded, recorded):
             lost.append(f"{as_recorded}: {count}")
@@ -81,6 +81,7 @@ def _check_losses(
             code="data_loss",
             hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
         )
+    return counts
 
 
 def _before_moves(loss: Loss, moves: Sequence[Move]) -> Loss:

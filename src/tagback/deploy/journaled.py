@@ -19,7 +19,7 @@ from tagback.deploy.stage import Work, run_stage, run_statement
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session
-from tagback.errors import RefusedError
+from tagback.errors import RefusedError, counted
 from tagback.ledger.history import read_history
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
@@ -198,7 +198,7 @@ def _end(
                 checksum=c.checksum,
                 snapshot=after if n == len(changesets) else NO_SNAPSHOT,
                 reversibility=verdict.reversibility,
-                reasons=verdict.reasons,
+                reasons=verdict.reasons if n == 1 else (),
                 undone_by=NO_DEPLOYMENT,
             ),
             c.text,
@@ -255,7 +255,7 @@ def _result(
         shelved=(),
         verdicts=(),
         notes=(),
-        message=f"{len(changesets)} changesets are deployed; the state is tagged {record.tag}.",
+        message=f"Deployed {counted(len(changesets), 'changeset')}; the state is tagged {record.tag}.",
         duration_ms=0,
         plan=plan,
     )

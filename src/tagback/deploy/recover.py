@@ -40,7 +40,7 @@ def recover(session: Session, lock_wait: float, listen: Listener) -> Recovered:
 def recover_interrupted(session: Session, listen: Listener) -> tuple[int, ...]:
     """Takes back deployments that began to commit and didn't end. The lock must be held."""
     ended = []
-    for deployment in reversed(read_history(Ledger(session)).interrupted):
+    for deployment in reversed([d for d in Ledger(session).deployments() if d.outcome is Outcome.RUNNING]):
         listen(Recovering(deployment.id))
         return_to_start(session, deployment, listen)
         ended.append(int(deployment.id))

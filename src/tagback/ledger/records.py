@@ -79,7 +79,10 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class AppliedChangeset:
-    """A changeset as it was deployed. `snapshot` is the schema at its end where that was recorded, else NO_SNAPSHOT."""
+    """A changeset as it was deployed. `snapshot` is the schema at its end where that was recorded, else NO_SNAPSHOT.
+
+    What was judged together is taken back together, and its first changeset has the reasons for all.
+    """
 
     deployment: DeploymentId
     position: int

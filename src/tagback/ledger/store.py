@@ -417,7 +417,7 @@ def _json(value: object) -> str:
 
 
 def _texts(value: Value) -> tuple[str, ...]:
-    return msgspec.json.decode(str(value), type=tuple[str, ...])
+    return () if value == "[]" else msgspec.json.decode(str(value), type=tuple[str, ...])
 
 
 def _int(value: Value) -> int:

@@ -7,10 +7,13 @@ by as a statement of its own, and following those is exact.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 from tagback.changelog import Dialect, TokenKind, tokens
 from tagback.engines.sqlite.naming import folded
+
+_RENAMES_OR_DROPS = re.compile("rename|drop", re.I)
 
 
 class Lineage:
@@ -42,6 +45,10 @@ class Lineage:
         """Takes note of one statement that has been executed."""
         head = sql.lstrip()[:12].lower()
         if not head.startswith(("alter", "drop", "create", "-", "/")):
+            return
+        if head.startswith("create") and not self._tables:
+            return  # a new name matters only where it was another table's before
+        if head.startswith("alter") and not _RENAMES_OR_DROPS.search(sql):
             return
         words = _names(sql)
         match [w.lower() if plain else "" for w, plain in words[:2]]:

@@ -12,6 +12,8 @@ def quoted(name: str) -> str:
 
 def folded(name: str) -> str:
     """The form in which SQLite compares names: ASCII letters in lower case, others as they are."""
+    if name.isascii():
+        return name.lower()
     return "".join(c.lower() if c.isascii() else c for c in name)
 
 
