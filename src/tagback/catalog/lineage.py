@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from tagback.catalog.model import Catalog, ObjectId
@@ -28,8 +28,7 @@ def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         new = places.get((old.kind, line))
         if new is None or new == old:
             continue
-        own = slice(-1, None) if old.kind in SUBORDINATE else slice(None)
-        if new.name[own] != old.name[own]:
+        if _renamed(old, new):
             found.append(Rename(old, new))
     return tuple(sorted(found))
 
@@ -41,11 +40,19 @@ def follow(chain: Iterable[tuple[Rename, ...]]) -> tuple[Rename, ...]:
         moved = {r.before: r.after for r in stretch}
         tables = {r.before.name: r.after.name for r in stretch if r.before.kind == "table"}
         carried = {_moved(now, moved, tables): start for now, start in origin.items()}
+        known = set(origin.values())
         for r in stretch:
-            if r.before not in origin:
-                carried[r.after] = _at_start(r.before, origin)
+            start = None if r.before in origin else _at_start(r.before, origin, known)
+            if start is not None:
+                carried[r.after] = start
         origin = carried
-    return tuple(sorted(Rename(start, now) for now, start in origin.items() if now != start))
+    return tuple(sorted(Rename(start, now) for now, start in origin.items() if _renamed(start, now)))
+
+
+def _renamed(before: ObjectId, after: ObjectId) -> bool:
+    """Whether the object's own name is another; what belongs to a table isn't renamed with it."""
+    own = slice(-1, None) if before.kind in SUBORDINATE else slice(None)
+    return before.name[own] != after.name[own]
 
 
 def _moved(
@@ -58,10 +65,13 @@ def _moved(
     return now
 
 
-def _at_start(name: ObjectId, origin: Mapping[ObjectId, ObjectId]) -> ObjectId:
-    """The name an object had at the start if only its table was renamed since."""
+def _at_start(name: ObjectId, origin: Mapping[ObjectId, ObjectId], known: Set[ObjectId]) -> ObjectId | None:
+    """The name at the start of an object not renamed so far; None for one that came later, under a name given up."""
+    start = name
     if name.kind in SUBORDINATE:
-        table = origin.get(ObjectId("table", name.name[:-1]))
-        if table is not None:
-            return ObjectId(name.kind, (*table.name, name.name[-1]))
-    return name
+        table = ObjectId("table", name.name[:-1])
+        if table in origin:
+            start = ObjectId(name.kind, (*origin[table].name, name.name[-1]))
+        elif table in known:
+            return None
+    return None if start in known else start
