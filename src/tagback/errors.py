@@ -36,6 +36,11 @@ class Location:
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 changeset`, `2 changesets`, as messages say it."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class TagbackError(Exception):
     """Base of all errors meant for the user. `code` and `exit_code` are class attributes unless given."""
 

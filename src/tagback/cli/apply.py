@@ -7,9 +7,9 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
-from tagback.cli.page import Page, counted, short
+from tagback.cli.page import Page, short
 from tagback.deploy.results import Applied
-from tagback.errors import UsageError
+from tagback.errors import UsageError, counted
 
 
 @click.command("apply")

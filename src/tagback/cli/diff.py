@@ -9,7 +9,8 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call
-from tagback.cli.page import Page, counted, short
+from tagback.cli.page import Page, short
+from tagback.errors import counted
 
 if TYPE_CHECKING:
     from tagback.deploy.look import Comparison

@@ -76,11 +76,6 @@ def short(fingerprint: str) -> str:
     return f"{fingerprint[:8]}…" if fingerprint else "none"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 changeset`, `2 changesets`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def local_time(moment: str) -> str:
     """An ISO time in the zone of the machine, to the minute."""
     from datetime import datetime

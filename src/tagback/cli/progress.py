@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tagback.cli.page import Page, counted
+from tagback.cli.page import Page
 from tagback.deploy import events
+from tagback.errors import counted
 
 
 class Progress:

@@ -10,12 +10,12 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
-from tagback.cli.page import Page, counted, short
+from tagback.cli.page import Page, short
 from tagback.cli.progress import Progress
 from tagback.deploy.drift import OnDrift
 from tagback.deploy.results import RolledBack
 from tagback.deploy.rollback import OnConflict, RollbackOptions
-from tagback.errors import UsageError
+from tagback.errors import UsageError, counted
 
 
 @click.command("rollback")

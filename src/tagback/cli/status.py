@@ -9,8 +9,9 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call
-from tagback.cli.page import Page, counted, short
+from tagback.cli.page import Page, short
 from tagback.cli.tags import show_tags
+from tagback.errors import counted
 
 if TYPE_CHECKING:
     from tagback.deploy.look import Status

@@ -8,7 +8,8 @@ from tagback.cli import parameters
 from tagback.cli.answer import Answer
 from tagback.cli.call import Call
 from tagback.cli.diff import comparison_fields, show_differences
-from tagback.cli.page import Page, counted, short
+from tagback.cli.page import Page, short
+from tagback.errors import counted
 
 
 @click.command("verify")

@@ -10,7 +10,7 @@ from tagback.catalog import Catalog, diff, explain
 from tagback.deploy.drift import describe
 from tagback.deploy.verdict import still_as_left
 from tagback.engines.session import Session
-from tagback.errors import Exit, TagbackError, UsageError
+from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, RecordedContent, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
@@ -248,8 +248,8 @@ class Reader:
         if self.history.interrupted:
             return "A deployment was interrupted; `tagback recover` ends it."
         if pending:
-            return f"{len(pending)} changesets are pending."
-        return "Up to date." if pending is not None else f"{self.history.depth} changesets are in effect."
+            return f"{counted(len(pending), 'changeset')} pending."
+        return "Up to date." if pending is not None else f"{counted(self.history.depth, 'changeset')} in effect."
 
 
 def _compare(name_a: str, a: Catalog, name_b: str, b: Catalog) -> Comparison:
@@ -261,9 +261,9 @@ def _compare(name_a: str, a: Catalog, name_b: str, b: Catalog) -> Comparison:
         changes.append(ObjectChange(str(i), "changed", details))
     equal = a.fingerprint == b.fingerprint
     message = (
-        f"Equal: {len(b.objects)} objects, object by object."
+        f"Equal: {counted(len(b.objects), 'object')}, object by object."
         if equal
-        else f"{len(difference)} objects differ between {name_a} and {name_b}."
+        else f"{name_a} and {name_b} differ in {counted(len(difference), 'object')}."
     )
     return Comparison(name_a, name_b, a.fingerprint, b.fingerprint, equal, tuple(changes), len(b.objects), message)
 

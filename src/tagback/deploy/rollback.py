@@ -15,7 +15,7 @@ from tagback.deploy.events import CatalogRead, Committing, Listener, Locked, Ret
 from tagback.deploy.recover import recover_interrupted
 from tagback.deploy.results import RolledBack
 from tagback.engines.session import Session, StatementError
-from tagback.errors import FailedError, RefusedError, UsageError
+from tagback.errors import FailedError, RefusedError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import (
     NO_SNAPSHOT,
@@ -144,7 +144,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         conflicts_total=0,
         kept_drift=kept,
         receipt=None if options.dry_run else receipt,
-        message=f"{len(ids)} deployments with {len(undone)} changesets {done} undone; the schema is that of {point.name}.",
+        message=f"{counted(len(undone), 'changeset')} of {counted(len(ids), 'deployment')} {done} undone;"
+        f" the schema is that of {point.name}.",
         duration_ms=0,
         plan=back.steps if options.dry_run else None,
     )

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from functools import cached_property
 
-from tagback.errors import RefusedError, UsageError
+from tagback.errors import RefusedError, UsageError, counted
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
@@ -133,11 +133,11 @@ class History:
         """The place before the last `count` changesets."""
         if count > self.depth:
             raise UsageError(
-                f"Only {self.depth} changesets are in effect, not {count}.",
+                f"There are not {count} changesets in effect, only {self.depth}.",
                 code="count",
                 hint="Give a smaller --count, or a tag with --to.",
             )
-        return self._at_depth(self.depth - count, f"{count} changesets back")
+        return self._at_depth(self.depth - count, f"{counted(count, 'changeset')} back")
 
     def _at_depth(self, depth: int, name: str) -> Point:
         snapshot = self._snapshot_at(depth)
