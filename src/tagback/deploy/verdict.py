@@ -60,7 +60,8 @@ def added_places(before: Catalog, after: Catalog, renamed: Sequence[Rename]) -> 
     """New tables and columns, as what the way back would take away."""
     names = {r.after for r in renamed}
     moved_away = {r.before for r in renamed}
-    old_columns = {_carried(part, renamed) for o in before.objects.values() if o.carries_data for part in o.parts}
+    stayed = [p for o in before.objects.values() if o.carries_data for p in o.parts if p not in moved_away]
+    old_columns = {_carried(part, renamed) for part in stayed}
     found = []
     for o in after.objects.values():
         columns = [p for p in o.parts if p.kind == "column"]
