@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagback.catalog import Catalog, ObjectId
+from tagback.catalog import Catalog
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
 from tagback.deploy.drift import describe
@@ -219,8 +219,7 @@ def _deploy(
     ledger.save_deployment(record)
     ledger.add_changesets(_rows(record, works, observed, snapshots))
     ledger.add_renames(deployment, [(n, r) for n, o in enumerate(observed, 1) for r in o.renamed])
-    added = [place for o in observed for place in o.added if place.table in at.objects]
-    ledger.add_contents(deployment, record_content(session, at, [p for p in added if _is_there(at, p.table, p.column)]))
+    ledger.add_contents(deployment, record_content(session, at, [place for o in observed for place in o.added]))
     ledger.add_tag(tag, deployment, start.history.depth + len(works), snapshots[-1], record.author.who)
     ledger.attest(snapshots[-1])
     return Applied(
@@ -239,11 +238,6 @@ def _deploy(
         duration_ms=0,
         plan=_planned(works) if options.dry_run else None,
     )
-
-
-def _is_there(catalog: Catalog, table: ObjectId, column: str) -> bool:
-    found = catalog.objects.get(table)
-    return found is not None and (not column or any(p.name[-1] == column for p in found.parts))
 
 
 def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, Loss
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied, PlannedStep
-from tagback.deploy.stage import Work, run_stage, run_statement
+from tagback.deploy.stage import Observed, Work, run_stage, run_statement
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session
@@ -63,18 +63,8 @@ def apply_journaled(
         session.rollback()
         return _result(record, before, before, changesets, _NOT_TRIED, previous, _planned(parts))
     session.commit()
-    at = before
-    verdicts: list[Verdict] = []
     try:
-        for position, part in enumerate(parts, 1):
-            if part.bare:
-                at = _run_bare(session, record, position, part.works[0], listen)
-                continue
-            at, verdict = _run_together(session, record, position, part, at, listen)
-            verdicts.append(verdict)
-            _check(verdict, options, last=position == len(parts))
-            session.commit()
-        verdict = worst(verdicts or [FREE])
+        at, verdict = _run_parts(session, record, parts, before, options, listen)
         record = _end(session, record, changesets, at, verdict, listen)
     except BaseException:
         session.rollback()
@@ -83,14 +73,51 @@ def apply_journaled(
     return _result(record, before, at, changesets, verdict, previous, None)
 
 
-def _check(verdict: Verdict, options: ApplyOptions, *, last: bool) -> None:
-    check_allowed(verdict, options)
-    if verdict.reversibility is Reversibility.IRREVERSIBLE and not last:
+def _run_parts(
+    session: Session,
+    record: Deployment,
+    parts: Sequence[Part],
+    at: Catalog,
+    options: ApplyOptions,
+    listen: Listener,
+) -> tuple[Catalog, Verdict]:
+    """Runs the parts and leaves a transaction open for the ledger: what can't be taken back commits with the end."""
+    queue = list(parts)
+    verdicts = [FREE]
+    added: list[Loss] = []
+    position = 0
+    while queue:
+        part = queue.pop(0)
+        position += 1
+        if part.bare:
+            at = _run_bare(session, record, position, part.works[0], listen)
+            continue
+        observed = _run_together(session, part, at, options, listen)
+        if queue and observed.verdict.reversibility is Reversibility.IRREVERSIBLE:
+            session.rollback()
+            part = _with_the_rest(part, queue, observed.verdict)
+            queue.clear()
+            observed = _run_together(session, part, at, options, listen)
+        at = observed.after
+        verdicts.append(observed.verdict)
+        added += observed.added
+        _note(session, record, position, part, observed, added)
+        if queue:
+            session.commit()
+    if not parts or parts[-1].bare:
+        session.begin()
+    return at, worst(verdicts)
+
+
+def _with_the_rest(part: Part, rest: Sequence[Part], verdict: Verdict) -> Part:
+    """The part and all that follows as one, so that nothing irreversible is committed before all has worked."""
+    if any(p.bare for p in rest):
         raise RefusedError(
             "This part could not be taken back if a later one failed:\n  " + "\n  ".join(verdict.reasons),
             code="irreversible",
             hint="Statements that can't run in a transaction follow it. Deploy the two separately.",
         )
+    return Part(tuple(work for p in (part, *rest) for work in p.works), bare=False)
 
 
 def _parts(changesets: Sequence[Changeset], statements: Mapping[str, tuple[Statement, ...]]) -> list[Part]:
@@ -141,16 +168,21 @@ def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener
     return record, start.live, previous
 
 
-def _run_together(
-    session: Session, record: Deployment, position: int, part: Part, at: Catalog, listen: Listener
-) -> tuple[Catalog, Verdict]:
+def _run_together(session: Session, part: Part, at: Catalog, options: ApplyOptions, listen: Listener) -> Observed:
     session.begin()
-    ledger = Ledger(session)
     observed = run_stage(session, at, part.works, listen)
+    check_allowed(observed.verdict, options)
+    return observed
+
+
+def _note(
+    session: Session, record: Deployment, position: int, part: Part, observed: Observed, added: Sequence[Loss]
+) -> None:
+    """Writes what an undo needs; a later part may have written to what an earlier one made, so that is noted again."""
+    ledger = Ledger(session)
     ledger.add_renames(record.id, [(position, r) for r in observed.renamed])
-    ledger.add_contents(record.id, record_content(session, observed.after, observed.added))
+    ledger.add_contents(record.id, record_content(session, observed.after, added))
     ledger.write_journal(record.id, JournalEntry(position, _text(part), "done"))
-    return observed.after, observed.verdict
 
 
 def _run_bare(session: Session, record: Deployment, position: int, work: Work, listen: Listener) -> Catalog:
@@ -175,7 +207,7 @@ def _end(
     verdict: Verdict,
     listen: Listener,
 ) -> Deployment:
-    session.begin()
+    """Writes the ledger in the transaction that is open, and commits it."""
     ledger = Ledger(session)
     start = ledger.load_snapshot(record.snapshot_before)
     after = ledger.save_snapshot(at, (record.snapshot_before, start))

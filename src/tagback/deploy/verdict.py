@@ -85,15 +85,23 @@ def _carried(column: ObjectId, renamed: Sequence[Rename]) -> ObjectId:
 
 
 def record_content(session: Session, after: Catalog, places: Sequence[Loss]) -> tuple[RecordedContent, ...]:
-    """What the new tables and columns hold now, to know later whether the application wrote to them."""
+    """What the new tables and columns hold now, to know later whether the application wrote to them.
+
+    Places that are gone again hold nothing.
+    """
     found = []
-    for place in places:
-        if session.count_lost(place) == 0:
+    for place in dict.fromkeys(places):
+        if not _is_there(after, place) or session.count_lost(place) == 0:
             continue
         columns = _content_columns(after, place)
         content = session.content(place.table, columns)
         found.append(RecordedContent(place_name(place), columns, content.rows, content.digest))
     return tuple(found)
+
+
+def _is_there(catalog: Catalog, place: Loss) -> bool:
+    table = catalog.objects.get(place.table)
+    return table is not None and (not place.column or any(p.name[-1] == place.column for p in table.parts))
 
 
 def still_as_left(session: Session, place: Loss, as_recorded: Loss, recorded: Iterable[RecordedContent]) -> bool:

@@ -331,7 +331,10 @@ class Ledger:
         """Notes renames; each with the position of the changeset after which it was seen."""
         self._session.execute_many(
             "INSERT INTO {rename} (deployment, position, stage, before, after) VALUES (?, ?, ?, ?, ?)",
-            [(deployment, n, stage, _json(r.before), _json(r.after)) for n, (stage, r) in enumerate(rows)],
+            [
+                (deployment, n, stage, _json(r.before), _json(r.after))
+                for n, (stage, r) in enumerate(rows, self._next_position("rename", deployment))
+            ],
         )
 
     def renames(self) -> tuple[tuple[DeploymentId, int, Rename], ...]:
@@ -353,7 +356,10 @@ class Ledger:
         """Notes what the deployment left in its new tables and columns."""
         self._session.execute_many(
             "INSERT INTO {content} (deployment, position, place, columns, row_count, digest) VALUES (?, ?, ?, ?, ?, ?)",
-            [(deployment, n, c.place, _json(c.columns), c.rows, c.digest) for n, c in enumerate(contents)],
+            [
+                (deployment, n, c.place, _json(c.columns), c.rows, c.digest)
+                for n, c in enumerate(contents, self._next_position("content", deployment))
+            ],
         )
 
     def contents(self) -> tuple[tuple[DeploymentId, RecordedContent], ...]:
@@ -391,6 +397,13 @@ class Ledger:
 
     def _ask(self, sql: str) -> list[tuple[Value, ...]]:
         return self._session.execute(sql) if self._exists else []
+
+    def _next_position(self, table: str, deployment: DeploymentId) -> int:
+        """A deployment in parts adds its rows part by part."""
+        rows = self._session.execute(
+            f"SELECT coalesce(max(position), 0) + 1 FROM {{{table}}} WHERE deployment = ?", (deployment,)
+        )
+        return _int(rows[0][0])
 
     def _next(self, table: str, column: str) -> int:
         rows = self._ask(f"SELECT coalesce(max({column}), 0) + 1 FROM {{{table}}}")
