@@ -63,7 +63,7 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
     )
     columns = _columns(connection)
     foreign_keys = _foreign_keys(connection)
-    kinds = {name: kind for kind, name, _, _ in rows}
+    views = {name for kind, name, _, _ in rows if kind == "view"}  # a trigger may have the name of one
     for kind, name, table, sql in rows:
         if is_own(name) or is_own(table) or name in shadows:
             continue
@@ -83,7 +83,7 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
         elif kind == "view":
             found = View(id=ObjectId("view", (name,)), sql=sql)
         else:
-            on_kind = "view" if kinds.get(table) == "view" else "table"
+            on_kind = "view" if table in views else "table"
             found = Trigger(id=ObjectId("trigger", (name,)), sql=sql, on_kind=on_kind, on=table)
             dependencies[found.id] = frozenset({ObjectId(on_kind, (table,))})
         objects[found.id] = found

@@ -27,6 +27,7 @@ _OLDEST = (3, 35, 0)
 _PATIENCE = 5.0  # seconds to wait for another writer, where nothing else is said
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NEAR = re.compile(r'near "(.*)": syntax error', re.S)
+_Violations = dict[tuple[str, int | None, str], tuple[str, str]]  # (table, row, parent) -> names of both
 _ON = {"1", "on", "yes", "true"}
 _OFF = {"0", "off", "no", "false"}
 
@@ -92,7 +93,7 @@ class SqliteSession:
         self._lineage_at_savepoint = self._lineage
         self._foreign_keys = False
         self._patience = _PATIENCE
-        self._violations: frozenset[tuple[object, ...]] | None = None
+        self._violations: _Violations | None = None
         self._returning = False
         self.notices: list[str] = []
 
@@ -159,11 +160,12 @@ class SqliteSession:
 
     def commit(self) -> None:
         if self._violations is not None:
-            self._check_foreign_keys(self._foreign_key_violations() - self._violations)
+            found = self._foreign_key_violations()
+            self._check_foreign_keys([broken for key, broken in found.items() if key not in self._violations])
         self._forget()
         self._execute("COMMIT")
 
-    def _check_foreign_keys(self, broken: frozenset[tuple[object, ...]]) -> None:
+    def _check_foreign_keys(self, broken: Collection[tuple[str, str]]) -> None:
         """What a changeset leaves broken is its own business, as it is for SQLite, but is told; a way back breaks nothing.
 
         A schema to return to may itself refer to tables it doesn't have: that comes back as it was.
@@ -171,10 +173,10 @@ class SqliteSession:
         if self._returning:
             tables = {str(r[0]) for r in self._execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'")}
             known = {folded(t) for t in tables}
-            broken = frozenset(b for b in broken if folded(str(b[2])) in known)
+            broken = [b for b in broken if folded(b[1]) in known]
         if not broken:
             return
-        table, _, parent, _ = min(broken, key=str)
+        table, parent = min(broken)
         message = f"FOREIGN KEY constraint failed: {len(broken)} new violations, the first in table {table} referring to {parent}"
         if self._returning:
             raise StatementError(message, code="constraint")
@@ -335,22 +337,26 @@ class SqliteSession:
         if self._violations is None:
             self._violations = self._foreign_key_violations()
 
-    def _foreign_key_violations(self) -> frozenset[tuple[object, ...]]:
-        """Rows that break a foreign key, plus one entry per table whose keys can't be checked at all."""
-        found: set[tuple[object, ...]] = set()
+    def _foreign_key_violations(self) -> _Violations:
+        """Rows that break a foreign key, plus one entry per table whose keys can't be checked at all.
+
+        By what identifies the tables, so that a row that was broken before isn't new because a table is renamed.
+        """
+        found: _Violations = {}
         tables = self._execute(
             r"SELECT name FROM main.sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'"
             r" AND name NOT LIKE 'tagback\_%' ESCAPE '\'"
         )
-        for (table,) in tables:
+        for (name,) in tables:
+            table = str(name)
             try:
-                rows = self._connection.execute(f"PRAGMA main.foreign_key_check({quoted(str(table))})")
-                found.update((r[0], r[1], r[2], r[3]) for r in rows)
+                for _, rowid, parent, _ in self._connection.execute(f"PRAGMA main.foreign_key_check({quoted(table)})"):
+                    found[self._lineage.table(table), rowid, self._lineage.table(parent)] = (table, parent)
             except sqlite3.OperationalError as e:
                 if e.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # not the keys are at fault, but the disk, say
                     raise _statement_error("checking foreign keys", e) from None
-                found.add((str(table), None, str(e), 0))
-        return frozenset(found)
+                found[self._lineage.table(table), None, ""] = (table, str(e))
+        return found
 
 
 def _foreign_keys_setting(statement: Statement) -> bool | None:
