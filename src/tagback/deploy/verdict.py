@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, UnmanagedObject, diff
@@ -89,14 +89,14 @@ def record_content(session: Session, after: Catalog, places: Sequence[Loss]) -> 
 
     Places that are gone again hold nothing.
     """
-    found = []
-    for place in dict.fromkeys(places):
-        if not _is_there(after, place) or session.count_lost(place) == 0:
-            continue
-        columns = _content_columns(after, place)
-        content = session.content(place.table, columns)
-        found.append(RecordedContent(place_name(place), columns, content.rows, content.digest))
-    return tuple(found)
+    there = [place for place in dict.fromkeys(places) if _is_there(after, place)]
+    counts = session.count_each(there)
+    held = [(place, _content_columns(after, place)) for place in there if counts[place]]
+    contents = session.contents([(place.table, columns) for place, columns in held])
+    return tuple(
+        RecordedContent(place_name(place), columns, content.rows, content.digest)
+        for (place, columns), content in zip(held, contents, strict=True)
+    )
 
 
 def _is_there(catalog: Catalog, place: Loss) -> bool:
@@ -104,14 +104,20 @@ def _is_there(catalog: Catalog, place: Loss) -> bool:
     return table is not None and (not place.column or any(p.name[-1] == place.column for p in table.parts))
 
 
-def still_as_left(session: Session, place: Loss, as_recorded: Loss, recorded: Iterable[RecordedContent]) -> bool:
-    """Whether the table or column holds exactly what its deployment left in it, which noted it as `as_recorded`."""
-    name = place_name(as_recorded)
+def written_since(
+    session: Session, counts: Mapping[Loss, int], noted: Mapping[Loss, Loss], recorded: Iterable[RecordedContent]
+) -> dict[Loss, int]:
+    """Of the tables and columns that hold something, those that don't hold exactly what their deployment left in them.
+
+    `noted` is a place under the name that its deployment noted; of many notes the first counts.
+    """
+    left: dict[str, RecordedContent] = {}
     for r in recorded:
-        if r.place == name:
-            columns = (place.column,) if place.column else r.columns
-            return session.content(place.table, columns) == Content(r.rows, r.digest)
-    return False
+        left.setdefault(r.place, r)
+    known = [(p, left[name]) for p, n in counts.items() if n and (name := place_name(noted[p])) in left]
+    found = session.contents([(p.table, (p.column,) if p.column else r.columns) for p, r in known])
+    same = {p for (p, r), content in zip(known, found, strict=True) if content == Content(r.rows, r.digest)}
+    return {p: n for p, n in counts.items() if n and p not in same}
 
 
 def place_name(place: Loss) -> str:
