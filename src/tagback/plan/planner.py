@@ -7,7 +7,6 @@ taken down before and put back after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -177,17 +176,45 @@ class _Planner:
 
     def _leaves_at(self, object_id: ObjectId) -> _Node:
         """When a dropped object is really gone: with what it is part of, if that is dropped."""
-        whole = self.live.objects[object_id].part_of
-        while whole is not None and (whole in self.removed or whole in self.rebuilt):
-            object_id = whole
+        while self._goes_along(self.live.objects[object_id]):
             whole = self.live.objects[object_id].part_of
+            assert whole is not None
+            object_id = whole
         return _Node(Action.DROP, object_id)
+
+    def _goes_along(self, o: SchemaObject) -> bool:
+        """Whether dropping what this object is part of takes it away already."""
+        whole = o.part_of
+        return (
+            whole is not None and (whole in self.removed or whole in self.rebuilt) and not self._goes_first(o.id, whole)
+        )
+
+    def _goes_first(self, part: ObjectId, whole: ObjectId) -> bool:
+        """Whether a part needs what itself needs the whole (an index by a function of its table's rows): it can't wait."""
+        for needed in self._needs(self.live, part) - {whole}:
+            if self.live.objects[needed].part_of == whole:
+                if self._goes_first(needed, whole):
+                    return True
+            elif self._reaches(needed, whole):
+                return True
+        return False
+
+    def _reaches(self, start: ObjectId, goal: ObjectId) -> bool:
+        queue, seen = [start], {start}
+        while queue:
+            for needed in self._needs(self.live, queue.pop()):
+                if needed == goal:
+                    return True
+                if needed not in seen:
+                    seen.add(needed)
+                    queue.append(needed)
+        return False
 
     def _hangs_on_disturbed(self, object_id: ObjectId, needed: ObjectId) -> bool:
         return bool(self.alterations[needed].disturbs & self.live.dependencies.get(object_id, frozenset()))
 
     @staticmethod
-    def _needs(catalog: Catalog, object_id: ObjectId) -> Iterable[ObjectId]:
+    def _needs(catalog: Catalog, object_id: ObjectId) -> set[ObjectId]:
         """The objects, not parts, that must be there for this one."""
         o = catalog.objects[object_id]
         found = {catalog.owner_of(needed) for needed in catalog.dependencies.get(object_id, ())}
@@ -207,8 +234,3 @@ class _Planner:
         if self._goes_along(before):
             return ()
         return before.take_down() if node.id in self.lifted else before.drop()
-
-    def _goes_along(self, o: SchemaObject) -> bool:
-        """Whether dropping what this object is part of takes it away already."""
-        whole = o.part_of
-        return whole is not None and (whole in self.removed or whole in self.rebuilt)
