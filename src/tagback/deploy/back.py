@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tagback.catalog import SUBORDINATE, Catalog, Loss, ObjectId, Rename, Step
 from tagback.deploy.events import Compared, Listener, StepDone
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.verdict import still_as_left
+from tagback.deploy.verdict import written_since
 from tagback.engines.session import Session, StatementError
 from tagback.errors import FailedError, RefusedError
 from tagback.ledger.records import RecordedContent
@@ -64,20 +64,16 @@ def bring_back(
 
 
 def _check_losses(
-    session: Session, losses: Iterable[Loss], contents: Iterable[RecordedContent], moves: Sequence[Move]
+    session: Session, losses: Sequence[Loss], contents: Iterable[RecordedContent], moves: Sequence[Move]
 ) -> dict[Loss, int]:
     """How much each step takes away; RefusedError when it is anything that the application wrote."""
-    recorded = tuple(contents)
-    lost = []
-    counts: dict[Loss, int] = {}
-    for loss in losses:
-        count = counts[loss] = session.count_lost(loss)
-        as_recorded = _before_moves(loss, moves)
-        if count and not still_as_left(session, loss, as_recorded, recorded):
-            lost.append(f"{as_recorded}: {count}")
-    if lost:
+    counts = session.count_each(losses)
+    noted = {loss: _before_moves(loss, moves) for loss in losses}
+    written = written_since(session, counts, noted, contents)
+    if written:
         raise RefusedError(
-            "Going back would lose data that was written since:\n  " + "\n  ".join(lost),
+            "Going back would lose data that was written since:\n  "
+            + "\n  ".join(f"{noted[loss]}: {count}" for loss, count in written.items()),
             code="data_loss",
             hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
         )

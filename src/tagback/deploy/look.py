@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagback.catalog import Catalog, diff, explain
+from tagback.catalog import Catalog, Loss, diff, explain
 from tagback.deploy.drift import describe
-from tagback.deploy.verdict import still_as_left
+from tagback.deploy.verdict import written_since
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, read_history
@@ -102,6 +102,7 @@ class Reader:
         self.history: History = read_history(self.ledger)
         self.live: Catalog = session.read_catalog()
         self._heads = self.ledger.snapshots()
+        self._counts: dict[Loss, int] = {}
 
     # ------------------------------------------------------------------ status, tags, history
 
@@ -236,11 +237,11 @@ class Reader:
             return ()
         losses = plan(self.live, self.ledger.load_snapshot(snapshot)).losses
         recorded: Sequence[RecordedContent] = [c for d, c in reversed(self.ledger.contents()) if d in ids]
-        return tuple(
-            f"{loss}, written since: {count}"
-            for loss in losses
-            if (count := self._session.count_lost(loss)) and not still_as_left(self._session, loss, loss, recorded)
-        )
+        unknown = [loss for loss in losses if loss not in self._counts]
+        self._counts.update(self._session.count_each(unknown))
+        counts = {loss: self._counts[loss] for loss in losses}
+        written = written_since(self._session, counts, {loss: loss for loss in losses}, recorded)
+        return tuple(f"{loss}, written since: {count}" for loss, count in written.items())
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:
         if not self.ledger.exists:

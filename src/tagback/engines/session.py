@@ -209,12 +209,18 @@ class Session(Protocol):
     def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
         """Row count and digest over these columns of all rows, whatever the rows' order."""
 
+    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
+        """The content of many tables and columns, in as few round trips as the engine allows."""
+
     def count_lost(self, loss: Loss) -> int:
         """How many rows or values the loss would destroy now (0: the step is harmless).
 
         For a column: values that are neither NULL nor equal to its constant default.
         For VALUES: those that don't survive the way to the other type and back.
         """
+
+    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
+        """The same for many losses, in as few round trips as the engine allows."""
 
 
 __all__ = [

@@ -9,7 +9,7 @@ values are the same when they look the same, not when `=` says so (1.0 = 1.00, -
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
@@ -19,6 +19,7 @@ from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import Content, StatementError, TableChange
 from tagback.errors import RefusedError
 
+MOST_TOGETHER = 100  # queries in one statement
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
 
 
@@ -37,6 +38,14 @@ class Column:
     generated: bool
     identity: bool
     default: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A table in FROM, and its columns. A partitioned one's rows are its partitions'; a parent's by inheritance its own."""
+
+    source: str
+    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,31 +214,55 @@ class Rows:
     # ------------------------------------------------------------------ content and losses
 
     def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        """See Session.content: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order."""
+        """See Session.content."""
+        return self.contents([(table, columns)])[0]
+
+    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
+        """See Session.contents: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order."""
         halves = ", ".join(
             f"coalesce(sum(('x' || substr(digest, {start}, 16))::bit(64)::bigint), 0)" for start in (1, 17)
         )
-        ((rows, first, second),) = self._text(
+        tables = self._described(table for table, _ in places)
+        queries = [
             f"SELECT count(*), {halves} FROM (SELECT md5(ROW({', '.join(map(ident, columns))})::text) AS digest"
-            f" FROM {self._all_rows(table)}) rows"
-        )
-        return Content(int(str(rows)), "".join(f"{int(str(part)) % (1 << 64):016x}" for part in (first, second)))
+            f" FROM {tables[table].source}) rows"
+            for table, columns in places
+        ]
+        return [
+            Content(int(str(rows)), "".join(f"{int(str(part)) % (1 << 64):016x}" for part in (first, second)))
+            for rows, first, second in self._together(queries)
+        ]
 
     def count_lost(self, loss: Loss) -> int:
-        """See Session.count_lost. Where one value can't be turned into the other type, all values count."""
-        source = self._all_rows(loss.table)
-        if loss.kind is LossKind.TABLE:
-            return self._count(source)
-        column = next((c for c in self._columns(loss.table) if c.name == loss.column), None)
-        if column is None or column.generated:
-            return 0
-        name = ident(loss.column)
-        there = f"{name} IS DISTINCT FROM NULL"
-        if loss.kind is LossKind.COLUMN:
-            if is_constant(loss.default):
-                default = _output(f"CAST({loss.default} AS {column.type})")
-                there += f" AND {_output(name)} IS DISTINCT FROM {default}"
-            return self._count(f"{source} WHERE {there}")
+        """See Session.count_lost."""
+        return self.count_each([loss])[loss]
+
+    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
+        """See Session.count_each. Where one value can't be turned into the other type, all values count."""
+        tables = self._described(loss.table for loss in losses)
+        found: dict[Loss, int] = {}
+        queries: dict[Loss, str] = {}
+        for loss in losses:
+            table = tables[loss.table]
+            column = next((c for c in table.columns if c.name == loss.column), None)
+            if loss.kind is LossKind.TABLE:
+                queries[loss] = f"SELECT count(*) FROM {table.source}"
+            elif column is None or column.generated:
+                found[loss] = 0
+            elif loss.kind is LossKind.COLUMN:
+                there = _is_there(loss.column)
+                if is_constant(loss.default):
+                    default = _output(f"CAST({loss.default} AS {column.type})")
+                    there += f" AND {_output(ident(loss.column))} IS DISTINCT FROM {default}"
+                queries[loss] = f"SELECT count(*) FROM {table.source} WHERE {there}"
+            else:
+                found[loss] = self._changed_values(loss, table.source)
+        answers = self._together(list(queries.values()))
+        found.update({loss: int(str(count)) for loss, (count,) in zip(queries, answers, strict=True)})
+        return found
+
+    def _changed_values(self, loss: Loss, source: str) -> int:
+        name, there = ident(loss.column), _is_there(loss.column)
         other = cast(name, loss.type_before, loss.type_after)
         # In parentheses: the second cast is of the first one's result.
         back = cast(f"({other})", loss.type_after, loss.type_before)
@@ -242,15 +275,17 @@ class Rows:
             raise answer
         return self._count(f"{source} WHERE {there}")
 
+    def _together(self, queries: Sequence[str]) -> list[tuple[object, ...]]:
+        """The one row of each query, many in one round trip."""
+        rows: list[tuple[object, ...]] = []
+        for start in range(0, len(queries), MOST_TOGETHER):
+            some = queries[start : start + MOST_TOGETHER]
+            numbered = [f"SELECT {n} AS number, one.* FROM ({query}) one" for n, query in enumerate(some)]
+            rows += [row[1:] for row in self._text(f"{' UNION ALL '.join(numbered)} ORDER BY number")]
+        return rows
+
     def _count(self, source: str) -> int:
         return int(str(self._text(f"SELECT count(*) FROM {source}")[0][0]))
-
-    def _all_rows(self, table: ObjectId) -> str:
-        """The table in FROM. A partitioned table's rows are its partitions'; a parent's by inheritance are its own."""
-        kind = self._text(
-            f"SELECT relkind::text FROM pg_class WHERE oid = to_regclass({literal(qualified(*table.name))})"
-        )
-        return f"{'' if kind == [('p',)] else 'ONLY '}{qualified(*table.name)}"
 
     def _is_table(self, table: ObjectId) -> bool:
         return bool(
@@ -261,17 +296,42 @@ class Rows:
         )
 
     def _columns(self, table: ObjectId) -> tuple[Column, ...]:
+        return self._described([table])[table].columns
+
+    def _described(self, tables: Iterable[ObjectId]) -> dict[ObjectId, Described]:
+        """Tables as the server has them; one that isn't there has no columns."""
+        asked = list(dict.fromkeys(tables))
+        if not asked:
+            return {}
+        names = ", ".join(literal(qualified(*table.name)) for table in asked)
         rows = self._text(f"""
-            SELECT attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID}, attcollation <> 0,
-                attgenerated <> '', attidentity <> '', coalesce(pg_get_expr(adbin, adrelid), typdefault, '')
-            FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+            SELECT place, relkind::text, attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID},
+                attcollation <> 0, attgenerated <> '', attidentity <> '',
+                coalesce(pg_get_expr(adbin, adrelid), typdefault, '')
+            FROM unnest(ARRAY[{names}]::text[]) WITH ORDINALITY AS asked (name, place)
+                JOIN pg_class ON pg_class.oid = to_regclass(asked.name)
+                LEFT JOIN (pg_attribute JOIN pg_type ON pg_type.oid = atttypid)
+                    ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
                 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-            WHERE attrelid = to_regclass({literal(qualified(*table.name))}) AND attnum > 0 AND NOT attisdropped
-            ORDER BY attnum""")
-        return tuple(
-            Column(str(name), str(type_), bool(core), bool(collated), bool(generated), bool(identity), str(default))
-            for name, type_, core, collated, generated, identity, default in rows
-        )
+            ORDER BY place, attnum""")
+        partitioned: set[int] = set()
+        columns: dict[int, list[Column]] = {}
+        for place, kind, name, type_, core, collated, generated, identity, default in rows:
+            number = int(str(place)) - 1
+            if kind == "p":
+                partitioned.add(number)
+            if name is not None:
+                columns.setdefault(number, []).append(
+                    Column(
+                        str(name), str(type_), bool(core), bool(collated), bool(generated), bool(identity), str(default)
+                    )
+                )
+        return {
+            table: Described(
+                f"{'' if n in partitioned else 'ONLY '}{qualified(*table.name)}", tuple(columns.get(n, ()))
+            )
+            for n, table in enumerate(asked)
+        }
 
 
 def _today(
@@ -304,6 +364,10 @@ def _digested(columns: str, source: str, weight: int) -> str:
         f'SELECT hashtextextended(text COLLATE "C", 1) AS first, hashtextextended(text COLLATE "C", 2) AS second,'
         f" {weight} AS weight FROM (SELECT ROW({columns})::text AS text FROM {source} OFFSET 0) rows"
     )
+
+
+def _is_there(column: str) -> str:
+    return f"{ident(column)} IS DISTINCT FROM NULL"
 
 
 def _is_about_data(error: StatementError) -> bool:

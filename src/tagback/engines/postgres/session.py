@@ -324,8 +324,14 @@ class PostgresSession:
     def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
         return self._rows.content(table, columns)
 
+    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
+        return self._rows.contents(places)
+
     def count_lost(self, loss: Loss) -> int:
         return self._rows.count_lost(loss)
+
+    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
+        return self._rows.count_each(losses)
 
     # ------------------------------------------------------------------ whose settings are in force
 

@@ -327,9 +327,15 @@ class SqliteSession:
         with _refusals("reading rows"):
             return self._rows.content(table.name[0], columns)
 
+    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
+        return [self.content(table, columns) for table, columns in places]
+
     def count_lost(self, loss: Loss) -> int:
         with _refusals("counting rows"):
             return self._rows.count_lost(loss)
+
+    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
+        return {loss: self.count_lost(loss) for loss in losses}
 
     # ------------------------------------------------------------------ foreign keys
 
