@@ -94,6 +94,7 @@ class Histories(RuleBasedStateMachine):
         self.attested: State | None = None
         self.identities = Identities()
         self.drifts = 0
+        self.drift_undone = False  # then a tag may name what somebody did by hand and a way back took away
         self.writes = 0
         self.number = 0
         self.now = self.database.state()
@@ -313,6 +314,7 @@ class Histories(RuleBasedStateMachine):
         self._look()
         if place is not None:
             self._returned(done, options, before, place)
+            self.drift_undone = self.drift_undone or place.drifts != self.drifts
         self._must(len(done.changesets) == len(gone), f"undone: {done.changesets}, not {[e.file.stem for e in gone]}")
         if done.receipt is not None:  # otherwise nothing was undone, and nothing is recorded
             self._cut(depth, place, before)
@@ -363,12 +365,13 @@ class Histories(RuleBasedStateMachine):
         """A refusal must have its reason."""
         gone = self.stack[depth:]
         inside = 0 < depth < len(self.stack) and not self.stack[depth - 1].recorded
+        drifted = place is None or place.drifts != self.drifts or self.drift_undone
         reasons = {
             "not_granular": inside,
-            "irreversible": any(not e.reversible for e in gone) or (place is not None and place.drifts != self.drifts),
-            "drift": place is None or place.drifts != self.drifts,
-            "data_loss": place is None or (place.writes, place.drifts) != (self.writes, self.drifts),
-            "constraint": place is None or (place.writes, place.drifts) != (self.writes, self.drifts),
+            "irreversible": drifted or any(not e.reversible for e in gone),
+            "drift": drifted,
+            "data_loss": drifted or (place is not None and place.writes != self.writes),
+            "constraint": drifted or (place is not None and place.writes != self.writes),
         }
         self._must(reasons.get(code, False), f"refused without reason: {code}: {said}")
         self._count(f"rollback refused: {code}")

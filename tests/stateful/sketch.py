@@ -99,6 +99,8 @@ class Identities:
         name = found[0] if found else table
         if name not in there or name not in self._tables:
             return None
+        if not found and self._tables[name].token in {p.token for p in then._tables.values()}:
+            return None  # that one has another name to go back to
         now = self._tables[name].columns
         by_token = {token: column for column, token in now.items()}
         columns = {}
