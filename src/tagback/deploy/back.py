@@ -150,7 +150,25 @@ def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Mo
                 goal = ObjectId(goal.kind, (*now_of.get(goal.name[:-1], goal.name[:-1]), goal.name[-1]))
             pairs.append((r.after, goal))
         moves += _past_each_other(pairs, taken)
-    return moves
+    return [*_out_of_the_way(live, target, wanted), *moves]
+
+
+def _out_of_the_way(live: Catalog, target: Catalog, wanted: Sequence[Rename]) -> list[Move]:
+    """Renames of what has a name to return to, is of another kind and goes in the end: a view, say, or an index."""
+    moving = {r.after for r in wanted}
+    goals = {_shared_name(r.before): r.before.kind for r in wanted if _shared_name(r.before)}
+    return [
+        (i, ObjectId(i.kind, (*i.name[:-1], f"tagback_obstacle_{n}")))
+        for n, i in enumerate(live.objects)
+        if goals.get(_shared_name(i), i.kind) != i.kind and i not in moving and i not in target.objects
+    ]
+
+
+def _shared_name(i: ObjectId) -> tuple[str, ...]:
+    """The name that no two tables, views, indexes, sequences or types can have; empty for what is named within a table."""
+    if i.kind == "constraint":  # its index, if it has one, stands beside the table
+        return (*i.name[:-2], i.name[-1])
+    return () if i.kind in SUBORDINATE else i.name
 
 
 def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
