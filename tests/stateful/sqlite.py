@@ -15,7 +15,7 @@ from tests.support.oracle import State, quoted, sqlite_state, sqlite_state_withi
 
 TABLES = tuple(map(quoted, ("t", "people", "Order", 'we"ird', "sp ace", "été", "x;y", "select", "a.b", "--c", "it's")))
 COLUMNS = ("a", "b", "c", "Name", "two words", "größe", 'q"q', "order", "it's", "x;y")
-OTHERS = tuple(map(quoted, ("i1", "I 2", "o'3", "ö4", "five", "si;x")))
+OTHERS = tuple(map(quoted, ("i1", "I 2", "o'3", "ö4", "t", "people", "it's", "si;x")))
 TYPES = ("integer", "text", "real", "blob", "numeric", "varchar(10)", "", "INT", "boolean")
 DEFAULTS = ("0", "-1.5", "'x'", "'it''s'", "(1 + 1)", "null", "current_date", "x'00ff'", '"quoted"', "(abs(-3))")
 VALUES = ("null", "0", "1", "2", "-7", "2.5", "1e100", "''", "'x'", "'007'", "'it''s'", "x'00ff'", "'größe;'", "'a,b'")
