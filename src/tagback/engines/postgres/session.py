@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,12 +18,11 @@ from tagback.engines.postgres.failures import connection_error, refusals, statem
 from tagback.engines.postgres.lock import Lock
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
-from tagback.engines.postgres.sqltext import ident, literal, qualified
+from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, translated
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
-SCHEMA = "tagback"
 OLDEST = 140000
 MOST_TOGETHER = 64  # statements of a plan in one round trip
 SLOW = 0.1  # seconds
@@ -207,7 +205,7 @@ class PostgresSession:
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[_Row]:
         if sql.startswith("CREATE TABLE {"):
             self._make_schema()
-        text = _translated(sql, len(values))
+        text = translated(sql, len(values))
         self._take_settings()
         with refusals(self._connection):
             cursor = self._connection.execute(text, values or None, prepare=False)
@@ -219,7 +217,7 @@ class PostgresSession:
             return
         self._take_settings()
         with refusals(self._connection), self._connection.cursor() as cursor:
-            cursor.executemany(_translated(sql, len(rows[0])), rows)
+            cursor.executemany(translated(sql, len(rows[0])), rows)
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         """See Session.run_steps. Steps sent together share the time of their round trip evenly."""
@@ -445,15 +443,6 @@ def _standby() -> RefusedError:
         code="standby",
         hint="Connect to the primary; ?target_session_attrs=read-write finds it among several hosts.",
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _translated(sql: str, values: int) -> bytes:
-    """tagback's own notation as the driver's: `?` for a value, `{table}` for a table of the ledger."""
-    text = re.sub(r"\{([a-z_]+)\}", lambda match: qualified(SCHEMA, match[1]), sql)
-    if text.count("?") != values:
-        raise ValueError(f"{text.count('?')} places for {values} values: {sql}")
-    return (text.replace("%", "%%").replace("?", "%s") if values else text).encode()
 
 
 __all__ = ["SCHEMA", "PostgresSession", "refuse_version"]

@@ -40,6 +40,7 @@ OWN: Mapping[str, str] = {
     "default_tablespace": "",
     "default_table_access_method": "heap",
     "client_min_messages": "warning",
+    "jit": "off",  # compiling a query of the catalog takes longer than all of them run
     "work_mem": "64MB",  # for the comparison of rows, which spills to disk beyond it
 }
 

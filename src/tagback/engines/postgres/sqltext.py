@@ -28,6 +28,9 @@ def columns(names: Iterable[str]) -> str:
     return "(" + ", ".join(ident(n) for n in names) + ")"
 
 
+SCHEMA = "tagback"
+"""Where the ledger's tables are."""
+
 _TOKEN = re.compile(
     r"""
     (?P<string>  [eE]'(?:[^'\\]|''|\\.)*' | '(?:[^']|'')*' )
@@ -91,3 +94,12 @@ def _element_type(elements: str) -> str:
     if not plain:
         return ""
     return "numeric" if plain["numeric"] else "boolean" if plain["boolean"] else "integer"
+
+
+@functools.lru_cache(maxsize=256)
+def translated(sql: str, values: int) -> bytes:
+    """tagback's own notation as the driver's: `?` for a value, `{table}` for a table of the ledger."""
+    text = re.sub(r"\{([a-z_]+)\}", lambda match: qualified(SCHEMA, match[1]), sql)
+    if text.count("?") != values:
+        raise ValueError(f"{text.count('?')} places for {values} values: {sql}")
+    return (text.replace("%", "%%").replace("?", "%s") if values else text).encode()

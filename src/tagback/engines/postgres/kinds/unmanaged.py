@@ -34,7 +34,8 @@ _SEEN: tuple[tuple[str, str], ...] = (
         + _OWNER.format(acl="t.typacl", kind="T", owner="t.typowner")
         + """)
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-            WHERE (t.typtype = 'p' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid))
+            WHERE (t.typtype = 'p' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type e
+                                                                     WHERE e.oid = t.typelem AND e.typarray = t.oid))
               AND t.typnamespace IN ({ns})""",
     ),
     (
