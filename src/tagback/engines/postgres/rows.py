@@ -180,7 +180,8 @@ class Rows:
         if isinstance(answer, StatementError):
             if not _is_about_data(answer):
                 raise answer
-            return TableChange(table, self._rows_of(copy), 0)
+            # Today's rows don't go into the start's types: none of either is the same.
+            return TableChange(table, self._rows_of(copy), self._count(f"ONLY {qualified(*now.name)}"))
         ((lost, extra),) = answer
         return TableChange(table, int(str(lost)), int(str(extra)))
 
