@@ -199,19 +199,22 @@ def _on_table(draw: DrawFn, sketch: Sketch) -> Change:
 def _alone(draw: DrawFn, sketch: Sketch) -> Change:
     """What stands by itself: schemas, enums, functions, sequences."""
     name = draw(_name(sketch))
+    # PostgreSQL lets a sequence be renamed to the name of a type, but not be created under it.
+    own = f"{name.partition('.')[0]}.{quoted(draw(st.sampled_from(('mood', 'Mood 2', 'größe'))))}"
     choices = [
         'create schema if not exists "App"',
-        f"create type {name} as enum ('a', 'it''s', 'c;')",
+        f"create type {own} as enum ('a', 'it''s', 'c;')",
         f"create or replace function {name}(a integer) returns integer language sql immutable as $$ select a + 1; $$",
         f"create or replace function {name}(a integer) returns integer language sql as $f$ select a +  2; $f$",
         f"create function {name}() returns trigger language plpgsql as $$ begin return new; end $$",
         f"drop function {name}(integer)",
         f"create sequence {name} start 5 increment 2",
-        f"create domain {name} as text check (value <> '')",
+        f"create domain {own} as text check (value <> '')",
     ]
     for kind in ("type", "sequence", "view", "materialized view", "index"):
         choices += [f"drop {kind} {n}" for n in sketch.of(kind)[:2]]
-        choices += [f"alter {kind} {n} rename to {quoted(draw(st.sampled_from(NAMES)))}" for n in sketch.of(kind)[:1]]
+        new = draw(st.sampled_from(("mood", "größe") if kind == "type" else NAMES))
+        choices += [f"alter {kind} {n} rename to {quoted(new)}" for n in sketch.of(kind)[:1]]
     choices += [f"alter type {n} add value if not exists {quoted_text('d')} before 'c;'" for n in sketch.of("type")]
     choices += [f"alter sequence {n} increment 3" for n in sketch.of("sequence")[:1]]
     for kind in ("constraint", "trigger"):
