@@ -71,6 +71,7 @@ def test_a_dry_run_of_apply_shows_the_plan_and_changes_nothing(shop: Project) ->
     assert body.keys() >= APPLIED
     assert [set(step) for step in body["plan"]] == [PLANNED]
     assert "create table places" in body["plan"][0]["sql"]
+    assert "would be deployed" in body["message"]
     assert (shop.json("status").body, shop.schema()) == (before, schema)
 
 

@@ -15,8 +15,8 @@ from tagback.deploy.drift import describe
 from tagback.deploy.events import CatalogRead, Committing, DriftAdopted, Listener, Locked, Retrying
 from tagback.deploy.pending import changed_files, find_pending, statements_of
 from tagback.deploy.recover import recover_interrupted
-from tagback.deploy.results import Applied, ChangesetVerdict, PlannedStep
-from tagback.deploy.stage import Observed, Work, run_stage
+from tagback.deploy.results import Applied, ChangesetVerdict
+from tagback.deploy.stage import Observed, Work, planned, run_stage
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session, StatementError
@@ -28,7 +28,6 @@ from tagback.ledger.records import (
     AppliedChangeset,
     Author,
     Deployment,
-    DeploymentId,
     DeploymentKind,
     Outcome,
     Reversibility,
@@ -116,11 +115,14 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     outside = [
         c for c in pending.changesets if not c.transactional or any(not s.transactional for s in statements[c.id])
     ]
+    changed = changed_files(changelog, history)
     if outside and session.capabilities.statements_outside_transactions:
         from tagback.deploy.journaled import apply_journaled
 
-        result = apply_journaled(session, pending.changesets, statements, author(path), options, listen)
-        return replace(result, notes=(*pending.notes, *result.notes))
+        if options.granular:
+            raise _not_granular(outside)
+        result = apply_journaled(session, pending.changesets, statements, changed, author(path), options, listen)
+        return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
     session.begin()
     ledger = Ledger(session)
     start = begin_in_ledger(session, ledger, listen)
@@ -129,7 +131,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         session.rollback()
         return _attempt(session, changelog, path, options, listen)
     result = _deploy(session, start, pending.changesets, statements, author(path), options, listen)
-    for changeset, applied in changed_files(changelog, history):
+    for changeset, applied in changed:
         ledger.set_checksum(applied, changeset.checksum)
     if options.dry_run:
         session.rollback()
@@ -137,6 +139,15 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         listen(Committing())
         session.commit()
     return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
+
+
+def _not_granular(outside: Sequence[Changeset]) -> UsageError:
+    names = ", ".join(c.id for c in outside)
+    return UsageError(
+        f"--granular isn't possible here: {names} can't run in a transaction.",
+        code="granular",
+        hint="Deploy up to there with --to, then that changeset without --granular, then the rest. Nothing was touched.",
+    )
 
 
 def _without_checksums(history: History, changelog: Changelog, accepted: Sequence[str]) -> History:
@@ -233,11 +244,18 @@ def _deploy(
         reasons=verdict.reasons,
         shelved=(),
         verdicts=_verdicts(works, observed, granular=options.granular),
-        notes=_unmanaged(at),
-        message=f"Deployed {counted(len(changesets), 'changeset')}; the state is tagged {tag}.",
+        notes=unmanaged(at),
+        message=told(len(changesets), tag, options),
         duration_ms=0,
-        plan=_planned(works) if options.dry_run else None,
+        plan=planned(works) if options.dry_run else None,
     )
+
+
+def told(changesets: int, tag: str, options: ApplyOptions) -> str:
+    """The result's message: of a dry run, what would have been."""
+    if options.dry_run:
+        return f"{counted(changesets, 'changeset')} would be deployed, and the state tagged {tag}; nothing was changed."
+    return f"Deployed {counted(changesets, 'changeset')}; the state is tagged {tag}."
 
 
 def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
@@ -257,7 +275,7 @@ def _nothing_pending(ledger: Ledger, start: Start, previous: str, who: str, opti
         tag = options.tag
         ledger.add_tag(tag, start.history.top, start.history.depth, start.snapshot, who)
         ledger.attest(start.snapshot)
-        message += f" The present state is tagged {tag}."
+        message += f" The present state {'would be' if options.dry_run else 'is'} tagged {tag}."
     return Applied(
         deployment=None,
         tag=tag,
@@ -269,7 +287,7 @@ def _nothing_pending(ledger: Ledger, start: Start, previous: str, who: str, opti
         reasons=(),
         shelved=(),
         verdicts=(),
-        notes=_unmanaged(start.live),
+        notes=unmanaged(start.live),
         message=message,
         duration_ms=0,
         plan=() if options.dry_run else None,
@@ -305,23 +323,7 @@ def _verdicts(works: Sequence[Work], observed: Sequence[Observed], *, granular: 
     return tuple(ChangesetVerdict(w.changeset.id, o.verdict.reversibility, o.verdict.reasons) for w, o in pairs)
 
 
-def _planned(works: Sequence[Work]) -> tuple[PlannedStep, ...]:
-    return tuple(
-        PlannedStep(
-            sql=s.sql,
-            object=w.changeset.id,
-            action=" ".join(s.words(1)).lower(),
-            lock="",
-            destroys=(),
-            rows=0,
-            seconds_estimate=None,
-        )
-        for w in works
-        for s in w.statements
-    )
-
-
-def _unmanaged(catalog: Catalog) -> tuple[str, ...]:
+def unmanaged(catalog: Catalog) -> tuple[str, ...]:
     """`unmanaged: 2 policies`, by kind."""
     kinds: dict[str, int] = {}
     for o in catalog.unmanaged:
@@ -329,6 +331,3 @@ def _unmanaged(catalog: Catalog) -> tuple[str, ...]:
     if not kinds:
         return ()
     return ("unmanaged: " + ", ".join(f"{n} {k}" for k, n in sorted(kinds.items())),)
-
-
-__all__ = ["ApplyOptions", "DeploymentId", "Start", "apply", "begin_in_ledger", "check_allowed"]

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, Loss
 from tagback.changelog import Changeset, Statement
-from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed
+from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed, told, unmanaged
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
-from tagback.deploy.results import Applied, PlannedStep
-from tagback.deploy.stage import Observed, Work, run_stage, run_statement
+from tagback.deploy.results import Applied
+from tagback.deploy.stage import Observed, Work, planned, run_stage, run_statement
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session
-from tagback.errors import RefusedError, counted
+from tagback.errors import RefusedError
 from tagback.ledger.history import read_history
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
@@ -52,25 +52,29 @@ def apply_journaled(
     session: Session,
     changesets: Sequence[Changeset],
     statements: Mapping[str, tuple[Statement, ...]],
+    changed: Sequence[tuple[Changeset, AppliedChangeset]],
     by: Author,
     options: ApplyOptions,
     listen: Listener,
 ) -> Applied:
-    """Deploys part by part. Errors leave the database as it was before, or are StuckError."""
+    """Deploys part by part. Errors leave the database as it was before, or are StuckError.
+
+    `changed`: deployed changesets whose files are others now, and accepted; their checksums commit with the end.
+    """
     parts = _parts(changesets, statements)
     record, before, previous = _begin(session, by, options, listen)
     if options.dry_run:
         session.rollback()
-        return _result(record, before, before, changesets, _NOT_TRIED, previous, _planned(parts))
+        return _result(record, before, before, changesets, _NOT_TRIED, previous, parts, options)
     session.commit()
     try:
         at, verdict = _run_parts(session, record, parts, before, options, listen)
-        record = _end(session, record, changesets, at, verdict, listen)
+        record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
         session.rollback()
         return_to_start(session, record, listen)
         raise
-    return _result(record, before, at, changesets, verdict, previous, None)
+    return _result(record, before, at, changesets, verdict, previous, parts, options)
 
 
 def _run_parts(
@@ -203,6 +207,7 @@ def _end(
     session: Session,
     record: Deployment,
     changesets: Sequence[Changeset],
+    changed: Sequence[tuple[Changeset, AppliedChangeset]],
     at: Catalog,
     verdict: Verdict,
     listen: Listener,
@@ -238,6 +243,8 @@ def _end(
         for n, c in enumerate(changesets, 1)
     ]
     ledger.add_changesets(rows)
+    for changeset, applied in changed:
+        ledger.set_checksum(applied, changeset.checksum)
     ledger.add_tag(record.tag, record.id, depth, after, record.author.who)
     ledger.attest(after)
     listen(Committing())
@@ -249,23 +256,6 @@ def _text(part: Part) -> str:
     return part.works[0].statements[0].sql if len(part.works) == 1 and part.works[0].statements else "changesets"
 
 
-def _planned(parts: Sequence[Part]) -> tuple[PlannedStep, ...]:
-    return tuple(
-        PlannedStep(
-            sql=s.sql,
-            object=w.changeset.id,
-            action=" ".join(s.words(1)).lower(),
-            lock="",
-            destroys=(),
-            rows=0,
-            seconds_estimate=None,
-        )
-        for part in parts
-        for w in part.works
-        for s in w.statements
-    )
-
-
 def _result(
     record: Deployment,
     before: Catalog,
@@ -273,7 +263,8 @@ def _result(
     changesets: Sequence[Changeset],
     verdict: Verdict,
     previous: str,
-    plan: tuple[PlannedStep, ...] | None,
+    parts: Sequence[Part],
+    options: ApplyOptions,
 ) -> Applied:
     return Applied(
         deployment=record.id,
@@ -286,8 +277,8 @@ def _result(
         reasons=verdict.reasons,
         shelved=(),
         verdicts=(),
-        notes=(),
-        message=f"Deployed {counted(len(changesets), 'changeset')}; the state is tagged {record.tag}.",
+        notes=unmanaged(after),
+        message=told(len(changesets), record.tag, options),
         duration_ms=0,
-        plan=plan,
+        plan=planned(work for part in parts for work in part.works) if options.dry_run else None,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
+from tagback.deploy.results import PlannedStep
 from tagback.deploy.verdict import Verdict, added_places, judge, way_back
 from tagback.engines.session import Session, StatementError
 from tagback.errors import FailedError, TagbackError
@@ -70,6 +71,23 @@ def run_stage(session: Session, before: Catalog, works: Sequence[Work], listen: 
     back = way_back(before, after, renamed)
     verdict = judge(before, after, changes, renamed, back)
     return Observed(after, renamed, added_places(before, after, renamed), verdict, back)
+
+
+def planned(works: Iterable[Work]) -> tuple[PlannedStep, ...]:
+    """The statements as a dry run shows them. What they lock and destroy isn't known one by one."""
+    return tuple(
+        PlannedStep(
+            sql=s.sql,
+            object=w.changeset.id,
+            action=" ".join(s.words(1)).lower(),
+            lock="",
+            destroys=(),
+            rows=0,
+            seconds_estimate=None,
+        )
+        for w in works
+        for s in w.statements
+    )
 
 
 def run_statement(session: Session, changeset: Changeset, statement: Statement) -> None:
