@@ -123,10 +123,13 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
             for c in after.columns
             if not c.generated and folded(c.name) in mine
         ]
-        here, there = self.rowid_name, after.rowid_name
-        if here and there and not after.has_integer_key:
-            pairs.insert(0, (there, here))
+        if after.takes_rows_of(self):
+            pairs.insert(0, (after.rowid_name, self.rowid_name))
         return pairs
+
+    def takes_rows_of(self, other: Table) -> bool:
+        """Whether rows come over with their number, even if no column does."""
+        return bool(self.rowid_name and other.rowid_name) and not self.has_integer_key
 
     def _losses(self, after: Table) -> tuple[Loss, ...]:
         theirs = {folded(c.name): c for c in after.columns}

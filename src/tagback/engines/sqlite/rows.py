@@ -119,6 +119,12 @@ class Rows:
             self._connection.execute(
                 f"INSERT INTO temp.tagback_shape ({into}) SELECT {taken} FROM main.{quoted(now.name)}"
             )
+        elif was.takes_rows_of(now):
+            first = stored[0]
+            value = first.default if first.default is not None and _is_constant(first.default) else "NULL"
+            self._connection.execute(
+                f"INSERT INTO temp.tagback_shape ({quoted(first.name)}) SELECT {value} FROM main.{quoted(now.name)}"
+            )
         columns = [quoted(c.name) for c in stored]
         values = ", ".join([*columns, *(f"typeof({c})" for c in columns)])
         places = ", ".join(str(n + 1) for n in range(2 * len(columns)))
