@@ -14,7 +14,7 @@ from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.session import Content, TableChange
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, quoted
-from tagback.engines.sqlite.objects import Column, Table, column_id
+from tagback.engines.sqlite.objects import ROWID_NAMES, Column, Table, column_id, stored_type
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -89,7 +89,9 @@ class Rows:
         changes = []
         for table_was, copy in sorted(self._copies.items()):
             was = before.objects[table_was]
-            now = after.objects.get(names.get(table_was, table_was))
+            here = names.get(table_was, table_was)
+            another = table_was not in names and table_was in names.values()  # it goes back to another name
+            now = None if another else after.objects.get(here)
             assert isinstance(was, Table)
             if isinstance(now, Table):
                 lost, extra = self._multiset_difference(was, copy, now, names)
@@ -105,13 +107,16 @@ class Rows:
         stored = [c for c in was.columns if not c.generated]
         mapped = {}
         current = {folded(c.name) for c in now.columns if not c.generated}
+        given = {folded(i.name[1]) for i in names.values() if i.kind == "column" and i.name[0] == now.name}
         for c in stored:
             i = column_id(was.name, c.name)
+            if i not in names and folded(c.name) in given:
+                continue  # what has this name now goes back to another one
             name = names.get(i, i).name[1]
             if folded(name) in current:
                 mapped[c.name] = name
         self._connection.execute("DROP TABLE IF EXISTS temp.tagback_shape")
-        declared = ", ".join(f"{_shape(c)}" for c in stored)
+        declared = ", ".join(_shape(c, strict=was.strict) for c in stored)
         self._connection.execute(f"CREATE TEMP TABLE tagback_shape ({declared})")
         if mapped:
             into = ", ".join(quoted(c) for c in mapped)
@@ -125,13 +130,13 @@ class Rows:
             self._connection.execute(
                 f"INSERT INTO temp.tagback_shape ({quoted(first.name)}) SELECT {value} FROM main.{quoted(now.name)}"
             )
-        columns = [quoted(c.name) for c in stored]
-        values = ", ".join([*columns, *(f"typeof({c})" for c in columns)])
-        places = ", ".join(str(n + 1) for n in range(2 * len(columns)))
+        # Names of tagback's own throughout: a user's column may be called anything.
+        columns = ", ".join(f"{quoted(c.name)} AS v{n}" for n, c in enumerate(stored))
+        values = ", ".join(f"v{n}, typeof(v{n})" for n in range(len(stored)))
         row = self._connection.execute(
-            "SELECT coalesce(sum(CASE WHEN n > 0 THEN n ELSE 0 END), 0), coalesce(sum(CASE WHEN n < 0 THEN -n ELSE 0 END), 0)"
-            f" FROM (SELECT {values}, sum(w) AS n FROM (SELECT {', '.join(columns)}, 1 AS w FROM temp.{copy}"
-            f" UNION ALL SELECT {', '.join(columns)}, -1 FROM temp.tagback_shape) GROUP BY {places})"
+            "SELECT coalesce(sum(max(weight, 0)), 0), coalesce(sum(max(-weight, 0)), 0)"
+            f" FROM (SELECT sum(side) AS weight FROM (SELECT {columns}, 1 AS side FROM temp.{copy}"
+            f" UNION ALL SELECT {columns}, -1 FROM temp.tagback_shape) GROUP BY {values})"
         ).fetchone()
         self._connection.execute("DROP TABLE temp.tagback_shape")
         return int(row[0]), int(row[1])
@@ -139,8 +144,8 @@ class Rows:
     # ------------------------------------------------------------------ content and losses
 
     def content(self, table: str, columns: Sequence[str]) -> Content:
-        """Row count and an order-free digest over these columns."""
-        chosen = ", ".join(quoted(c) for c in columns) or "NULL"
+        """Row count and an order-free digest over these columns, each row's values with its key: they belong together."""
+        chosen = ", ".join((*self._key(table), *(quoted(c) for c in columns))) or "NULL"
         count, total = 0, 0
         usual = self._connection.text_factory
         self._connection.text_factory = _Text  # a TEXT value needn't be valid UTF-8, and isn't the BLOB of its bytes
@@ -151,6 +156,13 @@ class Rows:
         finally:
             self._connection.text_factory = usual
         return Content(count, f"{total % (1 << 128):032x}")
+
+    def _key(self, table: str) -> list[str]:
+        """What identifies a row: the primary key's columns, else the rowid, where it can be named."""
+        found = self._connection.execute("SELECT name, pk FROM pragma_table_info(?, 'main')", (table,)).fetchall()
+        keys = [quoted(name) for name, _ in sorted((r for r in found if r[1]), key=lambda r: r[1])]
+        taken = {folded(name) for name, _ in found}
+        return keys or [name for name in ROWID_NAMES if name not in taken][:1]
 
     def count_lost(self, loss: Loss) -> int:
         """See Session.count_lost."""
@@ -163,7 +175,9 @@ class Rows:
         if loss.kind is LossKind.COLUMN:
             harmless = f"{column} IS NULL"
             if _is_constant(loss.default):
-                harmless += f" OR ({column} IS {loss.default} AND typeof({column}) = typeof({loss.default}))"
+                harmless += (
+                    f" OR ({column} COLLATE BINARY IS {loss.default} AND typeof({column}) = typeof({loss.default}))"
+                )
             return self._count(f"{table} WHERE NOT ({harmless})")
         # The value goes to the other type and back, beside itself: affinity converts as it is stored.
         there, back = "temp.tagback_there", "temp.tagback_back"
@@ -221,13 +235,16 @@ def _with_children(names: set[str], tables: Mapping[str, Table]) -> set[str]:
         reached |= more
 
 
-def _shape(column: Column) -> str:
+def _shape(column: Column, *, strict: bool) -> str:
     default = f" DEFAULT {column.default}" if column.default is not None and _is_constant(column.default) else ""
-    return f"{quoted(column.name)} {_affinity(column.type)}{default}"
+    return f"{quoted(column.name)} {_affinity(stored_type(column, strict=strict))}{default}"
 
 
 def _affinity(declared: str) -> str:
-    """A type name with the same affinity as the declared one, by the five rules of SQLite's documentation (3.1)."""
+    """A type name with the same affinity as the declared one, by the five rules of SQLite's documentation (3.1).
+
+    ANY stands for the type of STRICT tables, see `stored_type`.
+    """
     t = declared.upper()
     if "INT" in t:
         return "INTEGER"

@@ -1,0 +1,137 @@
+"""What a way back would lose or change is refused by name: whatever columns are called and however tables are declared."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.rollback import RollbackOptions
+from tagback.deploy.target import Target
+from tagback.errors import RefusedError
+
+
+class Shop:
+    """One SQLite file with its changelog."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "target.db"
+        self.log = folder / "log"
+        self.log.mkdir()
+
+    def sql(self, script: str) -> None:
+        connection = sqlite3.connect(self.file)
+        connection.executescript(script)
+        connection.close()
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        connection = sqlite3.connect(self.file)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def tag(self) -> None:
+        with Target.open(f"sqlite:///{self.file}") as target:
+            target.tag("base")
+
+    def apply(self, sql: str) -> str:
+        """Deploys the SQL as the next changeset; gives the reversibility."""
+        (self.log / f"{len(list(self.log.iterdir())) + 1:03}_change.sql").write_text(sql)
+        with Target.open(f"sqlite:///{self.file}") as target:
+            return target.apply(self.log, ApplyOptions()).reversibility
+
+    def back(self) -> bool:
+        with Target.open(f"sqlite:///{self.file}") as target:
+            return target.rollback(RollbackOptions(to="base")).verified
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["n", "w", "weight", "side", "v0", "v1", "rowid", "a b", 'q"'])
+@pytest.mark.parametrize("value", ["0", "NULL", "-1"])
+def test_removed_rows_are_noticed_whatever_a_column_is_called(shop: Shop, column: str, value: str) -> None:
+    name = '"' + column.replace('"', '""') + '"'
+    shop.sql(f"CREATE TABLE t (id INTEGER, {name}); INSERT INTO t VALUES (1, {value}), (2, {value})")
+    shop.tag()
+    with pytest.raises(RefusedError, match="2 rows or values of table t were removed"):
+        shop.apply("DELETE FROM t")
+
+
+REBUILT = "CREATE TABLE n ({}); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"
+
+
+@pytest.mark.parametrize(
+    ("declared", "loosened", "written"),
+    [
+        ("id INTEGER PRIMARY KEY, e TEXT UNIQUE ON CONFLICT REPLACE", "id INTEGER PRIMARY KEY, e TEXT", "3, 'a'"),
+        ("id INTEGER PRIMARY KEY, e TEXT UNIQUE ON CONFLICT IGNORE", "id INTEGER PRIMARY KEY, e TEXT", "3, 'a'"),
+        (
+            "id INTEGER PRIMARY KEY, e TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'z'",
+            "id INTEGER PRIMARY KEY, e TEXT",
+            "3, NULL",
+        ),
+        ("id INTEGER PRIMARY KEY, e TEXT", "id INTEGER, e TEXT", "NULL, 'c'"),
+    ],
+)
+def test_rows_that_a_table_would_change_or_swallow_as_it_comes_back_are_refused(
+    shop: Shop, declared: str, loosened: str, written: str
+) -> None:
+    shop.sql(f"CREATE TABLE t ({declared}); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    shop.tag()
+    assert shop.apply(REBUILT.format(loosened)) == "free"
+    shop.sql(f"INSERT INTO t VALUES ({written})")
+    held = shop.rows("SELECT * FROM t ORDER BY id")
+    with pytest.raises(RefusedError, match="Today's rows don't fit"):
+        shop.back()
+    assert shop.rows("SELECT * FROM t ORDER BY id") == held
+
+
+def test_a_descending_integer_key_may_hold_null_and_keeps_it(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (id INTEGER PRIMARY KEY DESC, e TEXT); INSERT INTO t VALUES (NULL, 'a'), (2, 'b')")
+    shop.tag()
+    shop.apply(REBUILT.format("id INTEGER, e TEXT"))
+    assert shop.back()
+    assert shop.rows("SELECT id, e FROM t ORDER BY e") == [(None, "a"), (2, "b")]
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="STRICT tables came with 3.37")
+def test_text_digits_in_a_strict_any_column_are_not_turned_into_a_number(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v ANY); INSERT INTO t VALUES (1, 5)")
+    shop.tag()
+    shop.apply(REBUILT.format("id INTEGER PRIMARY KEY, v ANY").replace("ANY)", "ANY) STRICT"))
+    shop.sql("INSERT INTO t VALUES (2, '007')")
+    with pytest.raises(RefusedError, match="values of column v of table t"):
+        shop.back()
+    assert shop.rows("SELECT v FROM t ORDER BY id") == [(5,), ("007",)]
+
+
+def test_a_value_equal_to_the_default_but_for_case_is_the_applications(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+    shop.tag()
+    shop.apply("ALTER TABLE t ADD c TEXT COLLATE NOCASE DEFAULT 'abc'")
+    shop.sql("UPDATE t SET c = 'ABC'")
+    with pytest.raises(RefusedError, match="the values of column c"):
+        shop.back()
+
+
+def test_values_that_moved_to_other_rows_are_the_applications(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    shop.tag()
+    shop.apply("ALTER TABLE t ADD c; UPDATE t SET c = 'x' WHERE id = 1")
+    shop.sql("UPDATE t SET c = iif(id = 2, 'x', NULL)")
+    with pytest.raises(RefusedError, match="the values of column c"):
+        shop.back()
+
+
+def test_case_sensitive_like_does_not_hide_foreign_keys(shop: Shop) -> None:
+    shop.sql("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER, p REFERENCES p)")
+    shop.tag()
+    shop.apply("PRAGMA case_sensitive_like = ON; CREATE TABLE z (a)")
+    assert shop.back()
