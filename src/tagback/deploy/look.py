@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagback.catalog import Catalog, Loss, diff, explain
 from tagback.deploy.drift import describe
-from tagback.deploy.verdict import written_since
+from tagback.deploy.verdict import added_places, written_since
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, read_history
@@ -232,10 +232,18 @@ class Reader:
         if not undone or all(c.reversibility is Reversibility.FREE for c in undone):
             return ()
         ids = {c.deployment for c in undone}
+        target = self.ledger.load_snapshot(snapshot)
+        losses: tuple[Loss, ...]
         if any(deployment in ids for deployment, _, _ in self.ledger.renames()):
-            # What the way back takes away is known by name only after renaming; the rollback itself checks.
-            return ()
-        losses = plan(self.live, self.ledger.load_snapshot(snapshot)).losses
+            # The plan is known only after renaming; what is new since then, by its name now, is known before.
+            from tagback.deploy.rollback import net_renames
+
+            losses = added_places(target, self.live, net_renames(self.ledger, self.history, depth))
+        else:
+            back = plan(self.live, target)
+            if back.blocked:
+                return back.blocked
+            losses = back.losses
         recorded: Sequence[RecordedContent] = [c for d, c in reversed(self.ledger.contents()) if d in ids]
         unknown = [loss for loss in losses if loss not in self._counts]
         self._counts.update(self._session.count_each(unknown))

@@ -115,7 +115,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if not undone and live.fingerprint == target.fingerprint:
         session.rollback()
         return _nothing(history, point, live, target, kept, dry_run=options.dry_run)
-    renamed = _renamed(ledger, history, point)
+    renamed = net_renames(ledger, history, point.depth)
     contents = _contents(ledger, undone)
     back = bring_back(session, live, target, renamed, contents, listen)
     verified = back.after.fingerprint == target.fingerprint
@@ -189,10 +189,10 @@ def _gaps(ledger: Ledger, history: History, point: Point, live: Catalog) -> list
     return gaps
 
 
-def _renamed(ledger: Ledger, history: History, point: Point) -> tuple[Rename, ...]:
-    """Net renames since the place, name there first; a stretch for each changeset that noted some."""
-    undone = {(c.deployment, c.position) for c in history.undone(point.depth)}
-    whole = {c.deployment for c in history.undone(point.depth)}
+def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, ...]:
+    """Renames since so many changesets were in effect, the name then first; a stretch for each that noted some."""
+    undone = {(c.deployment, c.position) for c in history.undone(depth)}
+    whole = {c.deployment for c in history.undone(depth)}
     stretches: dict[tuple[int, int], list[Rename]] = {}
     for deployment, stage, rename in ledger.renames():
         granular = history.by_id[deployment].granular

@@ -47,7 +47,8 @@ def judge(
         final += back.blocked
     if final:
         return Verdict(Reversibility.IRREVERSIBLE, tuple(final))
-    conditions = tuple(_condition(loss) for loss in added_places(before, after, renamed))
+    narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES] if back is not None else []
+    conditions = tuple(_condition(loss) for loss in (*added_places(before, after, renamed), *narrowed))
     return Verdict(Reversibility.CONDITIONAL, conditions) if conditions else FREE
 
 
@@ -141,6 +142,8 @@ def _rows_gone(change: TableChange) -> str:
 
 
 def _condition(loss: Loss) -> str:
+    if loss.kind is LossKind.VALUES:
+        return f"while {loss.type_after} can hold every value of column {loss.column} of {loss.table}"
     if loss.kind is LossKind.TABLE:
         return f"while {loss.table} holds only what the deployment left in it"
     return f"while column {loss.column} of {loss.table} holds only what the deployment left in it"
