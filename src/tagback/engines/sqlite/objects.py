@@ -7,6 +7,7 @@ text is executed as it stands, so that the schema is the same to the byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -26,7 +27,10 @@ from tagback.catalog import (
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 
 LOCK = "database, for writing"
-_ROWID_NAMES = ("rowid", "_rowid_", "oid")
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+_DESCENDING_KEY = re.compile(r"\bprimary\s+key\s+desc\b", re.I)
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -98,7 +102,8 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
         ]
         losses = self._losses(after)
         if pairs:
-            copy = f"INSERT INTO {new} ({into}) SELECT {taken} FROM {old}"
+            # OR ABORT: the table's own conflict clauses (REPLACE, IGNORE) would drop or change rows in silence.
+            copy = f"INSERT OR ABORT INTO {new} ({into}) SELECT {taken} FROM {old}"
             steps.append(Step(copy, self.id, Action.COPY, LOCK, losses))
         else:
             steps[0] = replace(steps[0], destroys=losses or (Loss(LossKind.TABLE, self.id),))
@@ -118,11 +123,16 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
     def _copied(self, after: Table) -> list[tuple[str, str]]:
         """Columns of the new table with the expression over the old one that fills them."""
         mine = {folded(c.name): c for c in self.columns}
-        pairs = [
-            (quoted(c.name), quoted(mine[folded(c.name)].name))
-            for c in after.columns
-            if not c.generated and folded(c.name) in mine
-        ]
+        pairs = []
+        for c in after.columns:
+            if c.generated or folded(c.name) not in mine:
+                continue
+            source = mine[folded(c.name)]
+            taken = quoted(source.name)
+            if c.key and after.has_integer_key and not (source.key and self.has_integer_key):
+                # NULL would become a number of SQLite's choice; a text is refused.
+                taken = f"coalesce({taken}, 'NULL')"
+            pairs.append((quoted(c.name), taken))
         if after.takes_rows_of(self):
             pairs.insert(0, (after.rowid_name, self.rowid_name))
         return pairs
@@ -141,20 +151,26 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
             if other is None or other.generated:
                 found.append(Loss(LossKind.COLUMN, self.id, c.name, default=c.default or ""))
             elif folded(c.type) != folded(other.type) or self.strict != after.strict:
-                found.append(Loss(LossKind.VALUES, self.id, c.name, type_before=c.type, type_after=other.type))
+                before, later = stored_type(c, strict=self.strict), stored_type(other, strict=after.strict)
+                found.append(Loss(LossKind.VALUES, self.id, c.name, type_before=before, type_after=later))
         return tuple(found)
 
     @property
     def has_integer_key(self) -> bool:
         """Whether one column is another name for the rowid."""
         keys = [c for c in self.columns if c.key]
-        return not self.without_rowid and len(keys) == 1 and folded(keys[0].type) == "integer"
+        return (
+            not self.without_rowid
+            and len(keys) == 1
+            and folded(keys[0].type) == "integer"
+            and not _DESCENDING_KEY.search(self.sql)  # by SQLite's own quirk a column like any other
+        )
 
     @property
     def rowid_name(self) -> str:
         """A name under which the rowid can be read and written; empty if there is none."""
         taken = {folded(c.name) for c in self.columns}
-        return "" if self.without_rowid else next((n for n in _ROWID_NAMES if n not in taken), "")
+        return "" if self.without_rowid else next((n for n in ROWID_NAMES if n not in taken), "")
 
 
 class _Text(SchemaObject, frozen=True, kw_only=True):
@@ -223,6 +239,11 @@ def table_id(name: str) -> ObjectId:
 def column_id(table: str, column: str) -> ObjectId:
     """The id of a table's column."""
     return ObjectId("column", (table, column))
+
+
+def stored_type(column: Column, *, strict: bool) -> str:
+    """The declared type; ANY only where it keeps values as they are, which outside of STRICT tables it doesn't."""
+    return "NUMERIC" if not strict and folded(column.type) == "any" else column.type
 
 
 def literal(text: str) -> str:

@@ -25,22 +25,23 @@ from tagback.engines.sqlite.objects import (
 ENGINE = "sqlite"
 _SETTINGS = ("user_version", "application_id")
 
-_SCHEMA = r"""
+# No LIKE below: a changeset's PRAGMA case_sensitive_like would change what it finds.
+_SCHEMA = """
     SELECT type, name, tbl_name, sql
     FROM main.sqlite_schema
-    WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\' AND sql IS NOT NULL
+    WHERE lower(substr(name, 1, 7)) <> 'sqlite_' AND sql IS NOT NULL
     ORDER BY rowid
 """
 _COLUMNS = """
     SELECT s.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
     FROM main.sqlite_schema s JOIN pragma_table_xinfo(s.name, 'main') c
-    WHERE s.type = 'table' AND s.sql NOT LIKE 'create virtual%'
+    WHERE s.type = 'table' AND lower(substr(s.sql, 1, 14)) <> 'create virtual'
     ORDER BY s.rowid, c.cid
 """
 _FOREIGN_KEYS = """
     SELECT s.name, f.id, f."table", f."from", f."to", f.on_update, f.on_delete
     FROM main.sqlite_schema s JOIN pragma_foreign_key_list(s.name, 'main') f
-    WHERE s.type = 'table' AND s.sql NOT LIKE 'create virtual%' AND s.sql LIKE '%references%'
+    WHERE s.type = 'table' AND lower(substr(s.sql, 1, 14)) <> 'create virtual' AND instr(lower(s.sql), 'references')
     ORDER BY s.rowid, f.id, f.seq
 """
 _SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
