@@ -14,6 +14,7 @@ URL :=
 JOBS ?= auto
 PATHS ?= tests
 STEPS ?= 10000
+ENGINE ?=
 STRIDE ?= 1
 CORPORA ?=
 export PYTHON
@@ -30,6 +31,7 @@ help: ## Show this list
 #@ PATHS what `test` runs: make test PATHS=tests/unit/test_imports.py
 #@ JOBS parallel test workers; a number, auto (one for each core, at most 4) or 0
 #@ STEPS random steps of `stateful`, per engine (10000)
+#@ ENGINE sqlite or postgres: only that one in `stateful`
 #@ STRIDE `faults` injects at every n-th place (1: every one)
 #@ CORPORA folder of migration histories for `corpora`
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
@@ -72,9 +74,9 @@ bench: ## Measure against the floor and peers: ratios of medians, table and JSON
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@$(PY) bench/run.py $(ARGS)
 
-stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags and rollbacks on each engine
+stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags and rollbacks on each ENGINE
 	@$(PY) tools/postgres_programs.py --install >/dev/null
-	@TAGBACK_TEST_STEPS=$(STEPS) $(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 3600 tests/stateful $(ARGS)
+	@TAGBACK_TEST_STEPS=$(STEPS) $(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 7200 tests/stateful $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
 
 faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write
 	@$(PY) tools/postgres_programs.py --install >/dev/null

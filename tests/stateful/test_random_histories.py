@@ -12,17 +12,25 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.database import Database
 from tests.stateful.machine import Histories
+from tests.stateful.postgres import PostgresDatabase
 from tests.stateful.sqlite import SqliteDatabase
 from tests.support.effort import Effort
+from tests.support.postgres import PostgresServer
 
 STEPS_OF_ONE = 40
 EXAMPLES_A_RUN = 25
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 
 def test_random_histories_on_sqlite(effort: Effort, record_property: Callable[[str, object], None]) -> None:
     run("sqlite", SqliteDatabase, effort.stateful_steps, record_property)
+
+
+def test_random_histories_on_postgres(
+    effort: Effort, postgres_server: PostgresServer, record_property: Callable[[str, object], None]
+) -> None:
+    run("postgres", lambda _: PostgresDatabase(postgres_server), effort.stateful_steps, record_property)
 
 
 def run(
