@@ -54,8 +54,8 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
             timeout=_PATIENCE,
             cached_statements=0,
         )
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         connection.execute("PRAGMA foreign_keys = OFF")
+        _make_sure_of_the_file(connection)
     except sqlite3.Error as e:
         raise _unreachable(path, e) from None
     session = SqliteSession(connection, path, created=created)
@@ -64,12 +64,23 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
     return session
 
 
+def _make_sure_of_the_file(connection: sqlite3.Connection) -> None:
+    """Reads it once. While a large transaction keeps even readers out, that is left to those who know how long to wait."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as e:
+        if e.sqlite_errorcode & 0xFF not in _BUSY:
+            raise
+    connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
+
+
 def _escaped(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _unreachable(path: Path, e: sqlite3.Error) -> UnreachableError:
-    if getattr(e, "sqlite_errorcode", None) in _BUSY:
+    if getattr(e, "sqlite_errorcode", 0) & 0xFF in _BUSY:
         return UnreachableError(f"{path} is locked by another process.", code="lock_timeout", hint="Try again later.")
     if not os.access(path, os.R_OK):
         return UnreachableError(f"{path} can't be read: permission denied.")
@@ -117,7 +128,15 @@ class SqliteSession:
 
     def lock(self, seconds: float) -> None:
         self._patience = seconds
-        self._execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        self._read_once()
+
+    def _read_once(self) -> None:
+        """Waits while a large transaction of another process keeps even readers out."""
+        try:
+            self._patiently("SELECT count(*) FROM sqlite_schema")
+        except sqlite3.Error as e:
+            self.rollback()
+            raise _unreachable(self._path, e) from None
 
     def unlock(self) -> None:
         """Nothing to do: the lock ended with the transaction."""
@@ -125,7 +144,7 @@ class SqliteSession:
     def begin(self) -> None:
         self._execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
         try:
-            self._begin_immediately()
+            self._patiently("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as e:
             if e.sqlite_errorcode & 0xFF in _BUSY:
                 raise UnreachableError(
@@ -139,14 +158,14 @@ class SqliteSession:
         self._returning = False
         self.notices.clear()
 
-    def _begin_immediately(self) -> None:
-        """Waits for the write lock in short turns: SQLite's own waiting can't be interrupted."""
+    def _patiently(self, sql: str) -> None:
+        """Waits for the lock in short turns: SQLite's own waiting can't be interrupted."""
         deadline = time.monotonic() + self._patience
         self._connection.execute(f"PRAGMA busy_timeout = {min(100, int(self._patience * 1000))}")
         try:
             while True:
                 try:
-                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.execute(sql).fetchall()
                     return
                 except sqlite3.OperationalError as e:
                     if e.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= deadline:
@@ -156,6 +175,7 @@ class SqliteSession:
 
     def begin_reading(self) -> None:
         self._execute("BEGIN")
+        self._read_once()
         self._lineage = Lineage()
 
     def commit(self) -> None:
