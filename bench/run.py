@@ -63,9 +63,10 @@ class Bench:
 
     def _contenders(self, engine: str, size: int, names: Sequence[str]) -> list[Contender]:
         todo, place = changes(size), self.folder / f"{engine}-{size}"
+        psql = find().bindir / "psql" if engine == "postgresql" else Path()
         found: list[Contender] = [
             Tagback(place / "tagback", todo),
-            Floor(place / "floor", todo, find().bindir / "psql"),
+            Floor(place / "floor", todo, psql),
         ]
         peers: list[type[Contender]] = [Dbmate, Alembic, Django]
         return found + [peer(place / peer.name, todo) for peer in peers if peer.name.lower() in names]
