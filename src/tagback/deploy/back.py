@@ -56,7 +56,7 @@ def bring_back(
             code="irreversible",
             hint="Nothing was touched.",
         )
-    rows = _check_losses(session, planned.losses, contents, moves)
+    rows = _check_losses(session, live, planned.losses, contents, moves)
     _run(session, planned.steps, rows, done, listen, len(naming) + len(planned.steps))
     after = session.read_catalog() if done else live
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
@@ -64,16 +64,20 @@ def bring_back(
 
 
 def _check_losses(
-    session: Session, losses: Sequence[Loss], contents: Iterable[RecordedContent], moves: Sequence[Move]
+    session: Session,
+    live: Catalog,
+    losses: Sequence[Loss],
+    contents: Iterable[RecordedContent],
+    moves: Sequence[Move],
 ) -> dict[Loss, int]:
     """How much each step takes away; RefusedError when it is anything that the application wrote."""
     counts = session.count_each(losses)
     noted = {loss: _before_moves(loss, moves) for loss in losses}
-    written = written_since(session, counts, noted, contents)
+    written = written_since(session, live, counts, noted, contents)
     if written:
         raise RefusedError(
             "Going back would lose data that was written since:\n  "
-            + "\n  ".join(f"{noted[loss]}: {count}" for loss, count in written.items()),
+            + "\n  ".join(f"{noted.get(loss, loss)}: {count}" for loss, count in written.items()),
             code="data_loss",
             hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
         )

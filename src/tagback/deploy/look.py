@@ -248,7 +248,7 @@ class Reader:
         unknown = [loss for loss in losses if loss not in self._counts]
         self._counts.update(self._session.count_each(unknown))
         counts = {loss: self._counts[loss] for loss in losses}
-        written = written_since(self._session, counts, {loss: loss for loss in losses}, recorded)
+        written = written_since(self._session, self.live, counts, {loss: loss for loss in losses}, recorded)
         return tuple(f"{loss}, written since: {count}" for loss, count in written.items())
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:

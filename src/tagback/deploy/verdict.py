@@ -106,19 +106,40 @@ def _is_there(catalog: Catalog, place: Loss) -> bool:
 
 
 def written_since(
-    session: Session, counts: Mapping[Loss, int], noted: Mapping[Loss, Loss], recorded: Iterable[RecordedContent]
+    session: Session,
+    live: Catalog,
+    counts: Mapping[Loss, int],
+    noted: Mapping[Loss, Loss],
+    recorded: Iterable[RecordedContent],
 ) -> dict[Loss, int]:
     """Of the tables and columns that hold something, those that don't hold exactly what their deployment left in them.
 
-    `noted` is a place under the name that its deployment noted; of many notes the first counts.
+    `noted` is a place under the name that its deployment noted; of many notes the first counts. A column that a new
+    table got later is a place of its own: the table's note doesn't know it.
     """
     left: dict[str, RecordedContent] = {}
     for r in recorded:
         left.setdefault(r.place, r)
-    known = [(p, left[name]) for p, n in counts.items() if n and (name := place_name(noted[p])) in left]
+    later: dict[Loss, Loss] = {}
+    for p, n in counts.items():
+        note = left.get(place_name(noted[p])) if n and p.kind is LossKind.TABLE else None
+        if note is not None:
+            more = [c for c in _content_columns(live, p) if c not in note.columns]
+            later |= {Loss(LossKind.COLUMN, p.table, c): Loss(LossKind.COLUMN, noted[p].table, c) for c in more}
+    counts = {**counts, **session.count_each(list(later))}
+    noted = {**noted, **later}
+    known = [
+        (p, left[name])
+        for p, n in counts.items()
+        if n and (name := place_name(noted[p])) in left and _still_has(live, p, left[name])
+    ]
     found = session.contents([(p.table, (p.column,) if p.column else r.columns) for p, r in known])
     same = {p for (p, r), content in zip(known, found, strict=True) if content == Content(r.rows, r.digest)}
     return {p: n for p, n in counts.items() if n and p not in same}
+
+
+def _still_has(live: Catalog, place: Loss, note: RecordedContent) -> bool:
+    return bool(place.column) or set(note.columns) <= set(_content_columns(live, place))
 
 
 def place_name(place: Loss) -> str:

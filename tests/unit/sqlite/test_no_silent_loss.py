@@ -135,3 +135,25 @@ def test_case_sensitive_like_does_not_hide_foreign_keys(shop: Shop) -> None:
     shop.tag()
     shop.apply("PRAGMA case_sensitive_like = ON; CREATE TABLE z (a)")
     assert shop.back()
+
+
+def test_a_column_added_later_to_a_new_table_is_looked_at_too(shop: Shop) -> None:
+    shop.sql("CREATE TABLE b (a)")
+    shop.tag()
+    shop.apply("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)")
+    shop.apply("ALTER TABLE t ADD c; UPDATE t SET c = 'by the deployment'")
+    shop.sql("UPDATE t SET c = 'by the application'")
+    with pytest.raises(RefusedError, match="the values of column c of table t"):
+        shop.back()
+    shop.sql("UPDATE t SET c = 'by the deployment'")
+    assert shop.back()
+
+
+def test_a_column_made_generated_does_not_fill_what_was_empty(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, g TEXT); INSERT INTO t VALUES (1, NULL)")
+    shop.tag()
+    with pytest.raises(RefusedError, match="1 rows of table t were changed"):
+        shop.apply(
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, g TEXT AS (id || 'x'));"
+            "INSERT INTO n (id) SELECT id FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"
+        )

@@ -106,7 +106,7 @@ class Rows:
     ) -> tuple[int, int]:
         stored = [c for c in was.columns if not c.generated]
         mapped = {}
-        current = {folded(c.name) for c in now.columns if not c.generated}
+        current = {folded(c.name) for c in now.columns}  # generated ones too: the way back takes what they say
         given = {folded(i.name[1]) for i in names.values() if i.kind == "column" and i.name[0] == now.name}
         for c in stored:
             i = column_id(was.name, c.name)
