@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +10,16 @@ from pathlib import Path
 from tagback.catalog import Catalog
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
-from tagback.deploy.drift import describe
-from tagback.deploy.events import CatalogRead, Committing, DriftAdopted, Listener, Locked, Retrying
+from tagback.deploy.events import Committing, Listener
 from tagback.deploy.pending import changed_files, find_pending, statements_of
-from tagback.deploy.recover import recover_interrupted
 from tagback.deploy.results import Applied, ChangesetVerdict
 from tagback.deploy.stage import Observed, Work, planned, run_stage
+from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
+from tagback.deploy.turn import in_turn
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
-from tagback.engines.session import Session, StatementError
-from tagback.errors import RefusedError, TagbackError, UsageError, counted
+from tagback.engines.session import Session
+from tagback.errors import RefusedError, UsageError, counted
 from tagback.ledger.history import History, read_history
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
@@ -51,52 +50,18 @@ class ApplyOptions:
     attempts: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a deployment begins: the history, the live schema and the snapshot that holds it."""
-
-    history: History
-    live: Catalog
-    snapshot: SnapshotId
-
-
 def apply(session: Session, changelog_path: Path, options: ApplyOptions, listen: Listener) -> Applied:
-    """Deploys the pending changesets of a changelog as one deployment. See the contract for the errors."""
+    """Deploys the pending changesets of a changelog as one deployment. Errors say what state the database is in."""
     started = time.monotonic()
     changelog = read_changelog(changelog_path, options.format)
-    session.lock(options.lock_wait)
-    try:
-        listen(Locked(session.place))
-        recover_interrupted(session, listen)
-        for attempt in range(1, options.attempts + 1):
-            try:
-                result = _attempt(session, changelog, changelog_path, options, listen)
-                return replace(result, duration_ms=round(1000 * (time.monotonic() - started)))
-            except StatementError as e:
-                session.rollback()
-                if e.lost or not e.retryable:
-                    raise
-                if attempt == options.attempts:
-                    raise _gave_up(e, attempt) from None
-                pause = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)
-                listen(Retrying(e.message, attempt, options.attempts, pause))
-                time.sleep(pause)
-            except BaseException:
-                session.rollback()
-                raise
-    finally:
-        session.unlock()
-    raise AssertionError("the loop returns or raises")
-
-
-def _gave_up(e: StatementError, attempts: int) -> TagbackError:
-    return TagbackError(
-        f"{e.message} ({attempts} attempts)",
-        code="lock_timeout" if e.code == "lock_timeout" else e.code,
-        location=e.location,
-        hint="The database is as it was before. Find the session that holds the lock, raise --lock-timeout, or deploy"
-        " at a quieter time.",
+    result = in_turn(
+        session,
+        lambda: _attempt(session, changelog, changelog_path, options, listen),
+        listen,
+        lock_wait=options.lock_wait,
+        attempts=options.attempts,
     )
+    return replace(result, duration_ms=round(1000 * (time.monotonic() - started)))
 
 
 def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyOptions, listen: Listener) -> Applied:
@@ -157,22 +122,6 @@ def _without_checksums(history: History, changelog: Changelog, accepted: Sequenc
         return history
     changed = tuple(replace(c, checksum=new.get(c.id, c.checksum)) for c in history.all_changesets)
     return replace(history, all_changesets=changed)
-
-
-def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start:
-    """Reads the live schema inside the open transaction and makes sure the ledger has it."""
-    ledger.create()
-    history = read_history(ledger)
-    clock = time.perf_counter()
-    live = session.read_catalog()
-    listen(CatalogRead(len(live.objects), time.perf_counter() - clock, live.fingerprint))
-    if history.attested == NO_SNAPSHOT:
-        return Start(history, live, ledger.save_snapshot(live))
-    if ledger.snapshots()[history.attested].fingerprint == live.fingerprint:
-        return Start(history, live, history.attested)
-    attested = ledger.load_snapshot(history.attested)
-    listen(DriftAdopted(describe(attested, live)))
-    return Start(history, live, ledger.save_snapshot(live, (history.attested, attested)))
 
 
 def _deploy(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, Loss
 from tagback.changelog import Changeset, Statement
-from tagback.deploy.apply import ApplyOptions, begin_in_ledger, check_allowed, told, unmanaged
+from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
 from tagback.deploy.stage import Observed, Work, planned, run_stage, run_statement
+from tagback.deploy.start import begin_in_ledger
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, record_content, worst
 from tagback.engines.session import Session

@@ -11,9 +11,9 @@ from tagback.catalog import Catalog, Rename, follow
 from tagback.deploy.author import author
 from tagback.deploy.back import bring_back
 from tagback.deploy.drift import Gap, OnDrift, keep, refuse
-from tagback.deploy.events import CatalogRead, Committing, Listener, Locked, Retrying
-from tagback.deploy.recover import recover_interrupted
+from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.results import RolledBack
+from tagback.deploy.turn import in_turn
 from tagback.engines.session import Session, StatementError
 from tagback.errors import FailedError, RefusedError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
@@ -55,29 +55,16 @@ class RollbackOptions:
 
 
 def rollback(session: Session, options: RollbackOptions, listen: Listener) -> RolledBack:
-    """Brings the database back. See the contract for the errors."""
+    """Brings the database back. Errors say what state the database is in."""
     started = time.monotonic()
-    session.lock(options.lock_wait)
-    try:
-        listen(Locked(session.place))
-        recover_interrupted(session, listen)
-        for attempt in range(1, options.attempts + 1):
-            try:
-                result = _attempt(session, options, listen)
-                return replace(result, duration_ms=round(1000 * (time.monotonic() - started)))
-            except StatementError as e:
-                session.rollback()
-                if e.lost or not e.retryable or attempt == options.attempts:
-                    raise
-                pause = min(10.0, 0.5 * 2**attempt)
-                listen(Retrying(e.message, attempt, options.attempts, pause))
-                time.sleep(pause)
-            except BaseException:
-                session.rollback()
-                raise
-    finally:
-        session.unlock()
-    raise AssertionError("the loop returns or raises")
+    result = in_turn(
+        session,
+        lambda: _attempt(session, options, listen),
+        listen,
+        lock_wait=options.lock_wait,
+        attempts=options.attempts,
+    )
+    return replace(result, duration_ms=round(1000 * (time.monotonic() - started)))
 
 
 def find_point(history: History, options: RollbackOptions) -> Point:

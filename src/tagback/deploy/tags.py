@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from tagback.deploy.author import author
 from tagback.deploy.events import Committing, Listener
-from tagback.deploy.recover import recover_interrupted
+from tagback.deploy.start import begin_in_ledger
+from tagback.deploy.turn import in_turn
 from tagback.engines.session import Session
 from tagback.errors import UsageError
 from tagback.ledger.history import History
 from tagback.ledger.records import DeploymentId, TagState
 from tagback.ledger.store import Ledger
 
+_ATTEMPTS = 5
 _BAD = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -60,31 +62,27 @@ def generated_tag(history: History, deployment: DeploymentId) -> str:
 
 def set_tag(session: Session, name: str, *, move: bool, lock_wait: float, listen: Listener) -> Tagged:
     """Marks the present state, whether or not tagback made it."""
-    from tagback.deploy.apply import begin_in_ledger
-
     check_name(name)
-    session.lock(lock_wait)
-    try:
-        recover_interrupted(session, listen)
-        obstacle = session.ledger_obstacle()
-        if obstacle is not None:
-            raise obstacle
-        session.begin()
-        ledger = Ledger(session)
-        start = begin_in_ledger(session, ledger, listen)
-        existing = [t for t in start.history.tags if t.name == name]
-        if not move:
-            check_free(start.history, name)
-        ledger.end_tags(existing, TagState.MOVED)
-        ledger.add_tag(name, start.history.top, start.history.depth, start.snapshot, author().who)
-        ledger.attest(start.snapshot)
-        listen(Committing())
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
-    finally:
-        session.unlock()
+    return in_turn(
+        session, lambda: _set_tag(session, name, move, listen), listen, lock_wait=lock_wait, attempts=_ATTEMPTS
+    )
+
+
+def _set_tag(session: Session, name: str, move: bool, listen: Listener) -> Tagged:
+    obstacle = session.ledger_obstacle()
+    if obstacle is not None:
+        raise obstacle
+    session.begin()
+    ledger = Ledger(session)
+    start = begin_in_ledger(session, ledger, listen)
+    existing = [t for t in start.history.tags if t.name == name]
+    if not move:
+        check_free(start.history, name)
+    ledger.end_tags(existing, TagState.MOVED)
+    ledger.add_tag(name, start.history.top, start.history.depth, start.snapshot, author().who)
+    ledger.attest(start.snapshot)
+    listen(Committing())
+    session.commit()
     return Tagged(
         tag=name,
         fingerprint=start.live.fingerprint,
