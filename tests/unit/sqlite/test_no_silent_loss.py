@@ -10,7 +10,7 @@ import pytest
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.rollback import RollbackOptions
 from tagback.deploy.target import Target
-from tagback.errors import RefusedError
+from tagback.errors import FailedError, RefusedError
 
 
 class Shop:
@@ -157,3 +157,45 @@ def test_a_column_made_generated_does_not_fill_what_was_empty(shop: Shop) -> Non
             "CREATE TABLE n (id INTEGER PRIMARY KEY, g TEXT AS (id || 'x'));"
             "INSERT INTO n (id) SELECT id FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"
         )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DELETE FROM f WHERE a = 'hello'", "UPDATE f SET a = 'x'", "DELETE FROM f_content", "INSERT INTO t VALUES (1)"],
+)
+def test_writes_to_what_virtual_tables_hold_are_noticed(shop: Shop, sql: str) -> None:
+    shop.sql(
+        "CREATE VIRTUAL TABLE f USING fts5(a); INSERT INTO f VALUES ('hello'), ('world'); CREATE TABLE t (a);"
+        "CREATE TRIGGER clear AFTER INSERT ON t BEGIN DELETE FROM f; END"
+    )
+    shop.tag()
+    with pytest.raises(RefusedError, match="2 rows of virtual table f were changed or removed"):
+        shop.apply(sql)
+
+
+def test_virtual_tables_that_are_only_read_stand_in_nobodys_way(shop: Shop) -> None:
+    shop.sql("CREATE VIRTUAL TABLE f USING fts5(a); INSERT INTO f VALUES ('hello'); CREATE TABLE f_mine (a)")
+    shop.tag()
+    assert (
+        shop.apply("CREATE TABLE f_z (a); INSERT INTO f_z SELECT a FROM f; ALTER TABLE f_mine ADD b") == "conditional"
+    )
+    assert shop.back()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM tagback_tag",
+        "DROP TABLE tagback_object",
+        "ALTER TABLE tagback_tag ADD x",
+        "CREATE TABLE tagback_z (a)",
+        "CREATE VIEW tagback_v AS SELECT 1",
+        "CREATE INDEX tagback_i ON t (a)",
+        "CREATE TRIGGER tagback_t AFTER INSERT ON t BEGIN SELECT 1; END",
+    ],
+)
+def test_a_changeset_does_not_touch_what_is_tagbacks_own(shop: Shop, sql: str) -> None:
+    shop.sql("CREATE TABLE t (a)")
+    shop.tag()
+    with pytest.raises(FailedError, match="are tagback.s own"):
+        shop.apply(sql)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.session import Content, TableChange
 from tagback.engines.sqlite.lineage import Lineage
-from tagback.engines.sqlite.naming import folded, quoted
+from tagback.engines.sqlite.naming import folded, is_own, quoted
 from tagback.engines.sqlite.objects import ROWID_NAMES, Column, Table, column_id, stored_type
 
 _WRITES = {
@@ -21,6 +21,13 @@ _WRITES = {
     sqlite3.SQLITE_UPDATE,
     sqlite3.SQLITE_DELETE,
     sqlite3.SQLITE_DROP_TABLE,
+}
+_MAKES_OR_WRITES = _WRITES | {
+    sqlite3.SQLITE_CREATE_TABLE,
+    sqlite3.SQLITE_CREATE_INDEX,
+    sqlite3.SQLITE_CREATE_VIEW,
+    sqlite3.SQLITE_CREATE_TRIGGER,
+    sqlite3.SQLITE_ALTER_TABLE,
 }
 _CASCADES = {"CASCADE", "SET NULL", "SET DEFAULT"}
 
@@ -31,6 +38,7 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._copies: dict[ObjectId, str] = {}
+        self._virtual: dict[ObjectId, int] = {}  # virtual tables that were written to, with their rows at the start
         self._written: set[str] = set()  # what identifies the tables, see Lineage
 
     # ------------------------------------------------------------------ the start state
@@ -38,6 +46,9 @@ class Rows:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """Copies tables into the temporary database."""
         for table in sorted(tables):
+            if table.kind != "table":
+                self._virtual.setdefault(table, self._count(f"main.{quoted(table.name[0])}"))
+                continue
             if table in self._copies:
                 continue
             copy = f"tagback_start_{len(self._copies) + 1}"
@@ -49,6 +60,7 @@ class Rows:
         for copy in self._copies.values():
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{copy}")
         self._copies.clear()
+        self._virtual.clear()
 
     # ------------------------------------------------------------------ what is touched
 
@@ -56,9 +68,13 @@ class Rows:
         """Has SQLite report which tables statements write to, triggers and REPLACE included."""
         self._written = set()
 
-        def authorize(action: int, name: str | None, _: str | None, database: str | None, __: str | None) -> int:
+        def authorize(action: int, name: str | None, other: str | None, database: str | None, _: str | None) -> int:
             if action in _WRITES and database != "temp" and name:
                 self._written.add(lineage.table(name))
+            if action in _MAKES_OR_WRITES and database != "temp":
+                altered = other if action == sqlite3.SQLITE_ALTER_TABLE else name
+                if altered and is_own(altered):
+                    return sqlite3.SQLITE_DENY
             return sqlite3.SQLITE_OK
 
         self._connection.set_authorizer(authorize)
@@ -80,13 +96,26 @@ class Rows:
                 names.add(name)
         if cascading:
             names = _with_children(names, tables)
-        return frozenset(tables[n].id for n in names)
+        return frozenset(tables[n].id for n in names) | self._touched_virtual(before, after)
+
+    def _touched_virtual(self, before: Catalog, after: Catalog) -> set[ObjectId]:
+        """Virtual tables that were written to, themselves or by way of the tables in which they keep their content."""
+        tables = {o.id.name[0] for c in (before, after) for o in c.objects.values() if isinstance(o, Table)}
+        written = self._written - {f"={folded(name)}" for name in tables}
+        found = set()
+        for o in before.objects.values():
+            if o.id.kind == "virtual table":
+                token = f"={folded(o.id.name[0])}"
+                if any(w == token or w.startswith(f"{token}_") for w in written):
+                    found.add(o.id)
+        return found
 
     # ------------------------------------------------------------------ comparing
 
     def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
         """Compares every copy with what the way back would make of the table as it is now."""
-        changes = []
+        # What virtual tables hold can be counted, but not compared: a write to one is a change of all it held.
+        changes = [TableChange(table, rows, max(rows, 1)) for table, rows in sorted(self._virtual.items())]
         for table_was, copy in sorted(self._copies.items()):
             was = before.objects[table_was]
             here = names.get(table_was, table_was)

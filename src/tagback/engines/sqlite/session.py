@@ -419,7 +419,9 @@ def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementE
     near = _NEAR.search(message)
     position = sql.find(near[1]) if near else -1
     kind = "statement"
-    if near or "incomplete input" in message:
+    if code & 0xFF == sqlite3.SQLITE_AUTH:
+        message = "names that begin with tagback_ are tagback's own; a changeset can't make or change what has one"
+    elif near or "incomplete input" in message:
         kind = "syntax"
     elif code & 0xFF in (
         sqlite3.SQLITE_CONSTRAINT,
