@@ -78,9 +78,10 @@ stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags an
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@TAGBACK_TEST_STEPS=$(STEPS) $(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 7200 tests/stateful $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
 
-faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write
+faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write; makes docs/faults.md
 	@$(PY) tools/postgres_programs.py --install >/dev/null
-	@TAGBACK_TEST_FAULT_STRIDE=$(STRIDE) $(PYTEST) -n $(JOBS) --maxprocesses 4 --timeout 3600 tests/chaos $(ARGS)
+	@$(PY) -m tests.faults --stride $(STRIDE) \
+		$(if $(ENGINE),--engine $(ENGINE),$(if $(filter 1,$(STRIDE)),--write docs/faults.md)) $(ARGS)
 
 corpora: ready-test ## Slow: replay the migration histories in CORPORA, each forth and back
 	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }

@@ -40,7 +40,7 @@ def main() -> int:
         for s in SCENARIOS
         for how in faults(engine, s)
         if engine in s.engines
-        and options.engine in ("", engine)
+        and engine.startswith(options.engine)
         and options.scenario in ("", s.name)
         and options.fault in ("", how.name)
     ]
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--stride", type=int, default=1, help="try every n-th place")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="processes")
-    parser.add_argument("--engine", default="", choices=["", "sqlite", "postgresql"])
+    parser.add_argument("--engine", default="", choices=["", "sqlite", "postgres"])
     parser.add_argument("--scenario", default="", choices=["", *(s.name for s in SCENARIOS)])
     parser.add_argument("--fault", default="", choices=["", *How.__members__])
     parser.add_argument("--write", type=Path, help="file for the page")
