@@ -93,7 +93,7 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return Fingerprint(hashlib.sha256(_encode(self)).hexdigest())
 
     def canonical(self) -> bytes:
-        """The definition as canonical JSON: what the ledger keeps and `Engine.decode` reads."""
+        """The definition as canonical JSON: what the ledger keeps and `Session.decode` reads."""
         return _encode(self)
 
 

@@ -28,11 +28,11 @@ def command(call: Call, tag: str | None) -> Answer:
     if not result.equal:
         differ = counted(len(result.differences), "object")
         error = DifferenceError(
-            f"The live schema is not that of {result.a}: {differ} differ. Nothing was touched.",
+            f"The live schema is not that of {result.a}: it differs in {differ}. Nothing was touched.",
             code="drift" if tag is None else "difference",
             hint=""
             if tag
-            else "`tagback tag NAME` accepts the present state; `tagback rollback --on-drift` takes it back.",
+            else "`tagback tag NAME` accepts the present state; `tagback rollback --on-drift undo` takes back what differs.",
         )
 
     def show(page: Page) -> None:

@@ -13,7 +13,6 @@ from tagback.ledger.records import (
     AppliedChangeset,
     Deployment,
     DeploymentId,
-    DeploymentKind,
     Outcome,
     SnapshotId,
     Tag,
@@ -201,6 +200,3 @@ def read_history(ledger: Ledger) -> History:
         all_tags=ledger.tags(),
         attested=ledger.attested(),
     )
-
-
-__all__ = ["DeploymentKind", "History", "Point", "read_history"]

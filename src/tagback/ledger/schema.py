@@ -1,4 +1,4 @@
-"""The ledger's tables, and how an older ledger becomes this one.
+"""The ledger's tables. VERSION counts their forms: a tagback that knows only older ones refuses.
 
 Types are those that every engine has; times are ISO 8601 in UTC; names of objects are JSON. Every table has a primary
 key (logical replication and cluster set-ups demand one).

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from tagback.engines.postgres.kinds.column import Column
     from tagback.engines.postgres.kinds.sequence import Identity
 
-PG_AM = 2601
 PG_ATTRDEF = 2604
 PG_CLASS = 1259
 PG_CONSTRAINT = 2606
-PG_DEFAULT_ACL = 826
 PG_EVENT_TRIGGER = 3466
 PG_EXTENSION = 3079
 PG_NAMESPACE = 2615
