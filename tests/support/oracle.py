@@ -98,6 +98,7 @@ def sqlite_state(path: Path) -> State:
 
 def sqlite_state_within(connection: sqlite3.Connection) -> State:
     """The state as this connection's open transaction sees it."""
+    connection.text_factory = lambda text: text.decode(errors="surrogateescape")  # SQLite doesn't insist on UTF-8
     schema: dict[str, str] = {}
     rows: dict[str, Rows] = {}
     for pragma in ("user_version", "application_id"):

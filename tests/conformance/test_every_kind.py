@@ -1,0 +1,63 @@
+"""Every kind of object goes through the same: apply, go back, schema and rows equal, apply again, go back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.rollback import RollbackOptions
+from tagback.deploy.target import Target
+from tagback.errors import TagbackError
+from tests.conformance import postgres_cases, sqlite_cases
+from tests.conformance.case import Case
+from tests.support.oracle import State, differences, postgres_state, sqlite_state
+from tests.support.postgres import PostgresServer
+
+
+def named(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
+    """One test for each case, by its name."""
+    assert len({c.name for c in cases}) == len(cases)
+    return pytest.mark.parametrize("case", cases, ids=[c.name for c in cases])
+
+
+@named(sqlite_cases.CASES)
+def test_sqlite(case: Case, sqlite_url: str, tmp_path: Path) -> None:
+    rite(case, sqlite_url, lambda: sqlite_state(tmp_path / "target.db"), tmp_path)
+
+
+@named(postgres_cases.CASES)
+def test_postgres(case: Case, pg_url: str, postgres_server: PostgresServer, tmp_path: Path) -> None:
+    database = pg_url.rpartition("/")[2]
+    with postgres_server.connect(database) as connection:
+        rite(case, pg_url, lambda: postgres_state(postgres_server, database, connection), tmp_path)
+
+
+def rite(case: Case, url: str, look: Callable[[], State], folder: Path) -> None:
+    """What every case goes through; `look` asks the oracle."""
+    changelog = folder / "changelog"
+    changelog.mkdir()
+    (changelog / "1_setup.sql").write_text(case.setup)
+    with Target.open(url, create=True) as target:
+        target.apply(changelog, ApplyOptions(tag="before"))
+        before = look()
+        (changelog / "2_change.sql").write_text(case.change)
+        if case.refused:
+            with pytest.raises(TagbackError) as caught:
+                target.apply(changelog, ApplyOptions(tag="after"))
+            assert caught.value.code == case.refused
+            assert differences(before, look()) == []
+            assert target.verify("before").equal
+            return
+        target.apply(changelog, ApplyOptions(tag="after"))
+        after = look()
+        assert differences(before, after) or case.name.endswith("changes nothing"), "the case changes nothing"
+        assert target.rollback(RollbackOptions(to="before")).verified
+        assert differences(before, look()) == []
+        assert target.verify("before").equal
+        target.apply(changelog, ApplyOptions(tag="after"))
+        assert differences(after, look()) == []
+        assert target.rollback(RollbackOptions(count=1)).verified
+        assert differences(before, look()) == []
