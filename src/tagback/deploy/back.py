@@ -45,7 +45,8 @@ def bring_back(
     """
     done: list[PlannedStep] = []
     moves = _moves(live, target, renamed)
-    naming = [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
+    naming = [*_schemas(moves, live, target)]
+    naming += [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
     if naming:
         _run(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
@@ -155,6 +156,12 @@ def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Mo
             pairs.append((r.after, goal))
         moves += _past_each_other(pairs, taken)
     return [*_out_of_the_way(live, target, wanted), *moves]
+
+
+def _schemas(moves: Sequence[Move], live: Catalog, target: Catalog) -> Iterable[Step]:
+    """Makes the schemas that something moves back into and that are gone."""
+    wanted = {ObjectId("schema", there.name[:1]) for _, there in moves} - live.objects.keys()
+    return [step for i in sorted(wanted & target.objects.keys()) for step in target.objects[i].create()]
 
 
 def _out_of_the_way(live: Catalog, target: Catalog, wanted: Sequence[Rename]) -> list[Move]:

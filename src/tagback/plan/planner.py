@@ -172,7 +172,18 @@ class _Planner:
                     before[here].add(_Node(Action.ALTER, needed))
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
-        return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], n.id))
+        depths: dict[ObjectId, int] = {}
+        return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], self._depth(n, depths), n.id))
+
+    def _depth(self, node: _Node, known: dict[ObjectId, int]) -> int:
+        """Of things that change in place, those that others will need go first where nothing forbids it."""
+        if node.action is not Action.ALTER:
+            return 0
+        if node.id not in known:
+            known[node.id] = 0  # also ends a circle
+            needs = [_Node(Action.ALTER, i) for i in self._needs(self.target, node.id) if i in self.alterations]
+            known[node.id] = 1 + max((self._depth(n, known) for n in needs), default=-1)
+        return known[node.id]
 
     def _leaves_at(self, object_id: ObjectId) -> _Node:
         """When a dropped object is really gone: with what it is part of, if that is dropped."""

@@ -117,7 +117,19 @@ class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
         assert isinstance(after, Enum)
         if after.labels == self.labels:
             return Alteration(self.resettle(after))
+        renamed = self._renamed(after)
+        if renamed:
+            alter = f"ALTER TYPE {self.address} RENAME VALUE"
+            sqls = [f"{alter} {literal(old)} TO {literal(new)}" for old, new in renamed]
+            return Alteration(self.steps(sqls) + self.resettle(after))
         return self.replaced(after, live, target)
+
+    def _renamed(self, after: Enum) -> list[tuple[str, str]]:
+        """Labels that are others in the same places: values follow, so nothing that has them is touched."""
+        if len(self.labels) != len(after.labels):
+            return []
+        pairs = [(old, new) for old, new in zip(self.labels, after.labels, strict=True) if old != new]
+        return [] if any(old in after.labels or new in self.labels for old, new in pairs) else pairs
 
 
 class DomainCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
