@@ -197,5 +197,29 @@ def test_virtual_tables_that_are_only_read_stand_in_nobodys_way(shop: Shop) -> N
 def test_a_changeset_does_not_touch_what_is_tagbacks_own(shop: Shop, sql: str) -> None:
     shop.sql("CREATE TABLE t (a)")
     shop.tag()
-    with pytest.raises(FailedError, match="are tagback.s own"):
+    with pytest.raises(FailedError, match="are tagback's own"):
         shop.apply(sql)
+
+
+def test_renames_undone_by_a_savepoint_of_the_changeset_were_none(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (x INTEGER, y INTEGER)")
+    shop.tag()
+    shop.apply(
+        'SAVEPOINT "Outer"; SAVEPOINT s; ALTER TABLE t RENAME x TO z; ALTER TABLE t RENAME y TO x;'
+        "ALTER TABLE t RENAME z TO y; ROLLBACK TRANSACTION TO SAVEPOINT S; RELEASE s; RELEASE outer; CREATE VIEW v AS SELECT 1"
+    )
+    shop.sql("INSERT INTO t (x, y) VALUES (1, 2)")
+    assert shop.back()
+    assert shop.rows("SELECT x, y FROM t") == [(1, 2)]
+
+
+def test_renames_since_a_released_savepoint_stand(shop: Shop) -> None:
+    shop.sql("CREATE TABLE t (x INTEGER, y INTEGER); INSERT INTO t VALUES (1, 2)")
+    shop.tag()
+    shop.apply(
+        "ALTER TABLE t RENAME x TO a; SAVEPOINT s; ALTER TABLE t RENAME y TO b; RELEASE SAVEPOINT s;"
+        "SAVEPOINT s; ALTER TABLE t RENAME TO u; ROLLBACK TO s; RELEASE s"
+    )
+    shop.sql("INSERT INTO t (a, b) VALUES (3, 4)")
+    assert shop.back()
+    assert shop.rows("SELECT x, y FROM t ORDER BY x") == [(1, 2), (3, 4)]

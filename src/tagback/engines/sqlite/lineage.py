@@ -23,6 +23,7 @@ class Lineage:
         self._tables: dict[str, str] = {}  # folded name now -> token; absent: its own name
         self._columns: dict[tuple[str, str], str] = {}  # (table token, folded column now) -> folded column then
         self._new = itertools.count(1)
+        self._savepoints: list[tuple[str, Lineage]] = []  # the changeset's own, with what was known when they were set
 
     def table(self, name: str) -> str:
         """What identifies the table that has this name now."""
@@ -44,7 +45,7 @@ class Lineage:
     def follow(self, sql: str) -> None:
         """Takes note of one statement that has been executed."""
         head = sql.lstrip()[:12].lower()
-        if not head.startswith(("alter", "drop", "create", "-", "/")):
+        if not head.startswith(("alter", "drop", "create", "savepoint", "rollback", "release", "-", "/")):
             return
         if head.startswith("create") and not self._tables:
             return  # a new name matters only where it was another table's before
@@ -60,6 +61,23 @@ class Lineage:
                 name = folded(_object(words, 2))
                 if name in self._tables:
                     self._tables[name] = self._fresh()
+            case ["savepoint", _]:
+                self._savepoints.append((folded(words[1][0]), self.copy()))
+            case ["rollback", _]:
+                self._return_to(folded(_last(words)))
+            case ["release", _]:
+                self._savepoints = self._savepoints[: self._place_of(folded(_last(words)))]
+
+    def _return_to(self, savepoint: str) -> None:
+        place = self._place_of(savepoint)
+        for _, then in self._savepoints[place : place + 1]:
+            self._tables, self._columns = dict(then._tables), dict(then._columns)
+        self._savepoints = self._savepoints[: place + 1]
+
+    def _place_of(self, savepoint: str) -> int:
+        """The innermost savepoint of this name; past the end if there is none."""
+        places = [n for n, (name, _) in enumerate(self._savepoints) if name == savepoint]
+        return places[-1] if places else len(self._savepoints)
 
     def _alter(self, names: Sequence[str], keywords: Sequence[str]) -> None:
         at = 4 if len(names) > 3 and names[3] == "." else 2
@@ -97,6 +115,10 @@ def _names(sql: str) -> list[tuple[str, bool]]:
         if len(found) >= 12:
             break
     return found
+
+
+def _last(words: list[tuple[str, bool]]) -> str:
+    return next(name for name, _ in reversed(words) if name != ";")
 
 
 def _object(words: list[tuple[str, bool]], at: int) -> str:
