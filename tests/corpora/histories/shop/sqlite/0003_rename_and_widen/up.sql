@@ -1,0 +1,3 @@
+ALTER TABLE customer RENAME COLUMN email TO contact;
+ALTER TABLE purchase RENAME TO orders;
+ALTER TABLE orders ADD COLUMN state TEXT NOT NULL DEFAULT 'new';

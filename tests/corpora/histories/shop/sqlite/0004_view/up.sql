@@ -1,0 +1,1 @@
+CREATE VIEW turnover AS SELECT customer, sum(total) AS total FROM orders GROUP BY customer;
