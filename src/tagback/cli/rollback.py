@@ -29,7 +29,8 @@ from tagback.errors import UsageError, counted
     "--on-conflict",
     type=click.Choice([c.value for c in OnConflict]),
     default="keep",
-    help="Values that the application wrote since: keep them (the default), restore the old ones, or fail.",
+    help="Where a deployment and the application wrote the same value: keep the later one (the default), restore the"
+    " old one, or fail. Deployments that change values are not taken back yet, so there are no conflicts yet either.",
 )
 @click.option(
     "--on-drift",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from tagback.catalog import Rename, follow
 from tagback.deploy.back import bring_back
-from tagback.deploy.events import Listener, Recovering
+from tagback.deploy.events import Listener, Recovering, Retrying
 from tagback.deploy.results import Recovered
 from tagback.engines.session import Session, StatementError
 from tagback.errors import StuckError, TagbackError
 from tagback.ledger.history import read_history
 from tagback.ledger.records import Deployment, Outcome
 from tagback.ledger.store import Ledger, now
+
+_PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts to take back what was interrupted, while locks aren't to be had."""
 
 
 def recover(session: Session, lock_wait: float, listen: Listener) -> Recovered:
@@ -50,34 +54,51 @@ def recover_interrupted(session: Session, listen: Listener) -> tuple[int, ...]:
 def return_to_start(session: Session, deployment: Deployment, listen: Listener) -> None:
     """Brings the schema to the one the deployment began with, and notes that it failed.
 
-    StuckError when that can't be done; nothing is discarded then, and the same can be tried again.
+    Waits and tries again while locks aren't to be had. StuckError when it can't be done; nothing is discarded then, and
+    the same can be tried again.
     """
-    try:
-        session.begin()
-        ledger = Ledger(session)
-        if all(d.id != deployment.id for d in read_history(ledger).interrupted):
-            # An interrupt can come between the last commit and the news of it.
-            session.rollback()
+    for attempt, pause in enumerate((*_PAUSES, None), 1):
+        try:
+            _return_to_start(session, deployment, listen)
             return
-        target = ledger.load_snapshot(deployment.snapshot_before)
-        live = session.read_catalog()
-        stretches: dict[int, list[Rename]] = {}
-        for owner, stage, rename in ledger.renames():
-            if owner == deployment.id:
-                stretches.setdefault(stage, []).append(rename)
-        renamed = follow(tuple(stretches[n]) for n in sorted(stretches))
-        contents = [c for owner, c in reversed(ledger.contents()) if owner == deployment.id]
-        back = bring_back(session, live, target, renamed, contents, listen)
-        if back.after.fingerprint != target.fingerprint:
-            raise StuckError("the schema that was reached is not the one at the start")
-        ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
-        ledger.attest(deployment.snapshot_before)
-        session.commit()
-    except TagbackError as e:
+        except StatementError as e:
+            session.rollback()
+            if e.lost:
+                raise
+            if not e.retryable or pause is None:
+                raise _stuck(deployment, e) from e
+            listen(Retrying(e.message, attempt, 1 + len(_PAUSES), pause))
+            time.sleep(pause)
+        except TagbackError as e:
+            session.rollback()
+            raise _stuck(deployment, e) from e
+
+
+def _stuck(deployment: Deployment, e: TagbackError) -> StuckError:
+    return StuckError(
+        f"Deployment {deployment.id} was interrupted and can't be taken back by itself: {e.message}",
+        hint=f"{e.hint}\nWhat it had committed is in effect. Remove the cause, then run `tagback recover` again.",
+    )
+
+
+def _return_to_start(session: Session, deployment: Deployment, listen: Listener) -> None:
+    session.begin()
+    ledger = Ledger(session)
+    if all(d.id != deployment.id for d in read_history(ledger).interrupted):
+        # An interrupt can come between the last commit and the news of it.
         session.rollback()
-        if isinstance(e, StatementError) and e.lost:
-            raise
-        raise StuckError(
-            f"Deployment {deployment.id} was interrupted and can't be taken back by itself: {e.message}",
-            hint=f"{e.hint}\nWhat it had committed is in effect. Remove the cause, then run `tagback recover` again.",
-        ) from e
+        return
+    target = ledger.load_snapshot(deployment.snapshot_before)
+    live = session.read_catalog()
+    stretches: dict[int, list[Rename]] = {}
+    for owner, stage, rename in ledger.renames():
+        if owner == deployment.id:
+            stretches.setdefault(stage, []).append(rename)
+    renamed = follow(tuple(stretches[n]) for n in sorted(stretches))
+    contents = [c for owner, c in reversed(ledger.contents()) if owner == deployment.id]
+    back = bring_back(session, live, target, renamed, contents, listen)
+    if back.after.fingerprint != target.fingerprint:
+        raise StuckError("the schema that was reached is not the one at the start")
+    ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
+    ledger.attest(deployment.snapshot_before)
+    session.commit()

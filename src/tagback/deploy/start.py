@@ -16,11 +16,19 @@ from tagback.ledger.store import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a deployment begins: the history, the live schema and the snapshot that holds it."""
+    """Where a deployment begins: the history, the live schema, the snapshot that holds it, and drift in words."""
 
     history: History
     live: Catalog
     snapshot: SnapshotId
+    drift: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the start."""
+        if not self.drift:
+            return ()
+        return ("changed outside tagback before, and part of the start now: " + "; ".join(self.drift),)
 
 
 def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start:
@@ -35,5 +43,6 @@ def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start
     if ledger.snapshots()[history.attested].fingerprint == live.fingerprint:
         return Start(history, live, history.attested)
     attested = ledger.load_snapshot(history.attested)
-    listen(DriftAdopted(describe(attested, live)))
-    return Start(history, live, ledger.save_snapshot(live, (history.attested, attested)))
+    drift = describe(attested, live)
+    listen(DriftAdopted(drift))
+    return Start(history, live, ledger.save_snapshot(live, (history.attested, attested)), drift)
