@@ -223,3 +223,12 @@ def test_renames_since_a_released_savepoint_stand(shop: Shop) -> None:
     shop.sql("INSERT INTO t (a, b) VALUES (3, 4)")
     assert shop.back()
     assert shop.rows("SELECT x, y FROM t ORDER BY x") == [(1, 2), (3, 4)]
+
+
+@pytest.mark.parametrize("default", ["CURRENT_TIMESTAMP", "1e5", "x'00'", "(1 + 1)"])
+def test_null_in_a_dropped_column_comes_back_as_null_whatever_its_default(shop: Shop, default: str) -> None:
+    shop.sql(f"CREATE TABLE t (id INTEGER PRIMARY KEY, c DEFAULT {default}); INSERT INTO t VALUES (1, NULL)")
+    shop.tag()
+    shop.apply("ALTER TABLE t DROP COLUMN c")
+    assert shop.back()
+    assert shop.rows("SELECT * FROM t") == [(1, None)]

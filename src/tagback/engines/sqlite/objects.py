@@ -125,7 +125,11 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
         mine = {folded(c.name): c for c in self.columns}
         pairs = []
         for c in after.columns:
-            if c.generated or folded(c.name) not in mine:
+            if c.generated:
+                continue
+            if folded(c.name) not in mine:
+                if c.default is not None and not c.not_null and not is_constant(c.default):
+                    pairs.append((quoted(c.name), "NULL"))  # no value that only today's default would give
                 continue
             source = mine[folded(c.name)]
             taken = quoted(source.name)
@@ -244,6 +248,16 @@ def column_id(table: str, column: str) -> ObjectId:
 def stored_type(column: Column, *, strict: bool) -> str:
     """The declared type; ANY only where it keeps values as they are, which outside of STRICT tables it doesn't."""
     return "NUMERIC" if not strict and folded(column.type) == "any" else column.type
+
+
+def is_constant(default: str) -> bool:
+    """Whether the default is a plain literal, which gives the same value whenever it is used."""
+    text = default.strip()
+    if text.lower() in ("null", "true", "false"):
+        return True
+    if text[:1] == "'" and text[-1:] == "'":
+        return "'" not in text[1:-1].replace("''", "")
+    return bool(text) and text.lstrip("+-").replace(".", "", 1).isdigit()
 
 
 def literal(text: str) -> str:

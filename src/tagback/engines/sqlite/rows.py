@@ -14,7 +14,7 @@ from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.session import Content, TableChange
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, is_own, quoted
-from tagback.engines.sqlite.objects import ROWID_NAMES, Column, Table, column_id, stored_type
+from tagback.engines.sqlite.objects import ROWID_NAMES, Column, Table, column_id, is_constant, stored_type
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -155,7 +155,7 @@ class Rows:
             )
         elif was.takes_rows_of(now):
             first = stored[0]
-            value = first.default if first.default is not None and _is_constant(first.default) else "NULL"
+            value = first.default if first.default is not None and is_constant(first.default) else "NULL"
             self._connection.execute(
                 f"INSERT INTO temp.tagback_shape ({quoted(first.name)}) SELECT {value} FROM main.{quoted(now.name)}"
             )
@@ -203,7 +203,7 @@ class Rows:
         column = quoted(loss.column)
         if loss.kind is LossKind.COLUMN:
             harmless = f"{column} IS NULL"
-            if _is_constant(loss.default):
+            if is_constant(loss.default):
                 harmless += (
                     f" OR ({column} COLLATE BINARY IS {loss.default} AND typeof({column}) = typeof({loss.default}))"
                 )
@@ -265,7 +265,7 @@ def _with_children(names: set[str], tables: Mapping[str, Table]) -> set[str]:
 
 
 def _shape(column: Column, *, strict: bool) -> str:
-    default = f" DEFAULT {column.default}" if column.default is not None and _is_constant(column.default) else ""
+    default = f" DEFAULT {column.default}" if column.default is not None and is_constant(column.default) else ""
     return f"{quoted(column.name)} {_affinity(stored_type(column, strict=strict))}{default}"
 
 
@@ -284,13 +284,3 @@ def _affinity(declared: str) -> str:
     if any(word in t for word in ("REAL", "FLOA", "DOUB")):
         return "REAL"
     return "NUMERIC"
-
-
-def _is_constant(default: str) -> bool:
-    """Whether the default is a plain literal, which gives the same value whenever it is used."""
-    text = default.strip()
-    if text.lower() in ("null", "true", "false"):
-        return True
-    if text[:1] == "'" and text[-1:] == "'":
-        return "'" not in text[1:-1].replace("''", "")
-    return bool(text) and text.lstrip("+-").replace(".", "", 1).isdigit()
