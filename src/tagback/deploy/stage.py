@@ -51,6 +51,7 @@ def run_stage(session: Session, before: Catalog, works: Sequence[Work], listen: 
         session.watch(before)
         for work in works:
             _run_changeset(session, work, listen)
+        session.settle()
         after = session.read_catalog()
         missed = session.touched(before, after) - kept
         if not missed:

@@ -151,6 +151,9 @@ class Session(Protocol):
         """
 
     def run(self, sql: str) -> None:
+    def settle(self) -> None:
+        """Does now what the user's statements left to be done at commit, so that it is observed; StatementError as there."""
+
         """Runs one statement of the user's as it stands, results thrown away. StatementError if the server refuses it."""
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:

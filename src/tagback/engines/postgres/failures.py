@@ -11,7 +11,7 @@ import psycopg
 
 from tagback.engines.session import StatementError
 from tagback.engines.url import Url
-from tagback.errors import TagbackError, UnreachableError, UsageError
+from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _RETRYABLE = {"55P03", "40P01", "40001"}  # lock_timeout is 55P03, unlike statement_timeout and cancelling: 57014
 _CODES = {
@@ -161,3 +161,12 @@ def _without_password(text: str, url: Url) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return " ".join(text.split()).rstrip(".")
+
+
+def standby() -> RefusedError:
+    """A server that can only be read."""
+    return RefusedError(
+        "The server is a standby: it takes no changes.",
+        code="standby",
+        hint="Connect to the primary; ?target_session_attrs=read-write finds it among several hosts.",
+    )

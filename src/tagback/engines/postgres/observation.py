@@ -38,6 +38,17 @@ _COMPOSITES = """
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
     WHERE c.relkind = 'c' AND c.oid >= 16384 GROUP BY c.oid"""
 
+_LABELS = "SELECT oid::bigint, enumtypid::bigint, enumlabel FROM pg_enum"
+
+# 2613 is pg_largeobject, 2995 pg_largeobject_metadata.
+_LARGE = """
+    SELECT sum(pg_stat_get_xact_tuples_inserted(o))::bigint,
+        sum(pg_stat_get_xact_tuples_updated(o) + pg_stat_get_xact_tuples_deleted(o))::bigint
+    FROM unnest(ARRAY[2613, 2995]::oid[]) o"""
+
+LARGE_OBJECTS = ObjectId("large objects", ("pg_largeobject",))
+"""Stands for all of them: writes to them can be noticed, but what they were isn't kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableState:
@@ -60,6 +71,8 @@ class Observation:
         wanted = frozenset(tables)
         self._tables = {oid: state for oid, state in self._read().items() if state.id in wanted}
         self._composites = self._read_composites()
+        self._labels = self._read_labels()
+        self._large = self._written_large()
         self._statements = 0
         self._counting = self._counts()
         self._locks: Mapping[ObjectId, str] = {}
@@ -77,6 +90,7 @@ class Observation:
         now, composites = self._read(), self._read_composites()
         counting = self._counting and self._counts()
         reshaped = any(composites.get(oid) != columns for oid, columns in self._composites.items())
+        reshaped = reshaped or self._labels_cross(self._read_labels())
         found = set()
         for oid, was in self._tables.items():
             present = now.get(oid)
@@ -93,7 +107,14 @@ class Observation:
             if changed and not (was.empty and self._stayed_empty(was, present)):
                 found.add(was.id)
         self._locks = self._held_locks()
+        if any(self.large_written()):
+            found.add(LARGE_OBJECTS)
         return frozenset(found)
+
+    def large_written(self) -> tuple[int, int]:
+        """Pages of large objects added, and those changed or removed."""
+        added, gone = self._written_large()
+        return added - self._large[0], gone - self._large[1]
 
     def lock_of(self, table: ObjectId) -> str:
         """The lock that the user's statements took on the table, or the weakest that keeps writers out."""
@@ -132,6 +153,24 @@ class Observation:
 
     def _read_composites(self) -> dict[int, str]:
         return {int(str(oid)): str(columns) for oid, columns in self._text(_COMPOSITES)}
+
+    def _read_labels(self) -> dict[int, tuple[int, str]]:
+        return {int(str(oid)): (int(str(enum)), str(label)) for oid, enum, label in self._text(_LABELS)}
+
+    def _labels_cross(self, now: Mapping[int, tuple[int, str]]) -> bool:
+        """Whether an enum's value bears a name that another one had, or gave its name to another one.
+
+        Rows then show other values without having been touched. Names that nobody else has tell what they were.
+        """
+        old, new = set(self._labels.values()), set(now.values())
+        return any(
+            oid in now and now[oid] != label and (now[oid] in old or label in new)
+            for oid, label in self._labels.items()
+        )
+
+    def _written_large(self) -> tuple[int, int]:
+        ((added, gone),) = self._text(_LARGE)
+        return int(str(added)), int(str(gone))
 
     def _held_locks(self) -> dict[ObjectId, str]:
         found: dict[ObjectId, str] = {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.postgres.kinds.column import cast
-from tagback.engines.postgres.observation import Observation
+from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import Content, StatementError, TableChange
 from tagback.errors import RefusedError
@@ -116,7 +116,7 @@ class Rows:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """See Session.keep_start. Writers have to wait from here on, or they would write between copy and change."""
         for table in sorted(tables):
-            if table in self._copies:
+            if table in self._copies or table == LARGE_OBJECTS:
                 continue
             name = qualified(*table.name)
             mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
@@ -148,6 +148,9 @@ class Rows:
     def compare(self, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
         """See Session.compare."""
         changes = []
+        if self._observation is not None and any(self._observation.large_written()):
+            added, gone = self._observation.large_written()
+            changes.append(TableChange(LARGE_OBJECTS, gone, added))
         taken = set(names.values())
         for table, copy in sorted(self._copies.items()):
             now = _today(table, table, names, taken)

@@ -14,7 +14,8 @@ from psycopg.pq import TransactionStatus
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres.batch import run_together
-from tagback.engines.postgres.failures import connection_error, refusals, statement_error
+from tagback.engines.postgres.deferral import settle
+from tagback.engines.postgres.failures import connection_error, refusals, standby, statement_error
 from tagback.engines.postgres.lock import Lock
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
@@ -123,7 +124,7 @@ class PostgresSession:
         if self._lock.taken:
             return
         if self._text("SELECT pg_is_in_recovery()")[0][0]:
-            raise _standby()
+            raise standby()
         self._lock.take(seconds)
 
     def unlock(self) -> None:
@@ -143,7 +144,7 @@ class PostgresSession:
             self._make_sure_of_the_lock()
         except StatementError as error:
             if not error.lost and self._text("SELECT pg_is_in_recovery()")[0][0]:
-                raise _standby() from error
+                raise standby() from error
             raise
 
     def begin_reading(self) -> None:
@@ -201,6 +202,10 @@ class PostgresSession:
                 code="transaction",
                 hint="Take BEGIN, COMMIT and ROLLBACK out of the changeset.",
             )
+
+    def settle(self) -> None:
+        self._give_back_settings()
+        settle(self._simple, self._text)
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[_Row]:
         if sql.startswith("CREATE TABLE {"):
@@ -260,7 +265,7 @@ class PostgresSession:
 
     def ledger_obstacle(self) -> TagbackError | None:
         if self._text("SELECT pg_is_in_recovery()")[0][0]:
-            return _standby()
+            return standby()
         publications = self._text("SELECT pubname FROM pg_publication WHERE puballtables ORDER BY pubname")
         if publications:
             names = ", ".join(ident(name) for (name,) in publications)
@@ -435,14 +440,6 @@ def refuse_version(number: int) -> None:
             code="server_too_old",
             hint="Upgrade the server.",
         )
-
-
-def _standby() -> RefusedError:
-    return RefusedError(
-        "The server is a standby: it takes no changes.",
-        code="standby",
-        hint="Connect to the primary; ?target_session_attrs=read-write finds it among several hosts.",
-    )
 
 
 __all__ = ["SCHEMA", "PostgresSession", "refuse_version"]

@@ -249,6 +249,9 @@ class SqliteSession:
             raise StatementError("the statement ended the deployment's transaction", code="transaction")
         self._lineage.follow(sql)
 
+    def settle(self) -> None:
+        """Nothing waits for the commit but checks of foreign keys, which write nothing."""
+
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         return self._execute(_ledger_names(sql), values)
 
