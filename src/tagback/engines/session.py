@@ -53,9 +53,7 @@ class StatementError(TagbackError):
 class Capabilities:
     """What an engine can do, for the use-cases to ask instead of its name."""
 
-    transactional_ddl: bool
     statements_outside_transactions: bool  # some statements refuse to run in a transaction but can run in a deployment
-    hoisted: bool  # the session takes statements out of a file and does them before the transaction begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +149,10 @@ class Session(Protocol):
         """
 
     def run(self, sql: str) -> None:
+        """Runs one statement of the user's as it stands, results thrown away. StatementError if the server refuses it."""
+
     def settle(self) -> None:
         """Does now what the user's statements left to be done at commit, so that it is observed; StatementError as there."""
-
-        """Runs one statement of the user's as it stands, results thrown away. StatementError if the server refuses it."""
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         """Runs one statement of tagback's own; `?` stands for a value. Ledger tables are written `{deployment}`."""

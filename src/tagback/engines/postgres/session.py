@@ -42,7 +42,7 @@ class PostgresSession:
 
     engine = "postgresql"
     dialect = Dialect.POSTGRES
-    capabilities = Capabilities(transactional_ddl=True, statements_outside_transactions=True, hoisted=False)
+    capabilities = Capabilities(statements_outside_transactions=True)
 
     def __init__(self, connection: psycopg.Connection[_Row], url: Url, lock_timeout: float) -> None:
         self.lock_timeout = lock_timeout

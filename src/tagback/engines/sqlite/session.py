@@ -92,7 +92,7 @@ class SqliteSession:
 
     engine = ENGINE
     dialect = Dialect.SQLITE
-    capabilities = Capabilities(transactional_ddl=True, statements_outside_transactions=False, hoisted=True)
+    capabilities = Capabilities(statements_outside_transactions=False)
     epoch = ENGINE
 
     def __init__(self, connection: sqlite3.Connection, path: Path, *, created: bool) -> None:
