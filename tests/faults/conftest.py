@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ def files(tmp_path: Path) -> SqliteGround:
 
 
 @pytest.fixture
-def databases(postgres_server: PostgresServer) -> PostgresGround:
+def databases(postgres_server: PostgresServer) -> Iterator[PostgresGround]:
     """PostgreSQL databases."""
-    return PostgresGround(postgres_server)
+    ground = PostgresGround(postgres_server)
+    yield ground
+    ground.close()

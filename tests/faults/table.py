@@ -22,6 +22,9 @@ run without faults must reach the end within the 5 seconds it waits for the lock
 success means the end, a failure with exit 1, 2, 3 or 130 means the start, before any recovering. Anything else counts
 as stuck.
 
+On PostgreSQL, where a fault left every row of every table and system catalog at its address and with its transaction,
+no session and no lock, that is the start; of such faults every seventh is looked at like the others.
+
 - **call**: what deploying asks of its connection: begin, run a statement, write to the ledger, compare, commit, …
 - **statement**: what goes to the database, as the driver sends it; reading the catalog counts as one.
 - *error* is one of the server's own; *statement on its way* means that the server got it and the client is dead.

@@ -21,6 +21,8 @@ from tagback.errors import TagbackError, UnreachableError
 from tests.faults.campaign import remember
 from tests.faults.scenarios import scenario, write
 
+pytestmark = pytest.mark.slow
+
 SLOW = {
     "sqlite": "INSERT INTO busy WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
     " SELECT i FROM n;\n",

@@ -14,6 +14,8 @@ from tests.faults.injection import CALLS, QUIET, How
 from tests.faults.scenarios import scenario
 from tests.support.effort import Effort
 
+pytestmark = pytest.mark.slow
+
 POSTGRES_SAMPLE = 12  # times the stride of SQLite: a fault costs ten times as much
 
 

@@ -39,5 +39,7 @@ def one_row(engine: str, name: str, how: str, stride: int) -> Row:
 def _postgres() -> Ground:
     """This worker's server, started on first use."""
     if "postgresql" not in _grounds:
-        _grounds["postgresql"] = PostgresGround(_stack.enter_context(running_server(postgres_programs.find())))
+        ground = PostgresGround(_stack.enter_context(running_server(postgres_programs.find())))
+        _stack.callback(ground.close)
+        _grounds["postgresql"] = ground
     return _grounds["postgresql"]
