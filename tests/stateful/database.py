@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Protocol
 
 from hypothesis.strategies import SearchStrategy
 
 from tests.stateful.sketch import Change, Sketch
-from tests.support.oracle import State
+from tests.support.oracle import Rows, State
 
 
 class Trial(Protocol):
@@ -34,6 +35,9 @@ class Database(Protocol):
 
     def state(self) -> State:
         """What the oracle sees."""
+
+    def rows(self) -> Mapping[str, Rows]:
+        """The rows alone, which costs less."""
 
     def sketch(self) -> Sketch: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.stateful.sketch import Change, Column, Sketch
-from tests.support.oracle import State, postgres_state, quoted
+from tests.support.oracle import Rows, State, postgres_rows, postgres_state, quoted
 from tests.support.postgres import PostgresServer
 
 NAMES = ("t", "people", "Order", 'we"ird', "sp ace", "été", "x;y", "select", "a.b", "--c", "it's", "$a$")
@@ -266,6 +266,9 @@ class PostgresDatabase:
 
     def state(self) -> State:
         return postgres_state(self._server, self._name, self._connection)
+
+    def rows(self) -> Mapping[str, Rows]:
+        return postgres_rows(self._connection)
 
     def sketch(self) -> Sketch:
         return _sketch(self._connection)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.stateful.sketch import Change, Column, Sketch
-from tests.support.oracle import State, quoted, sqlite_state, sqlite_state_within
+from tests.support.oracle import Rows, State, quoted, sqlite_state, sqlite_state_within
 
 TABLES = tuple(map(quoted, ("t", "people", "Order", 'we"ird', "sp ace", "été", "x;y", "select", "a.b", "--c", "it's")))
 COLUMNS = ("a", "b", "c", "Name", "two words", "größe", 'q"q', "order", "it's", "x;y")
@@ -227,6 +227,9 @@ class SqliteDatabase:
 
     def state(self) -> State:
         return sqlite_state(self._path)
+
+    def rows(self) -> Mapping[str, Rows]:
+        return self.state().rows
 
     def sketch(self) -> Sketch:
         return _sketch(self._connection)

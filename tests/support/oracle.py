@@ -135,7 +135,7 @@ def _sqlite_rows(connection: sqlite3.Connection, table: str) -> Rows:
 def postgres_state(server: PostgresServer, database: str, connection: psycopg.Connection[Any]) -> State:
     """The state of a database; `connection` is to it, with nothing open."""
     dump = server.run("pg_dump", "--schema-only", "--exclude-schema=tagback*", "--dbname", server.url(database))
-    return State(dump_entries(dump), _postgres_rows(connection))
+    return State(dump_entries(dump), postgres_rows(connection))
 
 
 def dump_entries(dump: str) -> dict[str, str]:
@@ -154,7 +154,8 @@ def dump_entries(dump: str) -> dict[str, str]:
     return entries
 
 
-def _postgres_rows(connection: psycopg.Connection[Any]) -> dict[str, Rows]:
+def postgres_rows(connection: psycopg.Connection[Any]) -> dict[str, Rows]:
+    """Every row of every table."""
     from psycopg import sql
 
     found = {}
