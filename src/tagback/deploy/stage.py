@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tagback.catalog import Catalog, Loss, ObjectId, Rename, renames
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
 from tagback.deploy.results import PlannedStep
@@ -71,7 +71,11 @@ def run_stage(session: Session, before: Catalog, works: Sequence[Work], listen: 
     session.forget_start()
     back = way_back(before, after, renamed)
     verdict = judge(before, after, changes, renamed, back)
-    return Observed(after, renamed, added_places(before, after, renamed), verdict, back)
+    added = added_places(before, after, renamed)
+    if back is not None:
+        # The way back also knows the defaults: where there is one, a NULL is something that somebody wrote.
+        added += tuple(loss for loss in back.losses if loss.kind is LossKind.COLUMN)
+    return Observed(after, renamed, added, verdict, back)
 
 
 def planned(works: Iterable[Work]) -> tuple[PlannedStep, ...]:

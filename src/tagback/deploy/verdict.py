@@ -92,11 +92,11 @@ def record_content(session: Session, after: Catalog, places: Sequence[Loss]) -> 
     """
     there = [place for place in dict.fromkeys(places) if _is_there(after, place)]
     counts = session.count_each(there)
-    held = [(place, _content_columns(after, place)) for place in there if counts[place]]
-    contents = session.contents([(place.table, columns) for place, columns in held])
+    held = {place_name(place): (place.table, _content_columns(after, place)) for place in there if counts[place]}
+    contents = session.contents(list(held.values()))
     return tuple(
-        RecordedContent(place_name(place), columns, content.rows, content.digest)
-        for (place, columns), content in zip(held, contents, strict=True)
+        RecordedContent(name, columns, content.rows, content.digest)
+        for (name, (_, columns)), content in zip(held.items(), contents, strict=True)
     )
 
 

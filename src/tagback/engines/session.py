@@ -216,7 +216,8 @@ class Session(Protocol):
     def count_lost(self, loss: Loss) -> int:
         """How many rows or values the loss would destroy now (0: the step is harmless).
 
-        For a column: values that are neither NULL nor equal to its constant default.
+        For a column without a default: values that aren't NULL. With a constant one: those that aren't equal to it, NULL
+        included. With any other: all.
         For VALUES: those that don't survive the way to the other type and back.
         """
 

@@ -46,6 +46,12 @@ class Described:
 
     source: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    def with_key(self, columns: Sequence[str]) -> str:
+        """These columns and what tells the row from others, for ROW()."""
+        rest = [name for name in self.key or [c.name for c in self.columns] if name not in columns]
+        return ", ".join(map(ident, (*columns, *rest)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +228,16 @@ class Rows:
         return self.contents([(table, columns)])[0]
 
     def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
-        """See Session.contents: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order."""
+        """See Session.contents: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order.
+
+        Values belong to their rows: the key is digested with them, or without a key the whole row.
+        """
         halves = ", ".join(
             f"coalesce(sum(('x' || substr(digest, {start}, 16))::bit(64)::bigint), 0)" for start in (1, 17)
         )
         tables = self._described(table for table, _ in places)
         queries = [
-            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({', '.join(map(ident, columns))})::text) AS digest"
+            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({tables[table].with_key(columns)})::text) AS digest"
             f" FROM {tables[table].source}) rows"
             for table, columns in places
         ]
@@ -254,10 +263,10 @@ class Rows:
             elif column is None or column.generated:
                 found[loss] = 0
             elif loss.kind is LossKind.COLUMN:
-                there = _is_there(loss.column)
+                there = "true" if loss.default else _is_there(loss.column)
                 if is_constant(loss.default):
                     default = _output(f"CAST({loss.default} AS {column.type})")
-                    there += f" AND {_output(ident(loss.column))} IS DISTINCT FROM {default}"
+                    there = f"{_output(ident(loss.column))} IS DISTINCT FROM {default}"
                 queries[loss] = f"SELECT count(*) FROM {table.source} WHERE {there}"
             else:
                 found[loss] = self._changed_values(loss, table.source)
@@ -311,7 +320,8 @@ class Rows:
         rows = self._text(f"""
             SELECT place, relkind::text, attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID},
                 attcollation <> 0, attgenerated <> '', attidentity <> '',
-                coalesce(pg_get_expr(adbin, adrelid), typdefault, '')
+                coalesce(pg_get_expr(adbin, adrelid), typdefault, ''),
+                attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)::int2[])
             FROM unnest(ARRAY[{names}]::text[]) WITH ORDINALITY AS asked (name, place)
                 JOIN pg_class ON pg_class.oid = to_regclass(asked.name)
                 LEFT JOIN (pg_attribute JOIN pg_type ON pg_type.oid = atttypid)
@@ -320,10 +330,13 @@ class Rows:
             ORDER BY place, attnum""")
         partitioned: set[int] = set()
         columns: dict[int, list[Column]] = {}
-        for place, kind, name, type_, core, collated, generated, identity, default in rows:
+        keys: dict[int, list[str]] = {}
+        for place, kind, name, type_, core, collated, generated, identity, default, in_key in rows:
             number = int(str(place)) - 1
             if kind == "p":
                 partitioned.add(number)
+            if in_key:
+                keys.setdefault(number, []).append(str(name))
             if name is not None:
                 columns.setdefault(number, []).append(
                     Column(
@@ -332,7 +345,9 @@ class Rows:
                 )
         return {
             table: Described(
-                f"{'' if n in partitioned else 'ONLY '}{qualified(*table.name)}", tuple(columns.get(n, ()))
+                f"{'' if n in partitioned else 'ONLY '}{qualified(*table.name)}",
+                tuple(columns.get(n, ())),
+                tuple(keys.get(n, ())),
             )
             for n, table in enumerate(asked)
         }

@@ -202,11 +202,10 @@ class Rows:
             return 0
         column = quoted(loss.column)
         if loss.kind is LossKind.COLUMN:
-            harmless = f"{column} IS NULL"
             if is_constant(loss.default):
-                harmless += (
-                    f" OR ({column} COLLATE BINARY IS {loss.default} AND typeof({column}) = typeof({loss.default}))"
-                )
+                harmless = f"{column} COLLATE BINARY IS {loss.default} AND typeof({column}) = typeof({loss.default})"
+            else:
+                harmless = "0" if loss.default else f"{column} IS NULL"
             return self._count(f"{table} WHERE NOT ({harmless})")
         # The value goes to the other type and back, beside itself: affinity converts as it is stored.
         there, back = "temp.tagback_there", "temp.tagback_back"
