@@ -22,7 +22,7 @@ from tests.faults.worker import begin, one_row
 from tools import postgres_programs
 
 SELDOM = 5  # of the places that errors and kills are tried at, for the other faults on PostgreSQL
-OFTEN = KILLS | {How.REFUSED}
+OFTEN = KILLS - {How.KILLED_TWICE} | {How.REFUSED}
 
 
 def faults(engine: str, of: Scenario) -> tuple[How, ...]:

@@ -110,6 +110,7 @@ CALLS = frozenset(
         "rollback_to_savepoint",
         "release_savepoint",
         "run",
+        "settle",
         "execute",
         "execute_many",
         "ledger_exists",

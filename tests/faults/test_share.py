@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from tagback.engines.session import Session
-from tests.faults.campaign import Campaign, Row
+from tagback.deploy.target import Target
+from tagback.engines.session import Session, StatementError
+from tagback.errors import FailedError, StuckError
+from tests.faults.campaign import Campaign, Row, remember
 from tests.faults.ground import Ground, PostgresGround, SqliteGround
-from tests.faults.injection import CALLS, QUIET, How
-from tests.faults.scenarios import scenario
+from tests.faults.injection import CALLS, QUIET, Counts, How, HurtSession
+from tests.faults.scenarios import scenario, write
 from tests.support.effort import Effort
 
 pytestmark = pytest.mark.slow
@@ -85,8 +88,6 @@ def test_a_ledger_that_disagrees_is_found_out(files: SqliteGround, tmp_path: Pat
     """The judge itself: a run that leaves half of its work must count as stuck."""
     import sqlite3
 
-    from tagback.deploy.target import Target
-    from tagback.errors import FailedError
     from tests.faults.campaign import After
     from tests.faults.injection import Fault
     from tests.faults.scenarios import Scenario
@@ -109,3 +110,38 @@ def test_a_ledger_that_disagrees_is_found_out(files: SqliteGround, tmp_path: Pat
     campaign.one(row, Fault(How.REFUSED, 10_000), After.RECOVER)
     assert len(row.stuck) == 1
     assert "table half: left behind" in row.stuck[0]
+
+
+def test_an_undo_that_cannot_begin_says_that_a_person_is_needed(databases: PostgresGround, tmp_path: Path) -> None:
+    """Exit 1 would say that the database is as it was before."""
+
+    class RollbackRefused(HurtSession):
+        failed = False
+
+        def run(self, sql: str) -> None:
+            try:
+                self._real.run(sql)
+            except StatementError:
+                self.failed = True
+                raise
+
+        def rollback(self) -> None:
+            if self.failed:
+                self.failed = False
+                self._be_refused()
+            self._real.rollback()
+
+    undone = scenario("undone")
+    folder, name = tmp_path / "changelog", databases.empty()
+    write(folder, undone.files("postgresql"))
+    with Target.open(databases.url(name)) as target:
+        undone.prepare(target, folder)
+        before = remember(target)
+        real = target.session
+        target.session = cast(Session, RollbackRefused(real, None, Counts()))
+        with pytest.raises(StuckError):
+            undone.act(target, folder)
+        target.session = real
+        target.recover()
+        assert remember(target) == before
+    databases.drop(name)

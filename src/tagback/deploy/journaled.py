@@ -72,7 +72,6 @@ def apply_journaled(
         at, verdict = _run_parts(session, record, parts, before, options, listen)
         record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
-        session.rollback()
         return_to_start(session, record, listen)
         raise
     return _result(record, before, at, changesets, verdict, previous, parts, options)

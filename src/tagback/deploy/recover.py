@@ -82,6 +82,7 @@ def _stuck(deployment: Deployment, e: TagbackError) -> StuckError:
 
 
 def _return_to_start(session: Session, deployment: Deployment, listen: Listener) -> None:
+    session.rollback()
     session.begin()
     ledger = Ledger(session)
     if all(d.id != deployment.id for d in read_history(ledger).interrupted):
