@@ -19,7 +19,10 @@ WRITES = {
         "ALTER TABLE t ADD COLUMN c TEXT; UPDATE t SET c = 'x' WHERE id = 1;",
         "UPDATE t SET c = CASE id WHEN 2 THEN 'x' END",
     ),
-    "NULL where the default stood": ("ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'on';", "UPDATE t SET c = NULL WHERE id = 2"),
+    "NULL where the default stood": (
+        "ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'on';",
+        "UPDATE t SET c = NULL WHERE id = 2",
+    ),
     "another value than the default": (
         "ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'on';",
         "UPDATE t SET c = 'off' WHERE id = 2",

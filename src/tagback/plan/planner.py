@@ -75,7 +75,8 @@ class _Planner:
         self.added = set(difference.added)
         for object_id in difference.changed:
             before, after = self.live.objects[object_id], self.target.objects[object_id]
-            alteration = before.alter(after, self.live, self.target)
+            alike = type(before) is type(after)  # one may be managed and the other only watched
+            alteration = before.alter(after, self.live, self.target) if alike else None
             if alteration is None:
                 self.rebuilt.add(object_id)
             else:
@@ -160,7 +161,9 @@ class _Planner:
                 here = self._leaves_at(object_id) if object_id in down else _Node(Action.ALTER, object_id)
                 if needed in down:
                     before[_Node(Action.DROP, needed)].add(here)
-                elif needed in self.alterations and (object_id in down or self._hangs_on_disturbed(object_id, needed)):
+                elif needed in self.alterations and (
+                    object_id in down or self._hangs_on_disturbed(self.live, object_id, needed)
+                ):
                     before[_Node(Action.ALTER, needed)].add(here)
         come_or_changed = {*up, *self.alterations}
         for object_id in come_or_changed:
@@ -168,7 +171,9 @@ class _Planner:
                 here = _Node(Action.CREATE if object_id in up else Action.ALTER, object_id)
                 if needed in up:
                     before[here].add(_Node(Action.CREATE, needed))
-                elif needed in self.alterations and object_id in up:
+                elif needed in self.alterations and (
+                    object_id in up or self._hangs_on_disturbed(self.target, object_id, needed)
+                ):
                     before[here].add(_Node(Action.ALTER, needed))
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
@@ -221,8 +226,8 @@ class _Planner:
                     queue.append(needed)
         return False
 
-    def _hangs_on_disturbed(self, object_id: ObjectId, needed: ObjectId) -> bool:
-        return bool(self.alterations[needed].disturbs & self.live.dependencies.get(object_id, frozenset()))
+    def _hangs_on_disturbed(self, catalog: Catalog, object_id: ObjectId, needed: ObjectId) -> bool:
+        return bool(self.alterations[needed].disturbs & catalog.dependencies.get(object_id, frozenset()))
 
     @staticmethod
     def _needs(catalog: Catalog, object_id: ObjectId) -> set[ObjectId]:

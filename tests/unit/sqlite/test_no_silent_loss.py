@@ -232,3 +232,21 @@ def test_null_in_a_dropped_column_comes_back_as_null_whatever_its_default(shop: 
     shop.apply("ALTER TABLE t DROP COLUMN c")
     assert shop.back()
     assert shop.rows("SELECT * FROM t") == [(1, None)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema;",
+        "DELETE FROM t; ROLLBACK TO tagback_start;",
+        "SAVEPOINT tagback_start;",
+        'ALTER TABLE t RENAME TO "tagback_t";',
+    ],
+)
+def test_a_changeset_keeps_out_of_what_is_tagbacks(shop: Shop, sql: str) -> None:
+    shop.sql("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+    shop.tag()
+    with pytest.raises(FailedError) as refused:
+        shop.apply(sql)
+    assert refused.value.code == "reserved"
+    assert shop.rows("SELECT a FROM t") == [(1,)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 OWN_PREFIX = "tagback_"
 
 
@@ -20,3 +22,23 @@ def folded(name: str) -> str:
 def is_own(name: str) -> bool:
     """Whether the name belongs to tagback itself."""
     return folded(name).startswith(OWN_PREFIX)
+
+
+_FORBIDDEN = (
+    (re.compile(r"\s*pragma\b.*\bwritable_schema\b", re.I | re.S), "writing to the schema table can destroy the file"),
+    (
+        re.compile(r".*\bsavepoint\b\W*tagback_|.*\b(?:rollback|release)\b.*\btagback_", re.I | re.S),
+        "the name is tagback's",
+    ),
+    (re.compile(r"\s*alter\b.*\brename\s+to\b\W*tagback_", re.I | re.S), "the name is tagback's"),
+)
+
+
+def forbidden(sql: str) -> str:
+    """Why a changeset may not run this statement; empty if it may."""
+    if "tagback_" not in sql.lower() and "writable_schema" not in sql.lower():
+        return ""
+    first = sql.split(None, 1)[0].lower()
+    if first not in ("pragma", "savepoint", "rollback", "release", "alter"):
+        return ""
+    return next((why for pattern, why in _FORBIDDEN if pattern.match(sql)), "")

@@ -16,7 +16,7 @@ from tagback.changelog import Dialect, Statement, StatementKind
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.sqlite import objects
 from tagback.engines.sqlite.lineage import Lineage
-from tagback.engines.sqlite.naming import folded, quoted
+from tagback.engines.sqlite.naming import folded, forbidden, quoted
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
@@ -243,7 +243,10 @@ class SqliteSession:
 
     def run(self, sql: str) -> None:
         self._note_violations()
-        self._check_still_in_transaction(sql)
+        if not self._connection.in_transaction:
+            raise StatementError("the deployment's transaction is gone", code="transaction")
+        if why := forbidden(sql):
+            raise StatementError(f"a changeset may not do this: {why}", code="reserved")
         self._execute(sql)
         if not self._connection.in_transaction:
             raise StatementError("the statement ended the deployment's transaction", code="transaction")
@@ -276,10 +279,6 @@ class SqliteSession:
                 finally:
                     self._execute("PRAGMA legacy_alter_table = OFF")
             done(step, time.perf_counter() - started)
-
-    def _check_still_in_transaction(self, sql: str) -> None:
-        if not self._connection.in_transaction:
-            raise StatementError("the deployment's transaction is gone", code="transaction")
 
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         with _refusals(sql):
