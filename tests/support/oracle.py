@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tagback.ledger.schema import TABLES
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 _ENTRY = re.compile(r"^--\n-- (Name: .*?; Type: .*?; Schema: .*?); Owner: .*\n--\n", re.M)
 _SETTING = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |-- (PostgreSQL|Dumped|Completed)|--$)")
+
+
+LEDGER = {f"tagback_{name}" for text in TABLES for name in re.findall(r"CREATE TABLE \{(\w+)\}", text)}
+"""The ledger's tables, and nothing else that may be called tagback: a table left behind by a way back must be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,11 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
     for pragma in ("user_version", "application_id"):
         schema[f"pragma {pragma}"] = str(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
     found = connection.execute(
-        r"SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'tagback\_%' ESCAPE '\'"
-        r" AND tbl_name NOT LIKE 'tagback\_%' ESCAPE '\' AND name <> 'sqlite_sequence'"
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> 'sqlite_sequence'"
     ).fetchall()
     for kind, name, table, sql in found:
+        if table in LEDGER:
+            continue
         told = [f"on {table}", str(sql)]
         if kind == "table":
             for pragma in ("table_xinfo", "foreign_key_list"):

@@ -169,7 +169,7 @@ def _out_of_the_way(live: Catalog, target: Catalog, wanted: Sequence[Rename]) ->
     moving = {r.after for r in wanted}
     goals = {_shared_name(r.before): r.before.kind for r in wanted if _shared_name(r.before)}
     return [
-        (i, ObjectId(i.kind, (*i.name[:-1], f"tagback_obstacle_{n}")))
+        (i, ObjectId(i.kind, (*i.name[:-1], f"obstacle_by_tagback_{n}")))
         for n, i in enumerate(live.objects)
         if goals.get(_shared_name(i), i.kind) != i.kind and i not in moving and i not in target.objects
     ]
@@ -187,17 +187,20 @@ def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
 
 
 def _past_each_other(pairs: Sequence[Move], taken: set[ObjectId]) -> list[Move]:
-    """The moves in an order that never meets a name in use: by way of names nobody has where they would."""
+    """The moves in an order that never meets a name in use: by way of names nobody has where they would.
+
+    Those names must not look like tagback's own: what has one of them is still to be seen, and to be dropped.
+    """
     moving = {here for here, _ in pairs}
     if not any(goal in taken for _, goal in pairs):
         return list(pairs)
     first, last = [], []
     for n, (here, goal) in enumerate(pairs, 1):
-        between = ObjectId(here.kind, (*here.name[:-1], f"tagback_between_{n}"))
+        between = ObjectId(here.kind, (*here.name[:-1], f"between_by_tagback_{n}"))
         first.append((here, between))
         last.append((between, goal))
     away = [
-        (goal, ObjectId(goal.kind, (*goal.name[:-1], f"tagback_away_{n}")))
+        (goal, ObjectId(goal.kind, (*goal.name[:-1], f"away_by_tagback_{n}")))
         for n, (_, goal) in enumerate(pairs, 1)
         if goal in taken and goal not in moving
     ]

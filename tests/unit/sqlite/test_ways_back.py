@@ -39,6 +39,10 @@ CASES = {
         "INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1)",
         "ALTER TABLE a RENAME TO c; ALTER TABLE b RENAME TO a; ALTER TABLE c RENAME TO b; ALTER TABLE a ADD COLUMN x",
     ),
+    "a new table under the name that a renamed one gave up": (
+        "CREATE TABLE t (a); INSERT INTO t VALUES (1)",
+        "ALTER TABLE t RENAME TO u; CREATE TABLE t (z); INSERT INTO t VALUES (2)",
+    ),
     "another case of the same name": (
         "CREATE TABLE t (a)",
         "ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO T; ALTER TABLE T RENAME a TO A",
