@@ -376,10 +376,10 @@ class Histories(RuleBasedStateMachine):
             "not_granular": inside,
             "irreversible": drifted or any(not e.reversible for e in gone),
             "drift": drifted,
-            # What a deployment left in its tables is known by the names at its end, not at those of a part of it.
+            # What a deployment left in its own tables is recognised only as long as nothing else renames or alters them.
             "data_loss": drifted
-            or any(e.deployment in self.parted for e in gone)
-            or (place is not None and place.writes != self.writes),
+            or (place is not None and place.writes != self.writes)
+            or len({e.deployment for e in gone} | self.parted) > 1,
             "constraint": drifted or (place is not None and place.writes != self.writes),
         }
         self._must(reasons.get(code, False), f"refused without reason: {code}: {said}")
