@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,22 @@ from tools import postgres_programs
 SKIP_POSTGRES = os.environ.get("TAGBACK_TEST_SKIP_POSTGRES", "") not in ("", "0")
 
 # Timing limits on a machine shared with other workers fail by chance; pytest-timeout catches what hangs.
-settings.register_profile("tagback", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# What is tried is the same in every run of continuous integration: luck fails nobody who changed something else.
+settings.register_profile(
+    "tagback",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("tagback")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A background job or nohup ignores signals, and what the tests start and interrupt would inherit that.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     # A developer's PGHOST, PGSERVICE or TAGBACK_URL must not lead any test to another server.
     for name in list(os.environ):
         if name.startswith("PG") or name in ("TAGBACK_URL", "TAGBACK_CONFIG", "TAGBACK_TARGET"):

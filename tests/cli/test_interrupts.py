@@ -6,6 +6,9 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +29,30 @@ def busy(project: Project) -> Project:
     project.apply("--tag", "r1")
     project.write("002_busy.sql", f"create table busy (i integer);\n{LONG[project.is_sqlite]}")
     return project
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a failing test has started would write a billion rows."""
+    started: list[subprocess.Popen[str]] = []
+    start = Project.start
+
+    def remembered(project: Project, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        started.append(start(project, *arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(Project, "start", remembered)
+    yield
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def signals_are_handled(process: subprocess.Popen[str]) -> bool:
+    """Whether it has come to its handler of SIGTERM, as the system tells it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(caught & 1 << signal.SIGTERM - 1)
 
 
 def interrupt(running: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
@@ -68,7 +95,9 @@ def test_waiting_for_the_lock_can_be_interrupted(busy: Project) -> None:
         other.session.lock(0)
         other.session.begin()
         running = busy.start("apply", "--changelog", "m", "--json")
-        time.sleep(1.5)
+        while not signals_are_handled(running):
+            time.sleep(0.05)
+        time.sleep(0.5)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=30)
         other.session.rollback()

@@ -23,6 +23,8 @@ from tagback.deploy.results import Applied, RolledBack
 from tagback.deploy.rollback import RollbackOptions
 from tagback.deploy.target import Target
 from tagback.errors import Exit, RefusedError, TagbackError
+from tagback.ledger.history import History, read_history
+from tagback.ledger.store import Ledger
 from tests.stateful.database import Database
 from tests.stateful.sketch import Identities, Sketch
 from tests.support.folders import fast_place
@@ -479,8 +481,13 @@ class Histories(RuleBasedStateMachine):
     def _look(self) -> None:
         self.now = self.database.state()
 
-    def _ledger(self) -> tuple[object, ...]:
-        return (self.target.history(), tuple(t.tag for t in self.target.tags()))
+    def _ledger(self) -> History:
+        session = self.target.session
+        session.begin_reading()
+        try:
+            return read_history(Ledger(session))
+        finally:
+            session.rollback()
 
     def _unchanged(self, before: Place, what: str, *, ledger: bool = True) -> None:
         self._equal(differences(before.state, self.database.state()), f"{what}, and the database is another")
