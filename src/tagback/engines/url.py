@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 from tagback.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A target's address. `database` of SQLite is the file's path; `options` are what stands after `?`, in order."""
+    """A target's address. `options` are what stands after `?`, in order.
+
+    `database` of SQLite is the file's path, and `undecoded` that path as it was written, where it is another one.
+    """
 
     scheme: str
     user: str
@@ -20,11 +24,12 @@ class Url:
     port: int | None
     database: str
     options: tuple[tuple[str, str], ...]
+    undecoded: str = ""
 
     def __str__(self) -> str:
         """The URL without its password, for people."""
         if self.scheme == "sqlite":
-            return f"sqlite:///{self.database}"
+            return f"sqlite:///{self.database.replace('%', '%25').replace('?', '%3F')}"
         user = f"{quote(self.user)}@" if self.user else ""
         port = f":{self.port}" if self.port else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -81,10 +86,19 @@ def _file(rest: str) -> Url:
             "The sqlite URL names no file.",
             hint="Three slashes before a relative path (sqlite:///shop.db), four for an absolute one (sqlite:////var/shop.db).",
         )
-    database = unquote(path[3:])
+    database = os.fsdecode(unquote_to_bytes(os.fsencode(path[3:])))
     if database == ":memory:":
         raise UsageError(
             "A database in memory can't be deployed to: it would be gone with this process.",
             hint="Name a file: sqlite:///shop.db.",
         )
-    return Url("sqlite", "", "", "", None, database, tuple(parse_qsl(query, keep_blank_values=True)))
+    return Url(
+        scheme="sqlite",
+        user="",
+        password="",
+        host="",
+        port=None,
+        database=database,
+        options=tuple(parse_qsl(query, keep_blank_values=True)),
+        undecoded=path[3:] if path[3:] != database else "",
+    )

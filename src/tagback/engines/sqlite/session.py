@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.catalog.step import Action
 from tagback.changelog import Dialect, Statement, StatementKind
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.sqlite import objects
+from tagback.engines.sqlite.file import BUSY, PATIENCE, DatabaseFile, open_file, unreachable
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, quoted
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
@@ -24,8 +23,6 @@ from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _OLDEST = (3, 35, 0)
-_PATIENCE = 5.0  # seconds to wait for another writer, where nothing else is said
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NEAR = re.compile(r'near "(.*)": syntax error', re.S)
 _Violations = dict[tuple[str, int | None, str], tuple[str, str]]  # (table, row, parent) -> names of both
 _ON = {"1", "on", "yes", "true"}
@@ -36,55 +33,10 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
     """Opens the file. UnreachableError when it isn't there (unless `create`) or isn't a database."""
     if sqlite3.sqlite_version_info < _OLDEST:
         raise UsageError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that works.")
-    path = Path(url.database)
-    created = not path.exists()
-    if created and not (create and path.parent.is_dir()):
-        missing = path if path.parent.is_dir() else path.parent
-        raise UnreachableError(
-            f"{missing} does not exist.", hint="The path in the URL is relative to the current folder."
-        )
-    if path.is_dir():
-        raise UnreachableError(f"{path} is a folder, not a database file.")
-    try:
-        connection = sqlite3.connect(
-            f"file:{_escaped(str(path))}?mode={'rwc' if create else 'rw'}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=_PATIENCE,
-            cached_statements=0,
-        )
-        connection.execute("PRAGMA foreign_keys = OFF")
-        _make_sure_of_the_file(connection)
-    except sqlite3.Error as e:
-        raise _unreachable(path, e) from None
-    session = SqliteSession(connection, path, created=created)
+    session = SqliteSession(lambda: open_file(url, create=create))
     if lock_timeout is not None:
         session.lock(lock_timeout)
     return session
-
-
-def _make_sure_of_the_file(connection: sqlite3.Connection) -> None:
-    """Reads it once. While a large transaction keeps even readers out, that is left to those who know how long to wait."""
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as e:
-        if e.sqlite_errorcode & 0xFF not in _BUSY:
-            raise
-    connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")
-
-
-def _escaped(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _unreachable(path: Path, e: sqlite3.Error) -> UnreachableError:
-    if getattr(e, "sqlite_errorcode", 0) & 0xFF in _BUSY:
-        return UnreachableError(f"{path} is locked by another process.", code="lock_timeout", hint="Try again later.")
-    if not os.access(path, os.R_OK):
-        return UnreachableError(f"{path} can't be read: permission denied.")
-    return UnreachableError(f"{path} can't be opened: {e}.", hint="Is it an SQLite database, and not encrypted?")
 
 
 class SqliteSession:
@@ -95,15 +47,13 @@ class SqliteSession:
     capabilities = Capabilities(statements_outside_transactions=False)
     epoch = ENGINE
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, created: bool) -> None:
-        self._connection = connection
-        self._path = path
-        self._created = created
-        self._rows = Rows(connection)
+    def __init__(self, open_it: Callable[[], DatabaseFile]) -> None:
+        self._open_it = open_it
+        self._use(open_it())
         self._lineage = Lineage()
         self._lineage_at_savepoint = self._lineage
         self._foreign_keys = False
-        self._patience = _PATIENCE
+        self._patience = PATIENCE
         self._violations: _Violations | None = None
         self._returning = False
         self.notices: list[str] = []
@@ -114,14 +64,17 @@ class SqliteSession:
 
     @property
     def place(self) -> str:
-        return str(self._path)
+        return str(self._file.path)
 
     # ------------------------------------------------------------------ the connection
 
+    def _use(self, file: DatabaseFile) -> None:
+        self._file = file
+        self._connection = file.connection
+        self._rows = Rows(file.connection)
+
     def close(self) -> None:
-        self._connection.close()
-        if self._created and self._path.exists() and self._path.stat().st_size == 0:
-            self._path.unlink()
+        self._file.close()
 
     def cancel(self) -> None:
         self._connection.interrupt()
@@ -136,27 +89,49 @@ class SqliteSession:
             self._patiently("SELECT count(*) FROM sqlite_schema")
         except sqlite3.Error as e:
             self.rollback()
-            raise _unreachable(self._path, e) from None
+            raise unreachable(self._file.path, e) from None
 
     def unlock(self) -> None:
         """Nothing to do: the lock ended with the transaction."""
 
     def begin(self) -> None:
+        if self._file.read_only:
+            raise UsageError(
+                f"{self._file.path} can't be changed: the URL says mode=ro.", hint="Leave ?mode=ro out of the URL."
+            )
+        self._begin_in_the_file_that_is_there(self._begin_writing)
+        self._violations = None
+        self._returning = False
+        self.notices.clear()
+
+    def _begin_in_the_file_that_is_there(self, begin: Callable[[], None]) -> None:
+        """Another first run may have removed the file since it was opened; nothing was done in it so far."""
+        while True:
+            try:
+                begin()
+                if self._file.is_there():
+                    break
+            except UnreachableError:
+                if self._file.is_there():
+                    raise
+            self.rollback()
+            other = self._open_it()
+            self._file.close()
+            self._use(other)
+        self._lineage = Lineage()
+
+    def _begin_writing(self) -> None:
         self._execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
         try:
             self._patiently("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as e:
-            if e.sqlite_errorcode & 0xFF in _BUSY:
+            if e.sqlite_errorcode & 0xFF in BUSY:
                 raise UnreachableError(
-                    f"{self._path} is being written to by another process.",
+                    f"{self._file.path} is being written to by another process.",
                     code="lock_timeout",
                     hint="A deployment or an application holds the write lock; try again, or raise --lock-wait.",
                 ) from None
-            raise UnreachableError(f"{self._path} can't be written to: {e}.") from None
-        self._lineage = Lineage()
-        self._violations = None
-        self._returning = False
-        self.notices.clear()
+            raise UnreachableError(f"{self._file.path} can't be written to: {e}.") from None
 
     def _patiently(self, sql: str) -> None:
         """Waits for the lock in short turns: SQLite's own waiting can't be interrupted."""
@@ -168,15 +143,17 @@ class SqliteSession:
                     self._connection.execute(sql).fetchall()
                     return
                 except sqlite3.OperationalError as e:
-                    if e.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= deadline:
+                    if e.sqlite_errorcode & 0xFF not in BUSY or time.monotonic() >= deadline:
                         raise
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def begin_reading(self) -> None:
+        self._begin_in_the_file_that_is_there(self._begin_looking)
+
+    def _begin_looking(self) -> None:
         self._execute("BEGIN")
         self._read_once()
-        self._lineage = Lineage()
 
     def commit(self) -> None:
         if self._violations is not None:
@@ -430,7 +407,7 @@ def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementE
         sqlite3.SQLITE_MISMATCH,
     ):  # the latter: no integer for INTEGER PRIMARY KEY
         kind = "constraint"
-    elif code & 0xFF in _BUSY:
+    elif code & 0xFF in BUSY:
         kind = "lock_timeout"
     elif code & 0xFF == sqlite3.SQLITE_FULL:
         kind = "disk_full"
@@ -441,6 +418,6 @@ def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementE
         code=kind,
         sqlstate=name,
         position=position if position >= 0 else None,
-        retryable=code & 0xFF in _BUSY,
+        retryable=code & 0xFF in BUSY,
         statement=sql,
     )

@@ -1,0 +1,174 @@
+"""The file of an SQLite database: opened, known again by its inode, and removed when nothing came of it.
+
+Several first runs may meet at a file that isn't there yet. Each may be the one that fails and cleans up after itself,
+so a file is removed only under its write lock, and whoever gets that lock looks whether it is still the file's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from tagback.engines.url import Url
+from tagback.errors import UnreachableError, UsageError
+
+PATIENCE = 5.0  # seconds to wait for another writer, where nothing else is said
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_ATTEMPTS = 100
+_MODES = ("ro", "rw", "rwc")
+_Identity = tuple[int, int]  # device and inode
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFile:
+    """A connection to a file. `mode` is SQLite's; `created`: it wasn't there before."""
+
+    path: Path
+    mode: str
+    connection: sqlite3.Connection
+    identity: _Identity
+    created: bool
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the URL said so."""
+        return self.mode == "ro"
+
+    def is_there(self) -> bool:
+        """Whether the path still leads to the file that is open; what is written to any other is lost."""
+        return _identity(self.path) == self.identity
+
+    def close(self) -> None:
+        """Ends the connection. A file that was made for it and got nothing goes, if nobody else is writing to it."""
+        if self.created:
+            with contextlib.suppress(sqlite3.Error, OSError, UnreachableError):
+                self._remove_if_empty()
+        self.connection.close()
+
+    def _remove_if_empty(self) -> None:
+        self.connection.rollback()
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        self.connection.execute("BEGIN EXCLUSIVE")
+        if self.is_there() and self.path.stat().st_size == 0:
+            os.unlink(os.path.realpath(self.path))
+
+
+def open_file(url: Url, *, create: bool) -> DatabaseFile:
+    """Opens the file, or makes it. UsageError for a URL that says something else than a file."""
+    mode = _mode(url, create=create)
+    path = Path(url.database)
+    if "\0" in url.database:
+        raise UsageError("The sqlite URL has a NUL character in the file's name.")
+    created = False
+    for _ in range(_ATTEMPTS):
+        before = _identity(path)
+        if before is None:
+            _refuse_missing(url, path, mode)
+            created = True
+        connection = _connection(path, mode)
+        # Only what was there before and after is surely what was opened in between.
+        if before is not None and _identity(path) == before:
+            return DatabaseFile(path, mode, connection, before, created)
+        connection.close()
+    raise UnreachableError(f"{path} is being replaced all the time.", hint="Try again later.")
+
+
+def unreachable(path: Path, e: sqlite3.Error) -> UnreachableError:
+    """Why the file can't be read."""
+    if getattr(e, "sqlite_errorcode", 0) & 0xFF in BUSY:
+        return UnreachableError(f"{path} is locked by another process.", code="lock_timeout", hint="Try again later.")
+    if not os.access(path, os.R_OK):
+        return UnreachableError(f"{path} can't be read: permission denied.")
+    return UnreachableError(f"{path} can't be opened: {e}.", hint="Is it an SQLite database, and not encrypted?")
+
+
+def _mode(url: Url, *, create: bool) -> str:
+    mode = "rwc" if create else "rw"
+    for name, value in url.options:
+        if name != "mode":
+            raise UsageError(
+                f"The sqlite URL has a parameter that tagback doesn't know: {name}.",
+                hint=f"Possible is ?mode= with one of {', '.join(_MODES)}. A ? in the file's name is written %3F.",
+            )
+        if value not in _MODES:
+            raise UsageError(f"The sqlite URL says mode={value}.", hint=f"Possible are {', '.join(_MODES)}.")
+        if value != "rwc":
+            mode = value
+    return mode
+
+
+def _refuse_missing(url: Url, path: Path, mode: str) -> None:
+    """Lets pass what can be made."""
+    if url.undecoded and os.path.exists(url.undecoded):
+        raise UsageError(
+            f"The URL names {path}, which does not exist, though {url.undecoded} does.",
+            hint="In a URL % begins an encoded character: a % of the file's name is written %25.",
+        )
+    parent = path.parent
+    if not parent.is_dir():
+        if parent.exists():
+            raise UnreachableError(f"{parent} is not a folder.")
+        path = parent
+    elif mode == "rwc":
+        return
+    raise UnreachableError(f"{path} does not exist.", hint="The path in the URL is relative to the current folder.")
+
+
+def _identity(path: Path) -> _Identity | None:
+    """What tells the file from any other; None when there is none. UnreachableError for what can't be a database."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as e:
+        hint = ""
+        if e.errno == errno.ELOOP:
+            hint = "Symbolic links lead in a circle there: `readlink` shows where each points."
+        elif e.errno == errno.ENAMETOOLONG:
+            hint = "Most systems allow 255 bytes for each name in a path."
+        raise UnreachableError(f"{path} can't be opened: {e.strerror}.", hint=hint) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise UnreachableError(f"{path} is a folder, not a database file.")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreachableError(
+            f"{path} is not a regular file.", hint="A device, pipe or socket can't hold a database. Name a file."
+        )
+    return found.st_dev, found.st_ino
+
+
+def _connection(path: Path, mode: str) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=PATIENCE,
+            cached_statements=0,
+        )
+    except sqlite3.Error as e:
+        raise unreachable(path, e) from None
+    try:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        _make_sure_of_the_file(connection)
+    except sqlite3.Error as e:
+        connection.close()
+        raise unreachable(path, e) from None
+    return connection
+
+
+def _make_sure_of_the_file(connection: sqlite3.Connection) -> None:
+    """Reads it once. While a large transaction keeps even readers out, that is left to those who know how long to wait."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as e:
+        if e.sqlite_errorcode & 0xFF not in BUSY:
+            raise
+    connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
