@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.conformance.case import exact, refused
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, a text, b int); INSERT INTO t VALUES (1, 'x', 7), (2, NULL, 8);"
+SERIAL = "CREATE TABLE t (id serial PRIMARY KEY, a text UNIQUE); CREATE INDEX i ON t (a); INSERT INTO t (a) VALUES ('x'), ('y');"
 
 CASES = (
     # ------------------------------------------------------------------ tables
@@ -18,6 +19,15 @@ CASES = (
     exact("table renamed", TABLE + "CREATE VIEW v AS SELECT a FROM t", "ALTER TABLE t RENAME TO u"),
     exact("tables swapped", TABLE + "CREATE TABLE u (z int)", "ALTER TABLE t RENAME TO x; ALTER TABLE u RENAME TO t; ALTER TABLE x RENAME TO u"),
     exact("table moved to another schema", TABLE + "CREATE SCHEMA s", "ALTER TABLE t SET SCHEMA s"),
+    exact("table with a serial column moved to another schema", SERIAL + "CREATE SCHEMA s", "ALTER TABLE t SET SCHEMA s"),
+    exact("table moved, its sequence and constraint renamed", SERIAL + "CREATE SCHEMA s", "ALTER TABLE t RENAME TO u; ALTER TABLE u SET SCHEMA s; ALTER SEQUENCE s.t_id_seq RENAME TO n; ALTER INDEX s.t_pkey RENAME TO k; ALTER INDEX s.i RENAME TO j"),
+    exact("table renamed and moved beside one of its old name", "CREATE SCHEMA s; CREATE TABLE y (a int); CREATE TABLE s.y (b int)", "ALTER TABLE y RENAME TO x; ALTER TABLE x SET SCHEMA s"),
+    exact("table moved out of the way of a new one", SERIAL + "CREATE SCHEMA s", "ALTER TABLE t SET SCHEMA s;" + SERIAL),
+    exact("table renamed out of the way of a new one, with its key's name", SERIAL, "ALTER TABLE t RENAME TO old; ALTER INDEX t_pkey RENAME TO old_pkey; ALTER SEQUENCE t_id_seq RENAME TO old_id_seq; ALTER INDEX i RENAME TO old_i;" + SERIAL),
+    exact("tables of two schemas swapped", SERIAL + "CREATE SCHEMA s; SET search_path = s;" + SERIAL + "ALTER TABLE t ADD b int", "CREATE SCHEMA x; ALTER TABLE s.t SET SCHEMA x; ALTER TABLE public.t SET SCHEMA s; ALTER TABLE x.t SET SCHEMA public; DROP SCHEMA x"),
+    exact("tables swapped with their keys' names", "CREATE TABLE a (id serial PRIMARY KEY, n int UNIQUE); CREATE TABLE b (id serial PRIMARY KEY, m text UNIQUE); INSERT INTO a VALUES (1, 5); INSERT INTO b VALUES (7, 'x')", "".join(f"ALTER {kind} {old} RENAME TO {new};" for kind, name in (("TABLE", ""), ("INDEX", "_pkey"), ("SEQUENCE", "_id_seq")) for old, new in ((f"a{name}", f"x{name}"), (f"b{name}", f"a{name}"), (f"x{name}", f"b{name}")))),
+    exact("a constraint and an index swap names", "CREATE TABLE t (a int CONSTRAINT k UNIQUE, b int); CREATE INDEX i ON t (b)", "ALTER INDEX k RENAME TO x; ALTER INDEX i RENAME TO k; ALTER INDEX x RENAME TO i"),
+    exact("a new constraint takes a renamed one's name, another table has one of that name, too", "CREATE TABLE t (a int CONSTRAINT c CHECK (a > 0)); CREATE TABLE u (a int CONSTRAINT c CHECK (a > 1)); CREATE TABLE w (a int)", "ALTER TABLE t RENAME CONSTRAINT c TO d; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 2)"),
     exact("empty table dropped, then another of the same name", "CREATE TABLE t (a int)", "DROP TABLE t; CREATE TABLE t (x text, a text)"),
     exact("a view takes a table's name", TABLE, "ALTER TABLE t RENAME TO u; CREATE VIEW t AS SELECT id FROM u"),
     exact("an index takes a table's name", TABLE, "ALTER TABLE t RENAME TO u; CREATE INDEX t ON u (a)"),
@@ -72,6 +82,7 @@ CASES = (
     exact("functions, overloaded, with defaults", "CREATE FUNCTION f(a int, VARIADIC b text[]) RETURNS int LANGUAGE plpgsql STRICT STABLE SECURITY DEFINER SET search_path = public COST 7 AS $x$ BEGIN RETURN a; END $x$; CREATE FUNCTION f(a text DEFAULT 'x;y', OUT b int) LANGUAGE sql AS $$ SELECT 1; $$", "DROP FUNCTION f(int, text[]); DROP FUNCTION f(text); CREATE FUNCTION f() RETURNS SETOF int LANGUAGE sql ROWS 5 AS 'VALUES (1)'"),
     exact("function BEGIN ATOMIC", TABLE + "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT 1; SELECT count(*) FROM t; END", "DROP FUNCTION f()"),
     exact("function with another result", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION f(); CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$"),
+    exact("a new function takes a moved one's name", "CREATE SCHEMA s; CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "ALTER FUNCTION f(int) SET SCHEMA s; CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 2'"),
     exact("procedure", "SELECT 1", "CREATE PROCEDURE p(a int) LANGUAGE plpgsql AS $$ BEGIN NULL; END $$; COMMENT ON PROCEDURE p(int) IS 'why'"),
     exact("function on which much hangs", "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a'; CREATE TABLE t (a int DEFAULT f(1), CHECK (f(a) > 0)); CREATE INDEX i ON t (f(a)); CREATE VIEW v AS SELECT f(a) FROM t", "DROP VIEW v; DROP INDEX i; ALTER TABLE t DROP CONSTRAINT t_a_check, ALTER a DROP DEFAULT; DROP FUNCTION f(int)"),
     exact("index by a function of its table's rows", "CREATE TABLE t (a int); CREATE FUNCTION f(t) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a'", "CREATE TABLE u (a int); CREATE FUNCTION f(u) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a'; CREATE INDEX i ON u (f(u))"),
@@ -86,9 +97,12 @@ CASES = (
     exact("enum renamed", "CREATE TYPE mood AS ENUM ('a', 'c'); CREATE TABLE t (m mood); INSERT INTO t VALUES ('a')", "ALTER TYPE mood RENAME TO temper"),
     exact("domains", "CREATE DOMAIN d AS text DEFAULT 'x' CHECK (value <> ''); CREATE TABLE t (a d)", "ALTER DOMAIN d DROP DEFAULT; ALTER DOMAIN d SET NOT NULL; ALTER DOMAIN d ADD CONSTRAINT c CHECK (length(value) < 9)"),
     exact("composite and range types", "CREATE TYPE c AS (a int, b text)", "ALTER TYPE c ADD ATTRIBUTE x int; CREATE TYPE r AS RANGE (subtype = float8)"),
+    exact("range type in use moved and renamed", "CREATE SCHEMA s; CREATE TYPE r AS RANGE (subtype = float8); CREATE TABLE t (r r, m r_multirange); INSERT INTO t VALUES ('[1,2)', '{[1,2)}')", "ALTER TYPE r SET SCHEMA s; ALTER TYPE r_multirange RENAME TO many; ALTER TYPE s.r RENAME TO q"),
+    exact("composite type's attribute renamed", "CREATE TYPE c AS (a int, b text); CREATE TABLE t (c c); INSERT INTO t VALUES ('(1,x)')", "ALTER TYPE c RENAME ATTRIBUTE a TO z"),
     # ------------------------------------------------------------------ schemas, comments, rights
     exact("schemas", TABLE, 'CREATE SCHEMA "It\'s"; CREATE TABLE "It\'s".t (a int); CREATE VIEW "It\'s".v AS SELECT * FROM public.t'),
     exact("schema renamed", "CREATE SCHEMA s; CREATE TABLE s.t (a int); INSERT INTO s.t VALUES (1)", "ALTER SCHEMA s RENAME TO r"),
+    exact("schema with everything renamed", "CREATE SCHEMA s; SET search_path = s;" + SERIAL + "CREATE TYPE r AS RANGE (subtype = float8); CREATE TABLE u (r r, m r_multirange); INSERT INTO u VALUES ('[1,2)', '{[1,2)}'); CREATE VIEW v AS SELECT * FROM t", "ALTER SCHEMA s RENAME TO q"),
     exact("search path in a file", "CREATE SCHEMA s; CREATE TABLE s.x (a int)", "SET search_path = s; CREATE VIEW v AS SELECT a FROM x; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     exact("comments", TABLE + "COMMENT ON TABLE t IS 'it''s; so'; COMMENT ON COLUMN t.a IS 'old'", "COMMENT ON TABLE t IS NULL; COMMENT ON COLUMN t.a IS 'new'; COMMENT ON CONSTRAINT t_pkey ON t IS 'key'; COMMENT ON SCHEMA public IS 'mine'"),
     exact("grants", TABLE + "GRANT SELECT ON t TO PUBLIC; GRANT UPDATE (a) ON t TO pg_monitor", "REVOKE ALL ON t FROM PUBLIC; REVOKE ALL (a) ON t FROM pg_monitor; GRANT INSERT ON t TO pg_read_all_stats WITH GRANT OPTION"),

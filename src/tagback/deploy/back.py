@@ -6,7 +6,7 @@ come through here. It starts from what is, so it can be begun again after a cras
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import SUBORDINATE, Catalog, Loss, ObjectId, Rename, Step
@@ -140,22 +140,38 @@ def _run(
 
 
 def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Move]:
-    """Renames back, columns before tables, past names that are taken at the moment."""
-    wanted = [r for r in renamed if _applies(r, live, target)]
-    columns = [r for r in wanted if r.before.kind in SUBORDINATE]
-    others = [r for r in wanted if r.before.kind not in SUBORDINATE]
-    now_of = {r.before.name: r.after.name for r in renamed if r.before.kind == "table"}
-    moves: list[Move] = []
+    """Renames back, what is within a table before the table, past names that are taken at the moment."""
+    wanted = {r.after: r.before for r in renamed if _applies(r, live, target)}
+    if not wanted:
+        return []
     taken = set(live.objects) | {part for o in live.objects.values() for part in o.parts}
-    for group in (columns, others):
-        pairs = []
-        for r in group:
-            goal = r.before
-            if goal.kind in SUBORDINATE:
-                goal = ObjectId(goal.kind, (*now_of.get(goal.name[:-1], goal.name[:-1]), goal.name[-1]))
-            pairs.append((r.after, goal))
-        moves += _past_each_other(pairs, taken)
-    return [*_out_of_the_way(live, target, wanted), *moves]
+    within = [
+        (here, _named(here, _own_name(there))) for here, there in sorted(wanted.items()) if not _shared_name(here)
+    ]
+    names = {i: _at_target(i, live, wanted) for i in taken if _shared_name(i)}
+    obstacles = _obstacles(names, wanted, target)
+    return [
+        *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in enumerate(obstacles, 1)),
+        *_past_each_other(within, taken),
+        *_past_each_other_in_schemas(live, {i: there for i, there in names.items() if i not in obstacles}, wanted),
+    ]
+
+
+def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
+    return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
+
+
+def _at_target(i: ObjectId, live: Catalog, wanted: Mapping[ObjectId, ObjectId]) -> ObjectId:
+    """The name that this will have after all moves: indexes, constraints and owned sequences go along with their table."""
+    if i in wanted:
+        return wanted[i]
+    whole = live.objects[i].part_of if i in live.objects else None
+    if i.kind in SUBORDINATE:  # a foreign key has a table, too, that it isn't dropped with
+        whole = ObjectId("table", i.name[:-1])
+    if whole is None or whole not in wanted:
+        return i
+    path = wanted[whole].name if i.kind in SUBORDINATE else wanted[whole].name[:-1]
+    return ObjectId(i.kind, (*path, i.name[-1]))
 
 
 def _schemas(moves: Sequence[Move], live: Catalog, target: Catalog) -> Iterable[Step]:
@@ -164,15 +180,25 @@ def _schemas(moves: Sequence[Move], live: Catalog, target: Catalog) -> Iterable[
     return [step for i in sorted(wanted & target.objects.keys()) for step in target.objects[i].create()]
 
 
-def _out_of_the_way(live: Catalog, target: Catalog, wanted: Sequence[Rename]) -> list[Move]:
-    """Renames of what has a name to return to, is of another kind and goes in the end: a view, say, or an index."""
-    moving = {r.after for r in wanted}
-    goals = {_shared_name(r.before): r.before.kind for r in wanted if _shared_name(r.before)}
-    return [
-        (i, ObjectId(i.kind, (*i.name[:-1], f"obstacle_by_tagback_{n}")))
-        for n, i in enumerate(live.objects)
-        if goals.get(_shared_name(i), i.kind) != i.kind and i not in moving and i not in target.objects
-    ]
+def _obstacles(
+    names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId], target: Catalog
+) -> tuple[ObjectId, ...]:
+    """What has a name that something else returns to, and goes in the end; what is within a table before the table."""
+    arriving = {there for i, there in names.items() if there != i}
+
+    def goes(i: ObjectId) -> bool:
+        if i in wanted:
+            return False
+        if target.owner_of(names[i]) is None or (i == names[i] and i in arriving):
+            return True
+        table = ObjectId("table", i.name[:-1])
+        return i.kind in SUBORDINATE and table in names and goes(table)
+
+    going = [i for i in names if goes(i)]
+    staying = names.keys() - set(going)
+    claimed = {_shared_name(names[i]) for i in staying if _shared_name(names[i]) != _shared_name(i)}
+    found = [i for i in going if {_shared_name(i), _shared_name(names[i])} & claimed]
+    return tuple(sorted(found, key=lambda i: (i.kind not in SUBORDINATE, i)))
 
 
 def _shared_name(i: ObjectId) -> tuple[str, ...]:
@@ -182,8 +208,19 @@ def _shared_name(i: ObjectId) -> tuple[str, ...]:
     return () if i.kind in SUBORDINATE else i.name
 
 
-def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
-    return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
+def _named(i: ObjectId, own: str) -> ObjectId:
+    """The same place under another name."""
+    at = _own_at(i)
+    return ObjectId(i.kind, (*i.name[:at], own, *i.name[at + 1 :]))
+
+
+def _own_name(i: ObjectId) -> str:
+    return i.name[_own_at(i)]
+
+
+def _own_at(i: ObjectId) -> int:
+    """Where in the path its own name stands: behind a function's are its arguments."""
+    return len(i.name) - 1 if i.kind in SUBORDINATE else min(1, len(i.name) - 1)
 
 
 def _past_each_other(pairs: Sequence[Move], taken: set[ObjectId]) -> list[Move]:
@@ -194,14 +231,39 @@ def _past_each_other(pairs: Sequence[Move], taken: set[ObjectId]) -> list[Move]:
     moving = {here for here, _ in pairs}
     if not any(goal in taken for _, goal in pairs):
         return list(pairs)
-    first, last = [], []
-    for n, (here, goal) in enumerate(pairs, 1):
-        between = ObjectId(here.kind, (*here.name[:-1], f"between_by_tagback_{n}"))
-        first.append((here, between))
-        last.append((between, goal))
+    between = [_named(here, f"between_by_tagback_{n}") for n, (here, _) in enumerate(pairs, 1)]
     away = [
-        (goal, ObjectId(goal.kind, (*goal.name[:-1], f"away_by_tagback_{n}")))
+        (goal, _named(goal, f"away_by_tagback_{n}"))
         for n, (_, goal) in enumerate(pairs, 1)
         if goal in taken and goal not in moving
     ]
+    first = [(here, mid) for (here, _), mid in zip(pairs, between, strict=True)]
+    last = [(mid, goal) for (_, goal), mid in zip(pairs, between, strict=True)]
     return [*first, *away, *last]
+
+
+def _past_each_other_in_schemas(
+    live: Catalog, names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId]
+) -> list[Move]:
+    """The same for what shares names across a schema: what goes along with a table has its own name changed at most."""
+    in_use = {_shared_name(i) for i in names}
+    moving = {i: there for i, there in names.items() if i in wanted}
+    moving |= {
+        i: there for i, there in names.items() if there != i and _shared_name(there) in in_use - {_shared_name(i)}
+    }
+    along = [i for i in sorted(moving) if _goes_along(i, live, names)]
+    others = [i for i in sorted(moving) if not _goes_along(i, live, names)]
+    renamed_first = [there for i in others if (there := _named(i, _own_name(moving[i]))) != i]
+    if not any(_shared_name(there) in in_use for there in (*moving.values(), *renamed_first)):
+        moves = [(i, _named(i, _own_name(moving[i]))) for i in along] + [(i, moving[i]) for i in others]
+        return [(here, there) for here, there in moves if here != there]
+    own = {i: f"between_by_tagback_{n}" for n, i in enumerate((*along, *others), 1)}
+    moves = [(i, _named(i, own[i])) for i in (*along, *others)]
+    moves += [(_named(i, own[i]), _named(moving[i], own[i])) for i in others]
+    moves += [(_named(moving[i], own[i]), moving[i]) for i in (*others, *along)]
+    return [(here, there) for here, there in moves if here != there]
+
+
+def _goes_along(i: ObjectId, live: Catalog, names: Mapping[ObjectId, ObjectId]) -> bool:
+    """Whether it is where its table is, whatever is said about itself."""
+    return i.kind in SUBORDINATE or (i in live.objects and live.objects[i].part_of in names)

@@ -28,7 +28,7 @@ from tagback.engines.postgres.kinds import (
 )
 from tagback.engines.postgres.kinds.index import Index
 from tagback.engines.postgres.reading import PG_CLASS, PG_TYPE, Address, Reading
-from tagback.engines.postgres.sqltext import ident, qualified
+from tagback.engines.postgres.sqltext import ident, literal, qualified
 
 KINDS: tuple[type[SchemaObject], ...] = (
     schema.Schema,
@@ -236,6 +236,7 @@ _BY_ITS_OWN_NAME = {
     "enum": "TYPE",
     "composite type": "TYPE",
     "range": "TYPE",
+    "multirange": "TYPE",
     "domain": "DOMAIN",
     "statistics": "STATISTICS",
 }
@@ -263,6 +264,8 @@ def rename_steps(rename: Rename) -> tuple[Step, ...] | None:
             now = (now[0], after.name[1])
         if now[0] != after.name[0] and kind != "index":
             sqls.append(f"ALTER {word} {qualified(*now)} SET SCHEMA {ident(after.name[0])}")
+            if kind in ("range", "multirange"):
+                sqls.append(_constructors_too(now[0], after.name))
     elif kind in ("function", "procedure"):
         now = before.name
         if now[1] != after.name[1]:
@@ -280,3 +283,22 @@ def rename_steps(rename: Rename) -> tuple[Step, ...] | None:
     else:
         return None
     return tuple(Step(sql, before, Action.RENAME, "ACCESS EXCLUSIVE") for sql in sqls)
+
+
+def _constructors_too(schema: str, of: tuple[str, ...]) -> str:
+    """Moves the functions that make values of a range type and are still in the schema that it has left.
+
+    ALTER TYPE … SET SCHEMA leaves them behind (15.18), and that schema can't be dropped then.
+    """
+    body = f"""
+DECLARE f pg_catalog.regprocedure;
+BEGIN
+  FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+     WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'i'
+       AND d.refobjid = {literal(qualified(*of))}::pg_catalog.regtype
+       AND p.pronamespace = {literal(ident(schema))}::pg_catalog.regnamespace LOOP
+    EXECUTE pg_catalog.format('ALTER FUNCTION %s SET SCHEMA %I', f, {literal(of[0])});
+  END LOOP;
+END"""
+    return f"DO {literal(body)}"

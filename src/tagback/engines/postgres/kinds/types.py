@@ -44,7 +44,9 @@ SELECT t.oid, n.nspname, t.typname, t.typowner, t.typacl::text[], format_type(t.
           FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = g.rngcollation),
        CASE WHEN g.rngcanonical <> 0 THEN g.rngcanonical::text END,
        CASE WHEN g.rngsubdiff <> 0 THEN g.rngsubdiff::text END,
-       {multirange}
+       g.rngmultitypid,
+       ARRAY(SELECT x FROM pg_type m JOIN pg_namespace mn ON mn.oid = m.typnamespace,
+             unnest(ARRAY[mn.nspname::text, m.typname::text]) x WHERE m.oid = g.rngmultitypid)
   FROM pg_range g
   JOIN pg_type t ON t.oid = g.rngtypid
   JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -248,6 +250,11 @@ class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
     difference: str = ""
     multirange: tuple[str, str] | None = None
 
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        """Its multirange: made and dropped with it, but renamed and moved by itself."""
+        return [ObjectId("multirange", self.multirange)] if self.multirange else ()
+
     def create(self) -> tuple[Step, ...]:
         parts = [f"subtype = {self.subtype}", f"subtype_opclass = {self.operators}"]
         if self.collation:
@@ -328,32 +335,25 @@ def read(r: Reading) -> None:
 
 
 def _read_ranges(r: Reading) -> None:
-    multirange = (
-        "ARRAY(SELECT x FROM pg_type m JOIN pg_namespace mn ON mn.oid = m.typnamespace,"
-        " unnest(ARRAY[mn.nspname::text, m.typname::text]) x WHERE m.oid = g.rngmultitypid)"
-        if r.major >= 14
-        else "ARRAY[]::text[]"
-    )
-    for oid, schema, name, owner, acl, spelled, subtype, operators, collation, canonical, difference, multi in r.rows(
-        _RANGES.replace("{multirange}", multirange)
-    ):
+    for (
+        oid, schema, name, owner, acl, spelled, subtype, operators, collation, canonical, difference, multi_oid, multi,
+    ) in r.rows(_RANGES):  # fmt: skip
         if r.is_member(PG_TYPE, oid):
             continue
         role = r.roles[owner]
-        r.add(
-            PG_TYPE,
-            oid,
-            Range(
-                id=ObjectId("range", (schema, name)),
-                owner=role,
-                acl=r.acl("T", role, acl),
-                comment=r.comment(PG_TYPE, oid),
-                spelled=spelled,
-                subtype=subtype,
-                operators=operators,
-                collation=collation or "",
-                canonical_function=canonical or "",
-                difference=difference or "",
-                multirange=(multi[0], multi[1]) if multi else None,
-            ),
+        found = Range(
+            id=ObjectId("range", (schema, name)),
+            owner=role,
+            acl=r.acl("T", role, acl),
+            comment=r.comment(PG_TYPE, oid),
+            spelled=spelled,
+            subtype=subtype,
+            operators=operators,
+            collation=collation or "",
+            canonical_function=canonical or "",
+            difference=difference or "",
+            multirange=(multi[0], multi[1]) if multi else None,
         )
+        r.add(PG_TYPE, oid, found)
+        for part in found.parts:
+            r.lineage[part] = str(multi_oid)
