@@ -657,6 +657,40 @@ def test_read_only_role_setting_does_not_stop_a_deployment(limited: str, other: 
     session.close()
 
 
+def test_timeouts_of_the_role_hold_for_a_changeset_and_not_for_tagback(
+    limited: str, other: psycopg.Connection
+) -> None:
+    names = ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
+    names += ["transaction_timeout"] if other.info.server_version >= 170000 else []
+    for name in names:
+        other.execute(f"ALTER ROLE \"limited_{other.info.dbname}\" SET {name} = '300ms'".encode())
+    session = connect(limited)
+    time.sleep(0.5)
+    session.begin()
+    time.sleep(0.5)
+    session.execute("SELECT pg_sleep(0.5)::text")
+    session.run("CREATE TABLE public.t (x int)")
+    time.sleep(0.5)
+    session.commit()
+    time.sleep(0.5)
+    session.begin()
+    with pytest.raises(StatementError) as caught:
+        session.run("SELECT pg_sleep(0.5)")
+    assert caught.value.code == "cancelled"
+    session.rollback()
+    assert session.execute("SELECT count(*) FROM public.t") == [(0,)]
+    session.close()
+
+
+def test_timeouts_that_a_changeset_sets_are_there_again_for_the_next(session: PostgresSession) -> None:
+    session.begin()
+    session.run("SET statement_timeout = '90s'; SET idle_in_transaction_session_timeout = '100s'")
+    assert session.execute("SELECT current_setting('statement_timeout')") == [("0",)]
+    assert users_view(session, "statement_timeout") == "90s"
+    assert users_view(session, "idle_in_transaction_session_timeout") == "100s"
+    session.rollback()
+
+
 def test_temporary_table_named_like_the_catalog_is_not_read_for_it(session: PostgresSession) -> None:
     session.begin()
     session.run("CREATE TEMP TABLE pg_class AS SELECT 1 AS x")

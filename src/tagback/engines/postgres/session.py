@@ -56,6 +56,7 @@ class PostgresSession:
         connection.add_notice_handler(self._notice)
         try:
             self._at_login = Settings.of(connection.execute(NOTED.encode()).fetchall()[0])
+            connection.execute(self._at_login.unhurried().encode())
         except psycopg.Error as error:
             raise statement_error(error, connection) from error
 
@@ -357,7 +358,8 @@ class PostgresSession:
         """Back to the login's settings, but for lock_timeout: a deployment doesn't inherit those of another one."""
         self._theirs = None
         self._simple("RESET SESSION AUTHORIZATION")
-        self._simple(f"RESET ROLE; RESET ALL; SET lock_timeout = {milliseconds(self.lock_timeout)}")
+        lock_timeout = f"SET lock_timeout = {milliseconds(self.lock_timeout)}"
+        self._simple(f"RESET ROLE; RESET ALL; {lock_timeout}; {self._at_login.unhurried()}")
 
     def _ended(self) -> None:
         """The transaction is over, and took SET LOCAL and temporary tables with it."""

@@ -47,31 +47,43 @@ OWN: Mapping[str, str] = {
 PRIVILEGED: Mapping[str, str] = {"session_replication_role": "origin"}
 """Setting these, even to what they are, takes a superuser: replaced only where the user's value differs."""
 
-TIMEOUTS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
-"""As the role has them, not as a changeset set them; `lock_timeout` is the deployment's."""
+IDLE_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout")
+"""Limits on how long tagback may take between statements, or over all of them: none, unless a changeset sets one.
+
+`transaction_timeout` came with PostgreSQL 17.
+"""
+
+TIMEOUTS = ("lock_timeout", "statement_timeout", *IDLE_TIMEOUTS)
+"""`lock_timeout` is the deployment's. For the others the role's values would end what is long by nature: none."""
 
 _NAMES = (*OWN, *PRIVILEGED, *TIMEOUTS, *IDENTITY)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Values by name, complete for `_NAMES`."""
+    """Values by name, complete for those of `_NAMES` that the server knows."""
 
     values: Mapping[str, str]
 
     @classmethod
     def of(cls, row: tuple[object, ...]) -> Settings:
         """From the answer to `NOTED`."""
-        return cls(dict(zip(_NAMES, map(str, row), strict=True)))
+        return cls({name: str(value) for name, value in zip(_NAMES, row, strict=True) if value is not None})
+
+    def unhurried(self) -> str:
+        """The statement that lifts limits on tagback's own time for the whole session."""
+        return _all({name: "0" for name in IDLE_TIMEOUTS if name in self.values}, local=False)
 
 
-NOTED = "SELECT " + ", ".join(f"pg_catalog.current_setting({literal(name)})" for name in _NAMES)
+NOTED = "SELECT " + ", ".join(f"pg_catalog.current_setting({literal(name)}, true)" for name in _NAMES)
 """The query for the values now in force."""
 
 
 def own_instead(at_login: Settings, lock_timeout: float, *, local: bool) -> str:
     """The statements that put tagback's own settings in force. `lock_timeout` in seconds, 0 for none."""
-    timeouts = {name: at_login.values[name] for name in TIMEOUTS} | {"lock_timeout": milliseconds(lock_timeout)}
+    timeouts = {name: "0" for name in TIMEOUTS if name in at_login.values} | {
+        "lock_timeout": milliseconds(lock_timeout)
+    }
     identity = {name: at_login.values[name] for name in IDENTITY}
     differing = ", ".join(
         f"CASE WHEN pg_catalog.current_setting({literal(name)}) <> {literal(value)} THEN {_set(name, value, local)} END"
