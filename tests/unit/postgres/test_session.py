@@ -657,9 +657,7 @@ def test_read_only_role_setting_does_not_stop_a_deployment(limited: str, other: 
     session.close()
 
 
-def test_timeouts_of_the_role_hold_for_a_changeset_and_not_for_tagback(
-    limited: str, other: psycopg.Connection
-) -> None:
+def test_timeouts_of_the_role_hold_for_a_changeset_and_not_for_tagback(limited: str, other: psycopg.Connection) -> None:
     names = ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
     names += ["transaction_timeout"] if other.info.server_version >= 170000 else []
     for name in names:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from tagback.engines.postgres.rights import missing
 from tagback.engines.session import StatementError
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
@@ -38,6 +39,9 @@ def statement_error(error: psycopg.Error, connection: psycopg.Connection[Any]) -
         if text:
             parts.append(f"{label}: {text}")
     position = diagnostics.statement_position
+    hint = "The connection to the server is gone." if lost else ""
+    if state == "42501":
+        hint = missing(parts[0], connection.info.parameter_status("session_authorization") or connection.info.user)
     return StatementError(
         "\n".join(parts),
         code="unreachable" if lost else _CODES.get(state) or _CLASSES.get(state[:2], "statement"),
@@ -45,7 +49,7 @@ def statement_error(error: psycopg.Error, connection: psycopg.Connection[Any]) -
         position=int(position) - 1 if position else None,
         retryable=state in _RETRYABLE and not lost,
         lost=lost,
-        hint="The connection to the server is gone." if lost else "",
+        hint=hint,
     )
 
 

@@ -13,16 +13,17 @@ from psycopg.pq import TransactionStatus
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
+from tagback.engines.postgres import place
 from tagback.engines.postgres.batch import run_together
 from tagback.engines.postgres.deferral import settle
 from tagback.engines.postgres.failures import connection_error, refusals, standby, statement_error
 from tagback.engines.postgres.lock import Lock
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
-from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, translated
+from tagback.engines.postgres.sqltext import SCHEMA, literal, translated
 from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
 from tagback.engines.url import Url
-from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
+from tagback.errors import TagbackError, UnreachableError, UsageError
 
 OLDEST = 140000
 MOST_TOGETHER = 64  # statements of a plan in one round trip
@@ -210,7 +211,7 @@ class PostgresSession:
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[_Row]:
         if sql.startswith("CREATE TABLE {"):
-            self._make_schema()
+            place.make_schema(self._text)
         text = translated(sql, len(values))
         self._take_settings()
         with refusals(self._connection):
@@ -257,30 +258,10 @@ class PostgresSession:
     # ------------------------------------------------------------------ the ledger's place
 
     def ledger_exists(self) -> bool:
-        return bool(
-            self._text(
-                "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                f" WHERE n.nspname = '{SCHEMA}' AND c.relname = 'meta' AND c.relkind = 'r'"
-            )
-        )
+        return place.exists(self._text)
 
     def ledger_obstacle(self) -> TagbackError | None:
-        if self._text("SELECT pg_is_in_recovery()")[0][0]:
-            return standby()
-        publications = self._text("SELECT pubname FROM pg_publication WHERE puballtables ORDER BY pubname")
-        if publications:
-            names = ", ".join(ident(name) for (name,) in publications)
-            return RefusedError(
-                f"The publication {names} is FOR ALL TABLES: it would replicate tagback's ledger, and subscribers that"
-                " don't have its tables stop replicating at the first row.",
-                code="publication",
-                hint="Publish schemas or tables by name (FOR TABLES IN SCHEMA, FOR TABLE), without the schema tagback.",
-            )
-        return None
-
-    def _make_schema(self) -> None:
-        if not self._text(f"SELECT 1 FROM pg_namespace WHERE nspname = '{SCHEMA}'"):
-            self._text(f"CREATE SCHEMA {SCHEMA}")
+        return place.obstacle(self._text)
 
     # ------------------------------------------------------------------ the catalog
 
