@@ -141,6 +141,36 @@ def test_drift_is_undone_by_wish(shop: Project) -> None:
     assert shop.schema() == before
 
 
+def test_drift_alone_that_is_taken_back_is_told_as_such(shop: Project) -> None:
+    shop.sql("create table byhand (id integer primary key)")
+    for how, said in (
+        ("--dry-run", "would take back what was changed by hand"),
+        ("--yes", "took back what was changed"),
+    ):
+        result = shop.run("rollback", "--to", "r1", how, "--on-drift", "undo")
+        assert result.exit == 0
+        assert said in result.out
+        assert "0 changesets" not in result.out
+
+
+def test_after_drift_was_kept_verify_compares_with_what_was_kept(shop: Project) -> None:
+    drifted(shop)
+    shop.json("rollback", "--to", "r1", "--yes", "--on-drift", "keep")
+    told = shop.run("verify")
+    assert told.exit == 0
+    assert "tag r1" not in told.out
+    assert shop.json("verify", "--tag", "r1").exit == 4
+
+
+def test_a_tag_from_which_drift_was_kept_is_reached_only_by_a_decision(shop: Project) -> None:
+    drifted(shop)
+    shop.json("rollback", "--to", "r1", "--yes", "--on-drift", "keep")
+    (tag,) = shop.json("tags").body["tags"]
+    assert not tag["reachable"]
+    assert "--on-drift" in tag["reasons"][0]
+    assert shop.json("rollback", "--to", "r1", "--yes").error["code"] == "drift"
+
+
 @pytest.mark.parametrize(
     "arguments", [("rollback", "--to", "r3", "--yes"), ("verify", "--tag", "r3"), ("diff", "r3", "live")]
 )

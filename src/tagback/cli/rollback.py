@@ -118,8 +118,7 @@ def _show(page: Page, result: RolledBack, objects: int | None) -> None:
     else:
         page.line(
             ("✓ ", "good"),
-            f"took back {counted(len(result.changesets), 'changeset')}"
-            f" of {counted(len(result.deployments), 'deployment')}",
+            _what(result, "took back", "kept"),
             (f"  ({result.duration_ms} ms, receipt {result.receipt})", "dim"),
         )
     for kept in result.kept_drift:
@@ -130,10 +129,7 @@ def _show(page: Page, result: RolledBack, objects: int | None) -> None:
 
 
 def _show_plan(page: Page, result: RolledBack) -> None:
-    page.line(
-        f"would take back {counted(len(result.changesets), 'changeset')} of"
-        f" {counted(len(result.deployments), 'deployment')}; it was tried and undone:"
-    )
+    page.line(f"{_what(result, 'would take back', 'would keep')}; it was tried and undone:")
     for name in result.changesets[:12]:
         page.line("  ", (name, "name"))
     if len(result.changesets) > 12:
@@ -142,3 +138,11 @@ def _show_plan(page: Page, result: RolledBack) -> None:
         page.line("  ", (" ".join(step.sql.split())[:150], "dim"), (f"  {', '.join(step.destroys)}", "warn"))
     for kept in result.kept_drift:
         page.line(("would keep: ", "warn"), kept)
+
+
+def _what(result: RolledBack, took_back: str, kept: str) -> str:
+    """What the rollback was about, in a few words."""
+    if result.changesets:
+        changesets = counted(len(result.changesets), "changeset")
+        return f"{took_back} {changesets} of {counted(len(result.deployments), 'deployment')}"
+    return f"{kept if result.kept_drift else took_back} what was changed by hand"

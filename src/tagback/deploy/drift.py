@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, ObjectId, SchemaObject, diff, explain
-from tagback.errors import RefusedError
+from tagback.errors import RefusedError, counted
 
 
 class OnDrift(enum.StrEnum):
@@ -72,6 +72,18 @@ def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, 
     whole = replace(target, objects=objects, dependencies=dependencies, lineage={}, _cache={})
     _check_support(whole)
     return whole, tuple(kept)
+
+
+def told(changesets: int, deployments: int, place: str, *, kept: bool, dry_run: bool) -> str:
+    """What a rollback says that it did: of no changesets at all there are changes by hand, taken back or kept."""
+    is_, are = ("would be", "would be") if dry_run else ("is", "are")
+    if changesets:
+        done = f"{counted(changesets, 'changeset')} of {counted(deployments, 'deployment')} {are} undone"
+    elif kept:
+        done = f"What was changed by hand {is_} kept, and no deployment undone"
+    else:
+        done = f"What was changed by hand {is_} taken back, and no deployment undone"
+    return f"{done}; the schema is that of {place}{', but for what was kept' if kept else ''}."
 
 
 def _put(

@@ -11,7 +11,7 @@ from tagback.deploy.drift import describe
 from tagback.deploy.verdict import added_places, written_since
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
-from tagback.ledger.history import History, read_history
+from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, RecordedContent, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
@@ -194,7 +194,9 @@ class Reader:
             )
         name = self.history.current_tag
         attested = self.ledger.load_snapshot(self.history.attested)
-        return _compare(f"tag {name}" if name else "the last recorded state", attested, "live", self.live)
+        # A rollback may have kept what was changed by hand: then the tag is near, but not what was recorded.
+        is_tag = name and self._print(self.history.tag(name).snapshot) == attested.fingerprint
+        return _compare(f"tag {name}" if is_tag else "the last recorded state", attested, "live", self.live)
 
     # ------------------------------------------------------------------
 
@@ -204,13 +206,17 @@ class Reader:
         return self.ledger.load_snapshot(self.history.tag(name).snapshot)
 
     def _attested_print(self) -> str:
-        head = self._heads.get(self.history.attested)
+        return self._print(self.history.attested)
+
+    def _print(self, snapshot: SnapshotId) -> str:
+        head = self._heads.get(snapshot)
         return head.fingerprint if head else ""
 
     def _tag_view(self, name: str, *, drifted: bool) -> TagView:
         t = self.history.tag(name)
         reasons = self._obstacles(t.depth, t.snapshot)
-        if drifted:
+        gaps = self.history.gaps(Point(t.depth, t.snapshot, name))
+        if drifted or any(self._print(left) != self._print(found) for left, found in gaps):
             reasons = (*reasons, "the schema was changed outside tagback: --on-drift has to say what becomes of that")
         return TagView(
             tag=t.name,
@@ -218,7 +224,7 @@ class Reader:
             who=t.who,
             changesets=t.depth,
             behind=self.history.depth - t.depth,
-            fingerprint=self._heads[t.snapshot].fingerprint,
+            fingerprint=self._print(t.snapshot),
             reachable=not reasons,
             reasons=reasons,
         )
