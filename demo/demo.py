@@ -21,12 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import stage
-from shop import Look, Shop
+from shop import REPRICED, Look, Shop
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILE_URL = "sqlite:///shop.db"
 SOLD_MEANWHILE = 25
+NEW_PRICE = 1999
 
 
 class ClaimFailed(Exception):
@@ -93,17 +94,24 @@ class Demo:
     def release_3_is_wrong(self, before: Look) -> None:
         stage.act(3, "Release 3, repaired, passes. And is wrong")
         self.pull("release-3")
+        before_price = self.shop.price(1)
         self.tagback("apply --changelog changelog --tag release-3")
+        old, new = before_price, self.shop.price(1)
         self.shop.sell(SOLD_MEANWHILE)
-        look = self.shop.look()
+        self.shop.reprice(NEW_PRICE)
         missing = self.shop.orders_without_total()
         stage.show("")
-        stage.say(f"The shop goes on selling: {SOLD_MEANWHILE} more orders. Then the health query reports:")
+        stage.say(
+            f"It rewrote every price ({_money(old)} became {_money(new)}) and dropped a column of the customers. Both are"
+            f" kept. The shop goes on: {SOLD_MEANWHILE} more orders, and somebody sets product {REPRICED} to"
+            f" {_money(NEW_PRICE)}. Then the health query reports:"
+        )
         stage.show(
             f"  {stage.styled('✗', 'bad')} {missing:,} orders have no total. Without a coupon the new view says NULL."
         )
         stage.say("(A transaction can't help any more: it was committed long ago.)")
-        self.check("release 3 changed the schema", look.schema != before.schema)
+        self.check("release 3 changed the schema", self.shop.schema() != before.schema)
+        self.check("release 3 changed the prices", old != new)
         self.check("the wrong view makes the health query fail", missing > 0)
 
     def back_to_release_2(self, before: Look) -> None:
@@ -115,11 +123,18 @@ class Demo:
         look = self.shop.look()
         stage.show("")
         self.claim(f"the schema is release 2's, to the byte: sha256 {look.schema[:16]}…", look.schema == before.schema)
-        self.claim(f"all {before.total:,} rows of before hold the same values", look.content == before.content)
+        self.claim(
+            f"all {before.total:,} rows of before hold the same values, prices and dropped column included",
+            look.content == before.content,
+        )
         later = self.shop.later_orders()
         self.claim(
             f"the {later} orders taken meanwhile are still there, {look.total:,} rows in all",
             later == SOLD_MEANWHILE and look.rows["orders"] == before.rows["orders"] + SOLD_MEANWHILE,
+        )
+        self.claim(
+            f"the price that was set meanwhile stands: {_money(NEW_PRICE)}, told as the one conflict",
+            self.shop.price(REPRICED) == NEW_PRICE,
         )
         self.claim("the health query is content: every order has a total", self.shop.orders_without_total() == 0)
         self.tagback("verify")
@@ -159,6 +174,10 @@ class Demo:
 
 def _same_rows(a: Look, b: Look) -> bool:
     return a.rows == b.rows and a.content == b.content
+
+
+def _money(cents: int) -> str:
+    return f"{cents / 100:.2f}"
 
 
 def _rows(look: Look) -> str:

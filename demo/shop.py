@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 CUSTOMERS, PRODUCTS, ORDERS = 10_000, 500, 25_000
 LINES = (2, 3, 3, 2, 3)  # lines of one order after the other, over and over: 65,000 in all
+REPRICED = 7  # the product whose price the shop itself changes
 SEED = 1893
 _FIRST = (
     "Ada Bea Cem Dina Emil Femke Greta Hugo Ines Jan Kim Lena Max Nora Ole Pia Quinn Rosa Sam Tess Udo Vera".split()
@@ -26,7 +27,10 @@ _STYLES = "oak brass linen steel walnut glass cork wool birch copper".split()
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the shop sees: a digest of its whole schema, rows per table, and a digest of those first sold."""
+    """What a look at the shop sees: a digest of its whole schema, rows per table, and a digest of those first sold.
+
+    The price of the product that the shop itself changes is not in the digest.
+    """
 
     schema: str
     rows: dict[str, int]
@@ -101,16 +105,32 @@ class Shop:
         self._driver.commit()
         return int(rows[0][0])
 
+    def reprice(self, cents: int) -> None:
+        """Somebody in the shop sets a price."""
+        self._driver.ask(f"UPDATE product SET cents = {cents} WHERE id = {REPRICED} RETURNING id")
+        self._driver.commit()
+
+    def price(self, product: int) -> int:
+        """What a product costs, in cents."""
+        ((cents,),) = self._driver.ask(f"SELECT cents FROM product WHERE id = {product}")
+        self._driver.commit()
+        return int(cents)
+
+    def schema(self) -> str:
+        """A digest of every definition."""
+        found = _digest(self._driver.schema())
+        self._driver.commit()
+        return found
+
     def look(self) -> Look:
         """Looks at everything. The content covers the rows that were there when the shop opened."""
-        schema = _digest(self._driver.schema())
+        schema = self.schema()
         tables = ("customer", "product", "orders", "order_line")
         rows = {t: int(self._driver.ask(f"SELECT count(*) FROM {t}")[0][0]) for t in tables}
         content = hashlib.sha256()
-        name = "full_name" if self._renamed() else "name"
         for sql in (
-            f"SELECT id, {name}, email, joined FROM customer ORDER BY id",
-            "SELECT id, title, cents FROM product ORDER BY id",
+            "SELECT id, name, email, joined FROM customer ORDER BY id",
+            f"SELECT id, title, CASE WHEN id <> {REPRICED} THEN cents END FROM product ORDER BY id",
             f"SELECT id, customer, placed FROM orders WHERE id <= {ORDERS} ORDER BY id",
             f"SELECT orders, position, product, quantity, cents FROM order_line WHERE orders <= {ORDERS} ORDER BY 1, 2",
         ):
@@ -124,9 +144,6 @@ class Shop:
         rows = self._driver.ask(sql)
         self._driver.commit()
         return int(rows[0][0])
-
-    def _renamed(self) -> bool:
-        return any("full_name" in str(row) for row in self._driver.schema())
 
 
 _LINE = ("orders", "position", "product", "quantity", "cents")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tagback.deploy.results import RolledBack as RolledBack
     from tagback.deploy.rollback import OnConflict as OnConflict
     from tagback.deploy.rollback import RollbackOptions as RollbackOptions
+    from tagback.deploy.shelf import Purged as Purged
+    from tagback.deploy.shelf import ShelfView as ShelfView
     from tagback.deploy.tags import Tagged as Tagged
     from tagback.deploy.target import Target as Target
     from tagback.errors import TagbackError as TagbackError
@@ -43,6 +45,7 @@ _MODULES = {
     "tagback.deploy.look": ("Comparison", "PastDeployment", "Status", "TagView"),
     "tagback.deploy.results": ("Applied", "Recovered", "RolledBack"),
     "tagback.deploy.rollback": ("OnConflict", "RollbackOptions"),
+    "tagback.deploy.shelf": ("Purged", "ShelfView"),
     "tagback.deploy.tags": ("Tagged",),
     "tagback.deploy.target": ("Target",),
     "tagback.errors": ("TagbackError",),

@@ -101,7 +101,7 @@ def test_a_constraint_that_rows_break_has_its_own_code(shop: Project) -> None:
 
 
 def test_what_could_not_be_taken_back_is_refused_unless_allowed(shop: Project) -> None:
-    shop.write("003_loses.sql", "update people set name = upper(name);")
+    shop.write("003_loses.sql", "-- tagback: no-keep\nupdate people set name = upper(name);")
     result = shop.json("apply", "--changelog", "m")
     assert (result.exit, result.error["code"]) == (3, "irreversible")
     assert "people" in result.error["message"]
@@ -160,6 +160,17 @@ def test_after_drift_was_kept_verify_compares_with_what_was_kept(shop: Project) 
     assert told.exit == 0
     assert "tag r1" not in told.out
     assert shop.json("verify", "--tag", "r1").exit == 4
+
+
+def test_drift_alone_that_is_kept_is_what_verify_compares_with(shop: Project) -> None:
+    shop.sql("create table byhand (id integer primary key)")
+    body = shop.json("rollback", "--to", "r1", "--yes", "--on-drift", "keep").body
+    assert body["deployments"] == []
+    assert "0 changesets" not in body["message"]
+    assert "kept" in body["message"]
+    assert shop.json("verify").exit == 0
+    again = shop.json("rollback", "--to", "r1", "--yes", "--on-drift", "keep").body
+    assert again["message"].startswith("Nothing to undo")
 
 
 def test_a_tag_from_which_drift_was_kept_is_reached_only_by_a_decision(shop: Project) -> None:

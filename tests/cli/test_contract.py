@@ -170,15 +170,60 @@ def test_status_tells_what_is_applied_pending_and_reachable(shop: Project) -> No
     assert shop.json("status").body["pending"] is None
 
 
-def test_a_tag_that_rows_written_since_keep_from_being_reached_says_why(shop: Project) -> None:
+def test_what_was_written_to_a_new_table_is_told_kept_and_comes_again(shop: Project) -> None:
     shop.apply()
     shop.sql("insert into places (id, city) values (1, 'Turin')")
-    view = {t["tag"]: t for t in shop.json("tags").body["tags"]}["r1"]
-    assert view["reachable"] is False
-    assert any("places" in reason for reason in view["reasons"])
-    result = shop.json("rollback", "--to", "r1", "--yes")
-    assert result.exit == 3
-    assert shop.sql("select city from places") == [("Turin",)]
+    assert {t["tag"]: t["reachable"] for t in shop.json("tags").body["tags"]}["r1"] is True
+    body = shop.json("rollback", "--to", "r1", "--yes").body
+    assert body["verified"]
+    (kept,) = body["shelved"]
+    assert (kept["table"].rpartition(".")[2], kept["rows"]) == ("places", 1)
+    assert kept["bytes"] > 0
+    assert body["conflicts"] == []
+    assert body["conflicts_total"] == 0
+    assert shop.apply().body["shelved"] == []
+    assert shop.sql("select id, city from places") == [(1, "Turin")]
+
+
+def test_what_a_deployment_did_to_rows_is_told_and_so_is_what_came_back(shop: Project) -> None:
+    shop.write("003_loud.sql", "update people set name = upper(name);")
+    body = shop.apply().body
+    assert body["reversibility"] == "captured"
+    (kept,) = body["shelved"]
+    assert (kept["table"].rpartition(".")[2], kept["rows"]) == ("people", 2)
+    shop.sql("update people set name = 'Bert' where id = 2")
+    shop.sql("insert into people (id, name) values (3, 'Cy')")
+    body = shop.json("rollback", "--to", "r1", "--yes").body
+    assert [(r["table"].rpartition(".")[2], r["rows"]) for r in body["restored"]] == [("people", 1)]
+    (conflict,) = body["conflicts"]
+    assert (conflict["table"].rpartition(".")[2], conflict["key"], conflict["column"]) == ("people", "id=2", "name")
+    assert conflict["kept"] == "later"
+    assert body["conflicts_total"] == 1
+    assert shop.sql("select id, name from people order by id") == [(1, "Ada"), (2, "Bert"), (3, "Cy")]
+
+
+@pytest.mark.parametrize(("wish", "second"), [("keep", "Bert"), ("restore", "Bob")])
+def test_whose_value_stands_is_said_on_the_command_line(shop: Project, wish: str, second: str) -> None:
+    shop.write("003_loud.sql", "update people set name = upper(name);")
+    shop.apply()
+    shop.sql("update people set name = 'Bert' where id = 2")
+    body = shop.json("rollback", "--to", "r1", "--yes", "--on-conflict", wish).body
+    assert body["conflicts_total"] == 1
+    assert shop.sql("select id, name from people order by id") == [(1, "Ada"), (2, second)]
+
+
+def test_a_conflict_is_refused_by_wish_before_anything_happens(shop: Project) -> None:
+    shop.write("003_loud.sql", "update people set name = upper(name);")
+    shop.apply()
+    shop.sql("update people set name = 'Bert' where id = 2")
+    before = shop.schema()
+    result = shop.json("rollback", "--to", "r1", "--yes", "--on-conflict", "fail")
+    assert (result.exit, result.error["code"]) == (3, "conflict")
+    assert "id=2" in result.error["message"]
+    assert "name" in result.error["message"]
+    assert "--on-conflict" in result.error["hint"]
+    assert shop.schema() == before
+    assert shop.sql("select id, name from people order by id") == [(1, "ADA"), (2, "Bert")]
 
 
 def test_history_lists_deployments_and_rollbacks_in_order(shop: Project) -> None:

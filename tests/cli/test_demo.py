@@ -17,7 +17,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_demo_keeps_what_it_claims_on_sqlite(tmp_path: Path) -> None:
     done = run("--folder", tmp_path / "demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "all 100,500 rows of before hold the same values" in done.stdout
+    assert "all 100,500 rows of before hold the same values, prices and dropped column included" in done.stdout
 
 
 def test_the_demo_keeps_what_it_claims_on_postgresql(tmp_path: Path, pg_url: str) -> None:

@@ -154,14 +154,29 @@ def test_a_killed_deployment_is_taken_back_by_the_next_run(in_parts: Project) ->
     assert in_parts.schema() == before
 
 
-def test_a_killed_deployment_that_can_not_be_taken_back_without_loss_needs_a_person(in_parts: Project) -> None:
+def test_what_was_written_to_a_killed_deployments_first_part_is_kept(in_parts: Project) -> None:
+    before = in_parts.schema()
     killed(in_parts)
     in_parts.sql("insert into parts values (1)")
+    assert in_parts.json("recover").body["deployments"] == [2]
+    assert in_parts.schema() == before
+    ((place, rows, state),) = in_parts.sql("select kept::json ->> 'place', row_count, state from tagback.shelf")
+    assert (rows, state) == (1, "kept")
+    assert in_parts.sql(f"select v0 from tagback.{place}") == [(1,)]
+
+
+def test_a_killed_deployment_that_can_not_be_taken_back_without_loss_needs_a_person(in_parts: Project) -> None:
+    in_parts.write(
+        "002_parts.sql",
+        "-- no-transaction\nalter table a alter id type bigint;\ncreate table parts (i integer);\nselect pg_sleep(300);\n",
+    )
+    killed(in_parts)
+    in_parts.sql("insert into a values (5000000000)")
     for command in (["recover"], ["apply", "--changelog", "m"], ["rollback", "--to", "r1", "--yes"]):
         result = in_parts.json(*command)
         assert (result.exit, result.error["code"]) == (5, "stuck")
-        assert "parts" in result.error["message"]
+        assert "column id of table" in result.error["message"]
         assert "recover" in result.error["hint"]
-    assert in_parts.sql("select i from parts") == [(1,)]
-    in_parts.sql("delete from parts")
+    assert in_parts.sql("select id from a") == [(5000000000,)]
+    in_parts.sql("delete from a")
     assert in_parts.json("recover").body["deployments"] == [2]

@@ -16,16 +16,36 @@ def _reachable(project: Project, tag: str) -> bool:
 
 
 @pytest.mark.parametrize("rename", ["", "alter table people rename to persons;"])
-def test_a_tag_is_out_of_reach_once_rows_were_written_to_a_table_that_came_after_it(shop: Project, rename: str) -> None:
+def test_a_tag_stays_in_reach_when_rows_are_written_to_a_table_that_came_after_it(shop: Project, rename: str) -> None:
     shop.write("003_rename.sql", f"{rename} create table more (id integer primary key);")
     shop.apply("--tag", "r2")
     assert _reachable(shop, "r1")
     shop.sql("insert into places (id, city) values (1, 'Rome')")
-    assert not _reachable(shop, "r1")
-    assert shop.json("rollback", "--to", "r1", "--yes").error["code"] == "data_loss"
-    shop.sql("delete from places")
     assert _reachable(shop, "r1")
-    assert shop.json("rollback", "--to", "r1", "--yes").body["verified"]
+    body = shop.json("rollback", "--to", "r1", "--yes").body
+    assert body["verified"]
+    assert [(k["table"].rpartition(".")[2], k["rows"]) for k in body["shelved"]] == [("places", 1)]
+    assert shop.sql("select id, name from people order by id") == [(1, "Ada"), (2, "Bob")]
+    shop.apply("--tag", "r2")
+    assert shop.sql("select id, city from places") == [(1, "Rome")]
+
+
+def test_a_tag_is_out_of_reach_while_rows_break_a_constraint_that_would_come_back(shop: Project) -> None:
+    shop.write("002_places.sql", "create unique index one_name on people (name);")
+    shop.apply("--tag", "r2")
+    shop.write("003_twice.sql", "drop index one_name;")
+    body = shop.apply("--tag", "r3").body
+    assert body["reversibility"] == "conditional"
+    assert "one_name" in body["reasons"][0]
+    assert _reachable(shop, "r2")
+    shop.sql("insert into people (id, name) values (3, 'Ada')")
+    result = shop.json("rollback", "--to", "r2", "--yes")
+    assert (result.exit, result.error["code"]) == (3, "constraint")
+    assert not _reachable(shop, "r2")
+    assert _reachable(shop, "r1")
+    shop.sql("delete from people where id = 3")
+    assert _reachable(shop, "r2")
+    assert shop.json("rollback", "--to", "r2", "--yes").body["verified"]
 
 
 def test_a_tag_is_out_of_reach_once_a_widened_column_holds_what_its_old_type_can_not(

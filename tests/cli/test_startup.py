@@ -47,3 +47,14 @@ def test_status_imports_only_what_it_looks_with(tmp_path: Path) -> None:
     unused = {"psycopg", "rich", "subprocess", "socket", "getpass", "tomllib", "tagback.deploy.apply"}
     unused |= {"tagback.deploy.rollback", "tagback.changelog.reader", "tagback.engines.postgres"}
     assert found & unused == set()
+
+
+def test_status_compares_files_without_what_splits_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "1_t.sql").write_text("CREATE TABLE t (i int);\n")
+    assert main(["--url", url, "tag", "r1"]) == 0
+    found = imported_by(tmp_path, "--url", url, "status", "--changelog", "m")
+    # What is loaded by name at its first use isn't in the report, only what that imports: the reader and the splitter.
+    assert "tagback.changelog.listing" in found
+    assert "tagback.changelog.classify" not in found

@@ -115,10 +115,14 @@ def test_a_line_for_each_changeset_by_wish(shop: Project) -> None:
 
 def test_a_name_can_not_steer_the_terminal(sqlite_project: Project) -> None:
     sqlite_project.write("001_a.sql", 'create table "red \x1b[31m" (id integer primary key);')
+    sqlite_project.json("tag", "r0")
     told = sqlite_project.run("apply", "--changelog", "m")
     assert told.exit == 0
     assert "\x1b" not in told.out
-    assert "red \\x1b[31m" in told.out
+    for command in (["diff", "r0", "live"], ["rollback", "--to", "r0", "--dry-run"]):
+        told = sqlite_project.run(*command)
+        assert "\x1b" not in told.out
+        assert "red \\x1b[31m" in told.out
 
 
 def test_the_exit_status_tells_the_truth_when_nobody_reads_the_output(sqlite_deployed: Project) -> None:

@@ -7,17 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`setup` and `change` are changesets. `refused` is the error code of apply where the change must not be deployed."""
+    """`setup` and `change` are changesets. `refused` is the error code of apply where the change must not be deployed.
+
+    `verdict` is what apply says of the way back, where the case is about that.
+    """
 
     name: str
     setup: str
     change: str
     refused: str = ""
+    verdict: str = ""
 
 
 def exact(name: str, setup: str, change: str) -> Case:
     """The change is deployed, and the way back leads exactly to where it began."""
     return Case(name, setup, change)
+
+
+def captured(name: str, setup: str, change: str) -> Case:
+    """The same, by way of the shelf: the change does something to rows that were there."""
+    return Case(name, setup, change, verdict="captured")
+
+
+def conditional(name: str, setup: str, change: str) -> Case:
+    """The same, where what is written later can stand in the way: apply says when."""
+    return Case(name, setup, change, verdict="conditional")
 
 
 def refused(name: str, setup: str, change: str, code: str = "irreversible") -> Case:

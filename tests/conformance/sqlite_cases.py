@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import exact, refused
+from tests.conformance.case import captured, conditional, exact, refused
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INT); INSERT INTO t VALUES (1, 'x', 7), (2, NULL, 8);"
 REBUILD = "INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;"
@@ -16,7 +16,7 @@ CASES = (
     exact("table without rowid", TABLE, "CREATE TABLE u (a TEXT, b INT, PRIMARY KEY (b DESC, a)) WITHOUT ROWID"),
     exact("table with autoincrement", TABLE, "CREATE TABLE u (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO u VALUES (9)"),
     exact("empty table dropped", "CREATE TABLE t (a CHECK (a > 0), b UNIQUE)", "DROP TABLE t"),
-    refused("table with rows dropped", TABLE, "DROP TABLE t"),
+    captured("table with rows dropped", TABLE, "DROP TABLE t"),
     exact("table renamed", TABLE, "ALTER TABLE t RENAME TO u"),
     exact("tables swapped", TABLE + "CREATE TABLE u (z)", "ALTER TABLE t RENAME TO x; ALTER TABLE u RENAME TO t; ALTER TABLE x RENAME TO u"),
     exact("empty table dropped, then another of the same name", "CREATE TABLE t (a INT)", "DROP TABLE t; CREATE TABLE t (x TEXT, a TEXT)"),
@@ -27,14 +27,14 @@ CASES = (
     exact("column added", TABLE, "ALTER TABLE t ADD COLUMN c TEXT NOT NULL DEFAULT 'it''s; so'"),
     exact("column added and filled", TABLE, "ALTER TABLE t ADD COLUMN c; UPDATE t SET c = b * 2"),
     exact("empty column dropped", "CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, NULL, 3)", "ALTER TABLE t DROP COLUMN b"),
-    refused("column with values dropped", TABLE, "ALTER TABLE t DROP COLUMN b"),
+    captured("column with values dropped", TABLE, "ALTER TABLE t DROP COLUMN b"),
     exact("column renamed", TABLE + "CREATE VIEW v AS SELECT a FROM t; CREATE INDEX i ON t (a)", "ALTER TABLE t RENAME a TO c"),
     exact("columns swapped", TABLE, "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME x TO b"),
     exact("column order changed", TABLE, "CREATE TABLE n (b INT, id INTEGER PRIMARY KEY, a TEXT); INSERT INTO n SELECT b, id, a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t"),
     exact("widened type", "CREATE TABLE t (a VARCHAR(5)); INSERT INTO t VALUES ('abc')", "CREATE TABLE n (a TEXT);" + REBUILD),
-    refused("text to integer loses 007", "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('007')", "CREATE TABLE n (a INT);" + REBUILD),
+    conditional("text to integer loses 007", "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('007')", "CREATE TABLE n (a INT);" + REBUILD),
     exact("text to integer loses nothing", "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('7')", "CREATE TABLE n (a INT);" + REBUILD),
-    refused("NOT NULL with backfill", TABLE, "UPDATE t SET a = '' WHERE a IS NULL; CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b INT);" + REBUILD),
+    captured("NOT NULL with backfill", TABLE, "UPDATE t SET a = '' WHERE a IS NULL; CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b INT);" + REBUILD),
     exact("NOT NULL", "CREATE TABLE t (a); INSERT INTO t VALUES (1)", "CREATE TABLE n (a NOT NULL);" + REBUILD),
     exact("default changed", "CREATE TABLE t (a DEFAULT 1); INSERT INTO t VALUES (3)", "CREATE TABLE n (a DEFAULT (1 + 1));" + REBUILD),
     exact("generated columns", TABLE, "ALTER TABLE t ADD COLUMN g AS (a || b) VIRTUAL; CREATE TABLE u (a, g AS (a * 2) STORED)"),
@@ -44,7 +44,7 @@ CASES = (
     exact("constraints come and go", "CREATE TABLE t (a UNIQUE, b CONSTRAINT c CHECK (b > 0), UNIQUE (a, b) ON CONFLICT IGNORE); INSERT INTO t VALUES (1, 2)", "CREATE TABLE n (a, b CHECK (b > 1), CONSTRAINT u UNIQUE (b));" + REBUILD),
     exact("foreign keys come and go", "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (p REFERENCES p ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED); INSERT INTO p VALUES (1); INSERT INTO t VALUES (1)", "PRAGMA foreign_keys = OFF; CREATE TABLE n (p);" + REBUILD),
     exact("parent rebuilt in twelve steps", "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE c (t REFERENCES t ON DELETE CASCADE); INSERT INTO t VALUES (1); INSERT INTO c VALUES (1)", "PRAGMA foreign_keys = OFF; CREATE TABLE n (id INTEGER PRIMARY KEY, x); INSERT INTO n (id) SELECT id FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t; PRAGMA foreign_keys = ON"),
-    refused("delete with its children", "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE c (t REFERENCES t ON DELETE CASCADE); INSERT INTO t VALUES (1); INSERT INTO c VALUES (1)", "PRAGMA foreign_keys = ON; DELETE FROM t"),
+    captured("delete with its children", "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE c (t REFERENCES t ON DELETE CASCADE); INSERT INTO t VALUES (1); INSERT INTO c VALUES (1)", "PRAGMA foreign_keys = ON; DELETE FROM t"),
     # ------------------------------------------------------------------ indexes, views, triggers, settings
     exact("indexes created", TABLE, "CREATE UNIQUE INDEX i ON t (a COLLATE NOCASE DESC, b); CREATE INDEX j ON t (lower(a)) WHERE b > 1 AND a <> 'x;y'"),
     exact("indexes dropped", TABLE + "CREATE INDEX i ON t (a) WHERE b > 1; CREATE INDEX j ON t (a || 'z')", "DROP INDEX i; DROP INDEX j"),
@@ -60,10 +60,10 @@ CASES = (
     exact("odd names", 'CREATE TABLE "we""ird; --" ("sp ace" INT, "größe" TEXT, [br] INT); INSERT INTO "we""ird; --" VALUES (1, \'x\', 2)', 'ALTER TABLE "we""ird; --" ADD COLUMN "SELECT"; ALTER TABLE "we""ird; --" RENAME "größe" TO "it\'s"; CREATE INDEX "ö;" ON "we""ird; --" ("it\'s")'),
     exact("names of 63 characters", f"CREATE TABLE {'t' * 63} ({'c' * 63} INT)", f"ALTER TABLE {'t' * 63} RENAME TO {'u' * 63}"),
     exact("values of every kind", "CREATE TABLE t (a); INSERT INTO t VALUES (NULL), (1), (1.0), ('1'), (x'31'), (-0.0), (9e999), (char(0) || 'z'), (cast(x'ff' AS TEXT))", "ALTER TABLE t ADD COLUMN b DEFAULT 1"),
-    refused("update", TABLE, "UPDATE t SET b = b + 1"),
-    refused("replace", TABLE, "REPLACE INTO t VALUES (1, 'y', 7)"),
-    refused("update or replace", "CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1), (2)", "UPDATE OR REPLACE t SET a = 2 WHERE a = 1"),
-    refused("rows added to a table that was there", TABLE, "INSERT INTO t VALUES (3, 'z', 9)"),
+    captured("update", TABLE, "UPDATE t SET b = b + 1"),
+    captured("replace", TABLE, "REPLACE INTO t VALUES (1, 'y', 7)"),
+    captured("update or replace", "CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1), (2)", "UPDATE OR REPLACE t SET a = 2 WHERE a = 1"),
+    captured("rows added to a table that was there", TABLE, "INSERT INTO t VALUES (3, 'z', 9)"),
     exact("an update that changes nothing", TABLE, "UPDATE t SET b = b"),
     refused("tagback's own tables", TABLE, "DROP TABLE tagback_meta", "statement"),
 )  # fmt: skip

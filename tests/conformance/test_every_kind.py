@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagback.deploy.apply import ApplyOptions
-from tagback.deploy.rollback import RollbackOptions
+from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.deploy.target import Target
 from tagback.errors import TagbackError
 from tests.conformance import postgres_cases, sqlite_cases
@@ -51,13 +51,18 @@ def rite(case: Case, url: str, look: Callable[[], State], folder: Path) -> None:
             assert differences(before, look()) == []
             assert target.verify("before").equal
             return
-        target.apply(changelog, ApplyOptions(tag="after"))
+        applied = target.apply(changelog, ApplyOptions(tag="after"))
         after = look()
+        if case.verdict:
+            assert applied.reversibility == case.verdict, applied.reasons
+            assert applied.shelved, "rows are kept"
+            assert bool(applied.reasons) == (case.verdict == "conditional")
         assert differences(before, after) or case.name.endswith("changes nothing"), "the case changes nothing"
-        assert target.rollback(RollbackOptions(to="before")).verified
+        done = target.rollback(RollbackOptions(to="before"))
+        assert (done.verified, done.conflicts_total) == (True, 0)
         assert differences(before, look()) == []
         assert target.verify("before").equal
         target.apply(changelog, ApplyOptions(tag="after"))
         assert differences(after, look()) == []
-        assert target.rollback(RollbackOptions(count=1)).verified
+        assert target.rollback(RollbackOptions(count=1, on_conflict=OnConflict.FAIL)).verified
         assert differences(before, look()) == []

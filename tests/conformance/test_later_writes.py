@@ -1,4 +1,4 @@
-"""What the application writes into a new column after its deployment is never taken away in silence."""
+"""What the application wrote after a deployment stays; what the deployment did to rows goes; what both did is told."""
 
 from __future__ import annotations
 
@@ -8,66 +8,111 @@ import pytest
 
 import tagback
 from tagback.errors import RefusedError
+from tests.conformance.merge_cases import CASES, MergeCase, Tables
+from tests.support import client
 
-SETUP = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);"
-WRITES = {
-    "values that two rows swapped": (
-        "ALTER TABLE t ADD COLUMN c TEXT; UPDATE t SET c = 'v' || id;",
-        "UPDATE t SET c = 'v' || (3 - id) WHERE id < 3",
-    ),
-    "a value that moved to another row": (
-        "ALTER TABLE t ADD COLUMN c TEXT; UPDATE t SET c = 'x' WHERE id = 1;",
-        "UPDATE t SET c = CASE id WHEN 2 THEN 'x' END",
-    ),
-    "NULL where the default stood": (
-        "ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'on';",
-        "UPDATE t SET c = NULL WHERE id = 2",
-    ),
-    "another value than the default": (
-        "ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'on';",
-        "UPDATE t SET c = 'off' WHERE id = 2",
-    ),
-}
+merging = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
 
 
-@pytest.mark.parametrize("written", WRITES)
-def test_later_writes_to_a_new_column_are_not_lost(target_url: str, tmp_path: Path, written: str) -> None:
-    change, write = WRITES[written]
-    _deploy(target_url, tmp_path, change)
-    _write(target_url, write)
+@merging
+def test_later_writes_stay_and_the_rest_comes_back(target_url: str, tmp_path: Path, case: MergeCase) -> None:
+    _deploy_and_write(target_url, tmp_path, case)
+    at_end = _everything(target_url)
+    done = _back(target_url)
+    assert _rows(target_url, case.kept) == _sorted(case.kept)
+    assert _told(done) == case.conflicts
+    assert {c.kept for c in done.conflicts} <= {"later"}
+    if case.again:
+        _deploy_again(target_url, tmp_path)
+        assert _everything(target_url) == at_end
+        assert _told(_back(target_url)) <= case.conflicts  # what came again with the changesets is not written since
+        assert _rows(target_url, case.kept) == _sorted(case.kept)
+
+
+@merging
+def test_what_the_deployment_found_stands_by_wish(target_url: str, tmp_path: Path, case: MergeCase) -> None:
+    _deploy_and_write(target_url, tmp_path, case)
+    at_end = _everything(target_url)
+    done = _back(target_url, tagback.OnConflict.RESTORE)
+    wanted = case.kept if case.restored is None else case.restored
+    assert _rows(target_url, wanted) == _sorted(wanted)
+    assert _told(done) == case.conflicts
+    assert {c.kept for c in done.conflicts} <= {"restored"}
+    if case.again or case.conflicts:
+        _deploy_again(target_url, tmp_path)
+        assert _everything(target_url) == at_end
+
+
+@merging
+def test_conflicts_are_refused_by_wish_and_nothing_is_touched(target_url: str, tmp_path: Path, case: MergeCase) -> None:
+    _deploy_and_write(target_url, tmp_path, case)
+    at_end = _everything(target_url)
     with tagback.open(target_url) as target:
-        assert not target.tags()[0].reachable
-        with pytest.raises(RefusedError, match="column c of table") as refused:
-            target.rollback(tagback.RollbackOptions(to="before"))
-    assert refused.value.code == "data_loss"
-
-
-@pytest.mark.parametrize("written", WRITES)
-def test_without_later_writes_the_same_column_goes(target_url: str, tmp_path: Path, written: str) -> None:
-    _deploy(target_url, tmp_path, WRITES[written][0])
-    _write(target_url, "UPDATE t SET a = a + 1")
-    with tagback.open(target_url) as target:
-        assert target.tags()[0].reachable
-        assert target.rollback(tagback.RollbackOptions(to="before")).verified
-
-
-def _deploy(url: str, folder: Path, change: str) -> None:
-    (folder / "001_setup.sql").write_text(SETUP)
-    with tagback.open(url, create=True) as target:
-        target.apply(folder, tagback.ApplyOptions(tag="before"))
-        (folder / "002_change.sql").write_text(change)
-        target.apply(folder, tagback.ApplyOptions(tag="after"))
-
-
-def _write(url: str, sql: str) -> None:
-    if url.startswith("sqlite"):
-        import sqlite3
-
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as lite:
-            lite.execute(sql)
-        lite.close()
+        tried = target.rollback(tagback.RollbackOptions(to="before", dry_run=True))
+    assert _told(tried) == case.conflicts
+    assert _everything(target_url) == at_end
+    if not case.conflicts:
+        assert _told(_back(target_url, tagback.OnConflict.FAIL)) == set()
         return
-    import psycopg
+    with pytest.raises(RefusedError) as refused:
+        _back(target_url, tagback.OnConflict.FAIL)
+    assert refused.value.code == "conflict"
+    assert all(key in refused.value.message for _, key, _ in case.conflicts)
+    assert _everything(target_url) == at_end
 
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.encode())
+
+def test_rolling_back_a_rollback_over_and_over_is_quiet(target_url: str, tmp_path: Path) -> None:
+    case = next(c for c in CASES if c.name == "a dropped column; rows were written, came and went")
+    _deploy_and_write(target_url, tmp_path, case)
+    at_end = _everything(target_url)
+    for _ in range(3):
+        assert _told(_back(target_url)) == set()
+        assert _rows(target_url, case.kept) == _sorted(case.kept)
+        _deploy_again(target_url, tmp_path)
+        assert _everything(target_url) == at_end
+
+
+# ---------------------------------------------------------------------- the rite
+
+
+def _deploy_and_write(url: str, folder: Path, case: MergeCase) -> None:
+    changelog = folder / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(case.setup)
+    with tagback.open(url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_change.sql").write_text(case.change + ";")
+        assert target.apply(changelog, tagback.ApplyOptions(tag="after")).reversibility != "irreversible"
+    client.write(url, case.write)
+    with tagback.open(url) as target:
+        assert [t.reachable for t in target.tags()] == [True, True]
+
+
+def _deploy_again(url: str, folder: Path) -> None:
+    with tagback.open(url) as target:
+        assert target.apply(folder / "changelog", tagback.ApplyOptions(tag="after")).notes == ()
+
+
+def _back(url: str, on_conflict: tagback.OnConflict = tagback.OnConflict.KEEP) -> tagback.RolledBack:
+    with tagback.open(url) as target:
+        done = target.rollback(tagback.RollbackOptions(to="before", on_conflict=on_conflict))
+    assert done.verified
+    assert done.conflicts_total == len(done.conflicts)
+    return done
+
+
+def _told(done: tagback.RolledBack) -> set[tuple[str, str, str]]:
+    return {(c.table.removeprefix("public."), c.key, c.column) for c in done.conflicts}
+
+
+def _rows(url: str, tables: Tables) -> dict[str, list[tuple[object, ...]]]:
+    return {t: client.rows(url, f"SELECT * FROM {t}") for t in tables}
+
+
+def _sorted(tables: Tables) -> dict[str, list[tuple[object, ...]]]:
+    return {t: sorted(found, key=repr) for t, found in tables.items()}
+
+
+def _everything(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table there is."""
+    return _rows(url, dict.fromkeys(client.tables(url), ()))

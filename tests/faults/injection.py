@@ -120,14 +120,14 @@ CALLS = frozenset(
         "forget_start",
         "watch",
         "touched",
-        "compare",
-        "content",
-        "contents",
-        "count_lost",
+        "shelve",
+        "merge",
+        "misfits",
+        "drop_shelf",
         "count_each",
     }
 )
-"""Methods of a session that speak to the database and may fail; `run_steps` is counted step by step."""
+"""Methods of a session that speak to the database and may fail; `run_each` and `run_steps` are counted one by one."""
 
 QUIET = frozenset({"close", "cancel", "unlock", "prepare", "decode", "rename"})
 """Those that don't speak to it, or never fail; the statements that they send are counted like all others."""
@@ -152,6 +152,15 @@ class HurtSession:
             return self._one(lambda: self._reading(name, lambda: attribute(*arguments, **named)))
 
         return counted
+
+    def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
+        if self._fault is None:
+            # The driver may be hurt instead, while several are on their way.
+            self._counts.calls += len(sqls)
+            self._real.run_each(sqls, done)
+            return
+        for sql in sqls:
+            self._one(lambda sql=sql: self._real.run_each([sql], done))  # type: ignore[misc]
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         for step in steps:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from hypothesis.strategies import SearchStrategy
 
+from tests.stateful.model import Engine, Expected
+from tests.stateful.rows import BY_APPLICATION
 from tests.stateful.sketch import Change, Sketch
 from tests.support.oracle import Rows, State
 
@@ -26,18 +28,25 @@ class Trial(Protocol):
     def state(self) -> State | None:
         """The oracle's view of what the statements made; None where it can't look into a transaction."""
 
+    def rows(self) -> Mapping[str, Rows]:
+        """The rows that the statements left."""
+
 
 class Database(Protocol):
     """One fresh database, and the application that uses it."""
 
     engine: str
     url: str
+    values: Engine
 
     def state(self) -> State:
         """What the oracle sees."""
 
     def rows(self) -> Mapping[str, Rows]:
         """The rows alone, which costs less."""
+
+    def fits(self, schema: Mapping[str, str], tables: Mapping[str, Expected]) -> bool | None:
+        """Whether a schema has room for these rows; None where that can't be told."""
 
     def sketch(self) -> Sketch: ...
 
@@ -47,7 +56,10 @@ class Database(Protocol):
     def changes(self, sketch: Sketch) -> SearchStrategy[Change]:
         """Changes of the schema or of rows, as a changeset may make them."""
 
-    def writes(self, sketch: Sketch) -> SearchStrategy[Change]:
+    def tables(self, sketch: Sketch) -> SearchStrategy[Change]:
+        """New tables."""
+
+    def writes(self, sketch: Sketch, kinds: tuple[str, ...] = BY_APPLICATION) -> SearchStrategy[Change]:
         """What the application writes to rows."""
 
     def mistakes(self, sketch: Sketch) -> SearchStrategy[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ import psycopg
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from tests.stateful.model import ANY, NULL, Engine, Expected
+from tests.stateful.rows import BY_APPLICATION, BY_CHANGESETS, row_changes
 from tests.stateful.sketch import Change, Column, Sketch
 from tests.support.oracle import Rows, State, postgres_rows, postgres_state, quoted
 from tests.support.postgres import PostgresServer
@@ -33,9 +36,11 @@ SCHEMAS = ('"public"', '"public"', '"App"')
 
 _TABLES = """
     SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-           a.attgenerated <> '' OR a.attidentity <> '', a.atthasdef
+           a.attgenerated <> '' OR a.attidentity <> '', a.attidentity <> '', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
+           a.attnum = ANY ((SELECT i.indkey FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)::int2[]) IS TRUE
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema|tagback)'
     ORDER BY 1, 2, a.attnum
 """
@@ -59,6 +64,15 @@ _OTHERS = """
     SELECT 'schema', n.nspname, '', '' FROM pg_namespace n WHERE n.nspname = 'App'
     ORDER BY 1, 2, 3, 4
 """
+
+
+_CATALOGS = (
+    "class attribute attrdef constraint index proc trigger type enum namespace rewrite description sequence depend"
+)
+_STAMP = "SELECT " + " || ".join(
+    f"(SELECT coalesce(md5(string_agg(concat(xmin, ctid), ',' ORDER BY ctid)), '') FROM pg_{name})"
+    for name in _CATALOGS.split()
+)
 
 
 @st.composite
@@ -228,25 +242,28 @@ def _alone(draw: DrawFn, sketch: Sketch) -> Change:
     return Change((draw(st.sampled_from(choices)),))
 
 
-@st.composite
-def _rows(draw: DrawFn, sketch: Sketch) -> Change:
-    table = draw(st.sampled_from(tuple(sketch.tables)))
-    columns = [c for c in sketch.tables[table] if not c.generated]
-    what = draw(st.sampled_from(("insert", "insert", "insert", "update", "delete")))
-    if what == "delete" or not columns:
-        return Change((f"delete from {table} where ctid = (select min(ctid) from {table})",))
-    if what == "update":
-        column = draw(st.sampled_from(columns))
-        return Change((f"update {table} set {quoted(column.name)} = {draw(_value(column))}",))
-    values = ", ".join(draw(_value(c)) for c in columns)
-    return Change((f"insert into {table} ({', '.join(quoted(c.name) for c in columns)}) values ({values})",))
-
-
-@st.composite
-def _value(draw: DrawFn, column: Column) -> str:
+def _values(column: Column) -> SearchStrategy[str]:
+    if column.name == "id":
+        return st.sampled_from(("1", "2", "3", "4"))
     kind = column.type.replace("character varying", "varchar").replace("timestamp with time zone", "timestamptz")
     values = TYPES.get(kind, ("'a'",))
-    return draw(st.sampled_from(values if column.not_null else (*values, "null")))
+    return st.sampled_from(values if column.not_null else (*values, "null"))
+
+
+def _rows(sketch: Sketch, kinds: tuple[str, ...]) -> SearchStrategy[Change]:
+    return row_changes(sketch, _values, kinds, inserts={"insert ": " on conflict do nothing"})
+
+
+_LITERAL = re.compile(r"-?[\d.]+|'([^']|'')*'(::[\w. \"()\[\]]+)?|true|false|NULL::.*")
+_AS_TEXT = ("integer", "bigint", "numeric", "uuid", "text", "character varying")
+
+
+def _convert(value: str, kind: Column, to: Column) -> str:
+    if kind.type == to.type or value == NULL:
+        return value
+    if (to.type == "text" and kind.type.startswith(_AS_TEXT)) or (kind.type, to.type) == ("integer", "bigint"):
+        return value
+    return ANY
 
 
 class PostgresDatabase:
@@ -259,13 +276,34 @@ class PostgresDatabase:
         self._name = server.create_database()
         self._connection = server.connect(self._name)
         self.url = server.url(self._name)
+        self._stamp = ""
+        self._schema: Mapping[str, str] = {}
+        self.values = Engine(str, self._default, _convert)
+
+    def _default(self, column: Column) -> str:
+        if not column.default:
+            return NULL
+        if not _LITERAL.fullmatch(column.default):
+            return ANY
+        try:
+            found = self._connection.execute(f"SELECT ({column.default})::{column.type}::text".encode()).fetchone()
+        except psycopg.Error:
+            return ANY
+        return repr(found[0]) if found else ANY
+
+    def fits(self, schema: Mapping[str, str], tables: Mapping[str, Expected]) -> bool | None:
+        return None
 
     def close(self) -> None:
         self._connection.close()
         self._server.drop_database(self._name)
 
     def state(self) -> State:
-        return postgres_state(self._server, self._name, self._connection)
+        """pg_dump is run only where the catalogs have other rows than the last time."""
+        ((stamp,),) = self._connection.execute(_STAMP)
+        if stamp != self._stamp:
+            self._stamp, self._schema = stamp, postgres_state(self._server, self._name, self._connection).schema
+        return State(self._schema, self.rows())
 
     def rows(self) -> Mapping[str, Rows]:
         return postgres_rows(self._connection)
@@ -295,12 +333,14 @@ class PostgresDatabase:
             _alone(sketch),
             _alone(sketch),
             st.sampled_from(tuple(sketch.tables)).map(lambda t: Change((f"drop table {t}",))),
-            _rows(sketch),
         ]
-        return st.one_of(choices)
+        return st.integers(0, 9).flatmap(lambda n: _rows(sketch, BY_CHANGESETS) if n < 4 else st.one_of(choices))
 
-    def writes(self, sketch: Sketch) -> SearchStrategy[Change]:
-        return _rows(sketch)
+    def tables(self, sketch: Sketch) -> SearchStrategy[Change]:
+        return _create_table(sketch)
+
+    def writes(self, sketch: Sketch, kinds: tuple[str, ...] = BY_APPLICATION) -> SearchStrategy[Change]:
+        return _rows(sketch, kinds)
 
     def mistakes(self, sketch: Sketch) -> SearchStrategy[str]:
         return st.sampled_from(
@@ -346,6 +386,9 @@ class PostgresTrial:
         """Refused statements are refused at once: nothing here is deferred."""
         return True
 
+    def rows(self) -> Mapping[str, Rows]:
+        return postgres_rows(self._connection)
+
     def state(self) -> State | None:
         """pg_dump doesn't see what isn't committed."""
         return None
@@ -353,11 +396,14 @@ class PostgresTrial:
 
 def _sketch(connection: psycopg.Connection[Any]) -> Sketch:
     tables: dict[str, tuple[Column, ...]] = {}
-    for schema, table, column, kind, not_null, generated, default in connection.execute(_TABLES).fetchall():
+    for schema, table, column, kind, not_null, generated, identity, default, key in connection.execute(_TABLES):
         name = f"{quoted(schema)}.{quoted(table)}"
         tables.setdefault(name, ())
         if column is not None:
-            tables[name] = (*tables[name], Column(column, kind, not_null, False, generated, default))
+            tables[name] = (
+                *tables[name],
+                Column(column, kind, not_null, key, generated, "identity" if identity else default, key),
+            )
     others: dict[str, tuple[str, ...]] = {}
     for kind, schema, name, part in connection.execute(_OTHERS).fetchall():
         text = f"{quoted(schema)}.{quoted(name)}" if name else quoted(schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 _tokens = itertools.count(1)
@@ -11,14 +11,18 @@ _tokens = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as far as statements about it must know it."""
+    """A column as far as statements about it must know it.
+
+    `key`: of the primary key; `tells`: of one that can't hold NULL, by which rows are told apart. `default` is SQL.
+    """
 
     name: str
     type: str
     not_null: bool = False
     key: bool = False
     generated: bool = False
-    default: bool = False
+    default: str = ""
+    tells: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Change:
     """Statements that belong together. `moves` says which names went where, in order.
 
     ("table", old, new) renames a table, ("column", table, old, new) a column; ("replaced", table): dropped and made
-    again within the statements, and still the same.
+    again within the statements, so that only the names tell that it is the same.
     """
 
     sql: tuple[str, ...]
@@ -77,6 +81,8 @@ class Identities:
                 columns = dict(place.columns)
                 columns[move[3]] = columns.pop(move[2])
                 self._tables[move[1]] = _Place(place.token, columns)
+            elif move[0] == "replaced":
+                self._tables.pop(move[1], None)
         self.see(after)
 
     def see(self, after: Sketch) -> None:
@@ -88,25 +94,30 @@ class Identities:
             mine = {c.name: place.columns.get(c.name) or next(_tokens) for c in columns}
             self._tables[name] = _Place(place.token, mine)
 
-    def pairs(self, then: Identities, table: str, there: set[str]) -> tuple[str, dict[str, str]] | None:
+    def pairs(
+        self, then: Identities, table: str, fold: Callable[[str], str] = str
+    ) -> tuple[str, dict[str, str]] | None:
         """For a table of `then`: its name now and its columns' names, then to now; None if it is gone.
 
         A table or column that was dropped and made anew under its old name counts as the same, because its rows have
-        no other place to go to. `there`: the names of the tables that exist now.
+        no other place to go to. `fold` gives what is equal in column names that mean the same.
         """
         was = then._tables[table]
         found = [n for n, p in self._tables.items() if p.token == was.token]
         name = found[0] if found else table
-        if name not in there or name not in self._tables:
+        if name not in self._tables:
             return None
-        if not found and self._tables[name].token in {p.token for p in then._tables.values()}:
+        if self._tables[name].token != was.token and self._tables[name].token in {
+            p.token for p in then._tables.values()
+        }:
             return None  # that one has another name to go back to
         now = self._tables[name].columns
         by_token = {token: column for column, token in now.items()}
+        by_name = {fold(column): column for column, token in now.items() if token not in was.columns.values()}
         columns = {}
         for column, token in was.columns.items():
             if token in by_token:
                 columns[column] = by_token[token]
-            elif column in now and now[column] not in was.columns.values():
-                columns[column] = column
+            elif fold(column) in by_name:
+                columns[column] = by_name[fold(column)]
         return name, columns

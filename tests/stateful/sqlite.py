@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import functools
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +13,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from tests.stateful.model import ANY, NULL, Engine, Expected
+from tests.stateful.rows import BY_APPLICATION, BY_CHANGESETS, row_changes
 from tests.stateful.sketch import Change, Column, Sketch
 from tests.support.oracle import Rows, State, quoted, sqlite_state, sqlite_state_within
 
@@ -138,7 +143,8 @@ def _rebuild(draw: DrawFn, table: str, columns: tuple[Column, ...], parents: tup
             f"insert into new_one ({moved}) select {moved} from {table}",
             f"drop table {table}",
             f"alter table new_one rename to {table}",
-        )
+        ),
+        (("replaced", table),),
     )
 
 
@@ -196,26 +202,54 @@ def _drop(kind: str, names: tuple[str, ...]) -> SearchStrategy[Change]:
     return st.sampled_from(names).map(lambda name: Change((f"drop {kind} {name}",)))
 
 
-@st.composite
-def _rows(draw: DrawFn, sketch: Sketch) -> Change:
-    table = draw(st.sampled_from(tuple(sketch.tables)))
-    columns = [c for c in sketch.tables[table] if not c.generated]
-    what = draw(st.sampled_from(("insert", "insert", "insert", "update", "delete")))
-    if what == "delete" or not columns:
-        return Change((f"delete from {table} where rowid = (select min(rowid) from {table})",))
-    if what == "update":
-        column = quoted(draw(st.sampled_from([c.name for c in columns])))
-        return Change((f"update or replace {table} set {column} = {draw(st.sampled_from(VALUES))}",))
-    names = ", ".join(quoted(c.name) for c in columns)
-    values = ", ".join(draw(st.sampled_from(VALUES)) for _ in columns)
-    kind = draw(st.sampled_from(("insert", "insert", "replace")))
-    return Change((f"{kind} into {table} ({names}) values ({values})",))
+def _values(column: Column) -> SearchStrategy[str]:
+    if column.name == "id":
+        text = "TEXT" in column.type.upper()
+        return st.sampled_from(("'x'", "'y'", "'z'") if text else ("null", "1", "2", "3", "4"))
+    return st.sampled_from(VALUES[1:] if column.not_null else VALUES)
+
+
+def _rows(sketch: Sketch, kinds: tuple[str, ...]) -> SearchStrategy[Change]:
+    return row_changes(sketch, _values, kinds, inserts={"replace": "", "insert or ignore": ""})
+
+
+_LITERAL = re.compile(r"-?\d+(\.\d+)?|'([^']|'')*'|x'[0-9a-f]*'|null", re.I)
+
+
+@functools.cache
+def _stored(kind: str, value: str, *, as_default: bool = False) -> str:
+    """What becomes of a value (SQL) in a column of this type, as the oracle shows it."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        if as_default:
+            connection.execute(f"create table t (v {kind} default {value})")
+            connection.execute("insert into t default values")
+        else:
+            connection.execute(f"create table t (v {kind})")
+            connection.execute("insert into t values (?)", (ast.literal_eval(value),))
+        return repr(connection.execute("select v from t").fetchone()[0])
+
+
+def _default(column: Column) -> str:
+    if not column.default:
+        return NULL
+    return _stored(column.type, column.default, as_default=True) if _LITERAL.fullmatch(column.default) else ANY
+
+
+def _convert(value: str, kind: Column, to: Column) -> str:
+    if kind.type.upper() == to.type.upper():
+        return value
+    return ANY if "ANY" in (kind.type.upper(), to.type.upper()) else _stored(to.type, value)
+
+
+def _lower(name: str) -> str:
+    return name.translate({n: n + 32 for n in range(ord("A"), ord("Z") + 1)})  # SQLite knows no other letters
 
 
 class SqliteDatabase:
     """See `tests.stateful.database.Database`."""
 
     engine = "sqlite"
+    values = Engine(_lower, _default, _convert)
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "target.db"
@@ -230,6 +264,27 @@ class SqliteDatabase:
 
     def rows(self) -> Mapping[str, Rows]:
         return self.state().rows
+
+    def fits(self, schema: Mapping[str, str], tables: Mapping[str, Expected]) -> bool | None:
+        if any(t.guessed or t.loose or any(ANY in row for row in t.values) for t in tables.values()):
+            return None
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
+            try:
+                for kind, mark in (("table", "\ntable_xinfo: "), ("index", "\nindex_xinfo: ")):
+                    for name, told in schema.items():
+                        sql = told.partition("\n")[2].partition(mark)[0]
+                        if name.startswith(f"{kind} ") and sql != "None":
+                            scratch.execute(sql)
+                for name, table in tables.items():
+                    into = f"insert into {name} ({', '.join(map(quoted, table.columns))})"
+                    for row in table.values.elements():
+                        values = [ast.literal_eval(value) for value in row]
+                        scratch.execute(f"{into} values ({', '.join('?' * len(row))})", values)
+                return None if scratch.execute("pragma foreign_key_check").fetchall() else True
+            except sqlite3.IntegrityError:
+                return False
+            except sqlite3.Error:
+                return None
 
     def sketch(self) -> Sketch:
         return _sketch(self._connection)
@@ -259,13 +314,15 @@ class SqliteDatabase:
             a_table.flatmap(lambda t: _rebuild(t, sketch.tables[t], parents)),
             _drop("table", parents),
             *(_drop(kind, sketch.of(kind)) for kind in ("index", "view", "trigger") if sketch.of(kind)),
-            _rows(sketch),
             st.integers(0, 99).map(lambda n: Change((f"pragma user_version = {n}",))),
         ]
-        return st.one_of(choices)
+        return st.integers(0, 9).flatmap(lambda n: _rows(sketch, BY_CHANGESETS) if n < 4 else st.one_of(choices))
 
-    def writes(self, sketch: Sketch) -> SearchStrategy[Change]:
-        return _rows(sketch)
+    def tables(self, sketch: Sketch) -> SearchStrategy[Change]:
+        return _create_table(sketch)
+
+    def writes(self, sketch: Sketch, kinds: tuple[str, ...] = BY_APPLICATION) -> SearchStrategy[Change]:
+        return _rows(sketch, kinds)
 
     def mistakes(self, sketch: Sketch) -> SearchStrategy[str]:
         return st.sampled_from(
@@ -317,6 +374,9 @@ class SqliteTrial:
     def holds(self) -> bool:
         return self._broken() <= self._violations
 
+    def rows(self) -> Mapping[str, Rows]:
+        return sqlite_state_within(self._connection).rows
+
     def state(self) -> State | None:
         return sqlite_state_within(self._connection)
 
@@ -345,8 +405,14 @@ def _sketch(connection: sqlite3.Connection) -> Sketch:
             continue
         columns = connection.execute(
             'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', (name,)
+        ).fetchall()
+        ((strict, without_rowid),) = connection.execute(
+            "SELECT strict, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (name,)
         )
+        key = [c for c in columns if c[4]]
+        alias = len(key) == 1 and key[0][1].upper() == "INTEGER" and not without_rowid
+        sure = bool(strict or without_rowid or alias or all(c[2] for c in key))
         tables[quoted(name)] = tuple(
-            Column(c[0], c[1], bool(c[2]), bool(c[4]), c[5] > 1, c[3] is not None) for c in columns
+            Column(c[0], c[1], bool(c[2]), bool(c[4]), c[5] > 1, c[3] or "", bool(c[4]) and sure) for c in columns
         )
     return Sketch(tables, others)

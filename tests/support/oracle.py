@@ -7,6 +7,7 @@ are left out; so are positions of sequences, which aren't schema. The order of r
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -27,7 +28,8 @@ _SETTING = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |--
 
 
 LEDGER = {f"tagback_{name}" for text in TABLES for name in re.findall(r"CREATE TABLE \{(\w+)\}", text)}
-"""The ledger's tables, and nothing else that may be called tagback: a table left behind by a way back must be seen."""
+"""The ledger's tables on SQLite. Of others that may be called tagback only those are left out that the ledger names as
+places of the shelf: a table left behind by a way back must be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,9 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
     found = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> 'sqlite_sequence'"
     ).fetchall()
+    own = LEDGER | _sqlite_places(connection, {name for _, name, _, _ in found})
     for kind, name, table, sql in found:
-        if table in LEDGER:
+        if table in own:
             continue
         told = [f"on {table}", str(sql)]
         if kind == "table":
@@ -126,6 +129,14 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
             ]
         schema[f"{kind} {name}"] = "\n".join(told)
     return State(schema, rows)
+
+
+def _sqlite_places(connection: sqlite3.Connection, tables: set[str]) -> set[str]:
+    """The shelf's tables that the ledger knows of."""
+    if "tagback_shelf" not in tables:
+        return set()
+    kept = connection.execute("SELECT kept FROM tagback_shelf WHERE state <> 'purged'").fetchall()
+    return {f"tagback_{json.loads(text)['place']}" for (text,) in kept}
 
 
 def _sqlite_rows(connection: sqlite3.Connection, table: str) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
 from tagback.catalog.lineage import SUBORDINATE, Rename, follow, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
-from tagback.catalog.step import Action, Alteration, Loss, LossKind, Step
+from tagback.catalog.step import Action, Alteration, Loss, LossKind, Restoration, Step
 
 __all__ = [
     "SUBORDINATE",
@@ -19,6 +19,7 @@ __all__ = [
     "LossKind",
     "ObjectId",
     "Rename",
+    "Restoration",
     "SchemaObject",
     "Step",
     "UnmanagedObject",

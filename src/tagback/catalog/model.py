@@ -64,6 +64,24 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def acts_on_rows_of(self) -> Iterable[ObjectId]:
+        """Tables whose rows can't be put back in silence while it is there: a trigger, a foreign key."""
+        return ()
+
+    @property
+    def limits_rows(self) -> bool:
+        """Whether it can only be made while the rows that are there satisfy it: a constraint, a unique index."""
+        return False
+
+    def required(self, catalog: Catalog) -> Mapping[str, bool]:
+        """Columns that must have a value in every row, and whether a new row gets one by itself."""
+        return {}
+
+    def limits_beyond(self, after: SchemaObject | None) -> bool:
+        """Whether it allows fewer rows than what stands in its place afterwards."""
+        return self.limits_rows and self != after
+
+    @property
     def can_be_made(self) -> bool:
         """Whether `create` gives exactly this. What an engine left half done can only go."""
         return True

@@ -16,6 +16,8 @@ class Action(enum.StrEnum):
     ALTER = "alter"
     RENAME = "rename"
     COPY = "copy"
+    DELETE = "delete"
+    INSERT = "insert"
 
 
 class LossKind(enum.StrEnum):
@@ -72,3 +74,15 @@ class Alteration:
 
     steps: tuple[Step, ...]
     disturbs: frozenset[ObjectId] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """How a table's rows go back to what they were.
+
+    `out` takes the rows that change or go out of the table before the table itself changes; `into` puts back those that
+    stay, and those that were gone, once the table is as it was. In between nothing may act on its rows.
+    """
+
+    out: tuple[Step, ...]
+    into: tuple[Step, ...]

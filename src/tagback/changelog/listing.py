@@ -21,14 +21,20 @@ _DOCUMENTS = re.compile(
 class Listing:
     """A directory's files and folders by name, without hidden ones, editors' backups and documents.
 
-    When the changelog is a single file, `files` is that one and `single` is true.
+    When the changelog is a single file, `files` is that one and `single` is true. `sql` are the files of SQL.
     """
 
     path: Path
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
     single: bool = False
+    sql: tuple[Path, ...] = field(init=False, compare=False, repr=False)
     _sources: dict[Path, SourceFile] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Once: every format asks for them, and a path is slow to tell its name.
+        sql = tuple(file for file in self.files if file.name.lower().endswith(".sql"))
+        object.__setattr__(self, "sql", sql)
 
     def source(self, path: Path) -> SourceFile:
         """The text of a file, read once: what a format is told by is what is applied."""
@@ -41,11 +47,6 @@ class Listing:
         """The same, less the paths that have been accounted for."""
         files = tuple(file for file in self.files if file not in taken)
         return replace(self, files=files, folders=tuple(folder for folder in self.folders if folder not in taken))
-
-    @property
-    def sql(self) -> tuple[Path, ...]:
-        """The files of SQL."""
-        return tuple(file for file in self.files if file.name.lower().endswith(".sql"))
 
 
 def list_changelog(path: Path) -> Listing:

@@ -34,7 +34,7 @@ _BODY = {
     Dialect.MYSQL: re.compile(r"\b(?:PROCEDURE|FUNCTION|TRIGGER|EVENT)\b.*?\bBEGIN\b", re.IGNORECASE | re.DOTALL),
 }
 _TRIGGER_WORD = re.compile(r"\bTRIGGER\b", re.IGNORECASE)
-_END_WORD = re.compile(r"END(?![A-Za-z0-9_$\u0080-\U0010ffff])", re.IGNORECASE)
+_END_WORD = re.compile(r"[eE][nN][dD](?![A-Za-z0-9_$\u0080-\U0010ffff])")  # IGNORECASE would unfold all of Unicode
 _META_COMMAND = re.compile(r"\\\S*")
 _BLOCK_MARK = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]+Statement(Begin|End)\b[^\n]*\n?", re.IGNORECASE | re.MULTILINE)
 _DELIMITER = re.compile(r"DELIMITER[ \t]+(\S+)[^\n]*\n?", re.IGNORECASE)

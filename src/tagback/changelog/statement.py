@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from dataclasses import dataclass
 
 from tagback.changelog.dialect import Dialect
 from tagback.changelog.lexer import Token, TokenKind, tokens
+
+# A word in every dialect, and followed by nothing that would make it part of another token. Most statements begin so.
+_PLAIN_WORD = re.compile(r"([A-Za-z_]+)[ \t\r\n]+")
 
 
 class StatementKind(enum.StrEnum):
@@ -49,6 +53,13 @@ class Statement:
 
     def words(self, count: int) -> tuple[str, ...]:
         """The first `count` significant tokens; words in upper case, quoted names and strings as they are."""
+        found: list[str] = []
+        position = self.start - self.offset
+        while len(found) < count and (plain := _PLAIN_WORD.match(self.text, position)):
+            found.append(plain[1].upper())
+            position = plain.end()
+        if len(found) == count:
+            return tuple(found)
         significant = (
             token for token in tokens(self.text, self.dialect, self.start - self.offset) if token.significant
         )

@@ -114,11 +114,14 @@ def _show_verdict(page: Page, result: Applied) -> None:
     style = {"free": "good", "captured": "good", "conditional": "warn"}.get(result.reversibility.value, "bad")
     words = {
         "free": "nothing can be lost by it",
-        "captured": "what was destroyed is kept",
+        "captured": "what was destroyed or changed is kept",
         "conditional": "without loss",
         "irreversible": "not without loss",
     }
     page.line("way back: ", (result.reversibility.value, style), f", {words[result.reversibility.value]}")
+    if result.shelved:
+        told = [f"{counted(s.rows, 'row')} of {s.table}" for s in result.shelved]
+        page.line(("kept: ", "dim"), ", ".join(told[:8]), f" … and {len(told) - 8} more" if told[8:] else "")
     for reason in result.reasons[:8]:
         page.line("  ", reason)
     if len(result.reasons) > 8:

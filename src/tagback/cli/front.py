@@ -19,6 +19,7 @@ COMMANDS = {
     "tags": "List all tags, and whether one can still go back to them.",
     "verify": "Compare the live schema with the recorded one.",
     "diff": "Compare two tags, or a tag with the live schema.",
+    "shelf": "List or drop the rows that are kept.",
     "recover": "End an interrupted deployment or rollback.",
 }
 

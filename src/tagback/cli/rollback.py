@@ -30,7 +30,7 @@ from tagback.errors import UsageError, counted
     type=click.Choice([c.value for c in OnConflict]),
     default="keep",
     help="Where a deployment and the application wrote the same value: keep the later one (the default), restore the"
-    " old one, or fail. Deployments that change values are not taken back yet, so there are no conflicts yet either.",
+    " old one, or fail.",
 )
 @click.option(
     "--on-drift",
@@ -59,7 +59,8 @@ def command(
 ) -> Answer:
     """Brings the database back to what it was at a place, and proves that it is.
 
-    Name the place with one of --to, --deployment, --count and --to-changeset. What would lose data is refused.
+    Name the place with one of --to, --deployment, --count and --to-changeset. Rows and values that the deployments
+    destroyed come back; what was written since stays, and what has no place in the old schema is kept on the shelf.
     """
     from tagback.cli.change import change
 
@@ -123,6 +124,7 @@ def _show(page: Page, result: RolledBack, objects: int | None) -> None:
         )
     for kept in result.kept_drift:
         page.line(("kept: ", "warn"), kept)
+    _show_rows(page, result)
     seen = f"{counted(objects, 'object')}, " if objects is not None else ""
     place = f" = tag {result.tag}" if result.tag and not result.kept_drift else ""
     page.line(("verified: ", "good"), f"{seen}fingerprint {short(result.fingerprint_after)}{place}")
@@ -138,6 +140,29 @@ def _show_plan(page: Page, result: RolledBack) -> None:
         page.line("  ", (" ".join(step.sql.split())[:150], "dim"), (f"  {', '.join(step.destroys)}", "warn"))
     for kept in result.kept_drift:
         page.line(("would keep: ", "warn"), kept)
+    _show_rows(page, result)
+
+
+def _show_rows(page: Page, result: RolledBack, limit: int = 8) -> None:
+    if result.restored:
+        told = [f"{counted(r.rows, 'row')} of {r.table}" for r in result.restored]
+        page.line(
+            ("rows back: ", "good"), ", ".join(told[:limit]), f" … and {len(told) - limit} more" if told[limit:] else ""
+        )
+    if result.shelved:
+        told = [f"{counted(s.rows, 'row')} of {s.table}" for s in result.shelved]
+        page.line(
+            ("on the shelf: ", "dim"),
+            ", ".join(told[:limit]),
+            f" … and {len(told) - limit} more" if told[limit:] else "",
+        )
+    if result.conflicts_total:
+        page.line(("conflicts: ", "warn"), f"{result.conflicts_total}, written by a deployment and again since:")
+        for c in result.conflicts[:limit]:
+            what = f"column {c.column}" if c.column else "the row"
+            page.line("  ", f"{c.table} {c.key}: {what}, ", "the later one stands" if c.kept == "later" else "restored")
+        if result.conflicts_total > limit:
+            page.line(f"  … and {result.conflicts_total - limit} more")
 
 
 def _what(result: RolledBack, took_back: str, kept: str) -> str:

@@ -13,11 +13,12 @@ from tagback.deploy.author import author
 from tagback.deploy.events import Committing, Listener
 from tagback.deploy.pending import changed_files, find_pending, statements_of
 from tagback.deploy.results import Applied, ChangesetVerdict
+from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
 from tagback.deploy.stage import Observed, Work, planned, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.turn import in_turn
-from tagback.deploy.verdict import FREE, Verdict, record_content, worst
+from tagback.deploy.verdict import FREE, Verdict, worst
 from tagback.engines.session import Session
 from tagback.errors import RefusedError, UsageError, counted
 from tagback.ledger.history import History, read_history
@@ -139,11 +140,16 @@ def _deploy(
     if not changesets:
         return _nothing_pending(ledger, start, previous, by.who, options)
     works = [Work(c, statements[c.id], n, len(changesets)) for n, c in enumerate(changesets, 1)]
-    stages: list[list[Work]] = [[w] for w in works] if options.granular else [works]
+    overlays = overlays_of(session, ledger, start.history, changesets)
+    # What was taken back in several legs is put again in as many: then each changeset's end has to be seen.
+    granular = options.granular or bool(overlays.keys() - {len(works)})
+    stages: list[list[Work]] = [[w] for w in works] if granular else [works]
     observed: list[Observed] = []
     at = start.live
-    for stage in stages:
-        observed.append(run_stage(session, at, stage, listen))
+    deployment = ledger.next_deployment()
+    for number, stage in enumerate(stages, 1):
+        overlay = overlays.get(stage[-1].number)
+        observed.append(run_stage(session, at, stage, listen, place_label(deployment, number), overlay))
         at = observed[-1].after
     if not session.ledger_exists():
         raise RefusedError(
@@ -153,7 +159,6 @@ def _deploy(
         )
     verdict = worst(o.verdict for o in observed)
     check_allowed(verdict, options)
-    deployment = ledger.next_deployment()
     tag = options.tag or generated_tag(start.history, deployment)
     snapshots = [start.snapshot]
     catalogs = [start.live]
@@ -174,12 +179,13 @@ def _deploy(
         snapshot_after=snapshots[-1],
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
-        granular=int(options.granular),
+        granular=int(granular),
     )
     ledger.save_deployment(record)
     ledger.add_changesets(_rows(record, works, observed, snapshots))
     ledger.add_renames(deployment, [(n, r) for n, o in enumerate(observed, 1) for r in o.renamed])
-    ledger.add_contents(deployment, record_content(session, at, [place for o in observed for place in o.added]))
+    for number, o in enumerate(observed, 1):
+        ledger.add_shelves(shelves_of(o, deployment, number, snapshots[number - 1], ledger.next_shelf(deployment)))
     ledger.add_tag(tag, deployment, start.history.depth + len(works), snapshots[-1], record.author.who)
     ledger.attest(snapshots[-1])
     return Applied(
@@ -191,9 +197,9 @@ def _deploy(
         fingerprint_after=at.fingerprint,
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
-        shelved=(),
-        verdicts=_verdicts(works, observed, granular=options.granular),
-        notes=(*start.notes, *unmanaged(at)),
+        shelved=shelved(k for o in observed for k in o.kept),
+        verdicts=_verdicts(works, observed, granular=granular),
+        notes=(*start.notes, *(note for o in observed for note in o.notes), *unmanaged(at)),
         message=told(len(changesets), tag, options),
         duration_ms=0,
         plan=planned(works) if options.dry_run else None,

@@ -1,7 +1,8 @@
-"""The one way back: from whatever the schema is to a recorded one, and the proof that it got there.
+"""The one way back: from whatever the schema is to a recorded one, rows included, and the proof that it got there.
 
 Rollback to a tag, the end of a failed deployment where statements commit one by one, recovery and drift repair all
-come through here. It starts from what is, so it can be begun again after a crash.
+come through here. It starts from what is, so it can be begun again after a crash. What it takes away is kept, as a
+deployment's doings are.
 """
 
 from __future__ import annotations
@@ -9,97 +10,177 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import SUBORDINATE, Catalog, Loss, ObjectId, Rename, Step
+from tagback.catalog import SUBORDINATE, Catalog, Loss, LossKind, ObjectId, Rename, Step, renames
 from tagback.deploy.events import Compared, Listener, StepDone
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.verdict import written_since
-from tagback.engines.session import Session, StatementError
-from tagback.errors import FailedError, RefusedError
-from tagback.ledger.records import RecordedContent
+from tagback.engines.session import Disagreement, KeptRows, Rules, Session, StatementError
+from tagback.errors import FailedError, RefusedError, counted
+from tagback.ledger.records import Shelf
 from tagback.plan import plan
+
+_TOLD = 5  # rows that an error names
 
 Move = tuple[ObjectId, ObjectId]
 """A rename to be done: the name before it and the name after it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """A part of the way back. `renamed`: name at the target, name now. `shelves`: rows to be merged at the target.
+
+    `undoes` are the changesets (deployment and position) that it takes back.
+    """
+
+    target: Catalog
+    renamed: tuple[Rename, ...] = ()
+    shelves: tuple[Shelf, ...] = ()
+    undoes: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
-    """What was done: the steps with what each destroyed and how long it took, and the schema found afterwards."""
+    """What was done: the steps with what each took away and how long it took, the rows, and the schema afterwards.
+
+    `before` is the schema at the leg's start and `kept` what the leg took away.
+    """
 
     steps: tuple[PlannedStep, ...]
+    before: Catalog
     after: Catalog
+    kept: tuple[KeptRows, ...]
+    restored: Mapping[ObjectId, int]
+    conflicts: tuple[Disagreement, ...]
+    conflicts_total: int
 
 
 def bring_back(
     session: Session,
     live: Catalog,
-    target: Catalog,
-    renamed: Sequence[Rename],
-    contents: Iterable[RecordedContent],
+    leg: Leg,
+    label: str,
     listen: Listener,
+    *,
+    restore: bool = False,
+    strict: bool = False,
 ) -> Return:
-    """Brings the schema to `target` inside the open transaction and compares. `renamed`: name at the target, name now.
+    """Goes one leg inside the open transaction and compares. `label` begins the names of the places for what it takes away.
 
-    RefusedError, with nothing decided yet, when a kind can't be managed or data would be lost; FailedError when a step
-    fails or the result isn't the target. Whoever calls rolls the transaction back then.
+    `restore`: what was kept stands against what was written since; `strict`: there must be no such conflict.
+    RefusedError, with nothing decided yet, when a kind can't be managed or rows don't fit; FailedError when a step
+    fails. Whoever calls rolls the transaction back then.
     """
     done: list[PlannedStep] = []
-    moves = _moves(live, target, renamed)
+    target = leg.target
+    start = live
+    moves = _moves(live, target, leg.renamed)
     naming = [*_schemas(moves, live, target)]
     naming += [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
     if naming:
         _run(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
-    planned = plan(live, target)
+    shelves = [s for s in leg.shelves if s.kept.table in target.objects]
+    rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
+    merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg.renamed, moves))
+    if merge.conflicts_total and strict:
+        raise _in_conflict(merge.conflicts, merge.conflicts_total)
+    planned = plan(live, target, merge.rows)
     if planned.blocked:
         raise RefusedError(
             "There is no way back that is safe:\n  " + "\n  ".join(planned.blocked),
             code="irreversible",
             hint="Nothing was touched.",
         )
-    rows = _check_losses(session, live, planned.losses, contents, moves)
-    _run(session, planned.steps, rows, done, listen, len(naming) + len(planned.steps))
+    counts = session.count_each(planned.losses)
+    _check_narrowing(counts)
+    touched = {loss.table for loss, count in counts.items() if count} | (merge.rows.keys() & live.objects.keys())
+    session.keep_start(touched)
+    session.savepoint()
+    try:
+        _run(session, planned.steps, counts, done, listen, len(naming) + len(planned.steps))
+    except _UnfitError as e:
+        raise _unfit(session, planned.steps, target, e) from None
+    session.release_savepoint()
     after = session.read_catalog() if done else live
+    kept = _take(session, label, live, after) if touched else ()
+    kept = tuple(_named_as_before(k, moves) for k in kept)
+    session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
-    return Return(tuple(done), after)
+    return Return(tuple(done), start, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
 
 
-def _check_losses(
-    session: Session,
-    live: Catalog,
-    losses: Sequence[Loss],
-    contents: Iterable[RecordedContent],
-    moves: Sequence[Move],
-) -> dict[Loss, int]:
-    """How much each step takes away; RefusedError when it is anything that the application wrote."""
-    counts = session.count_each(losses)
-    noted = {loss: _before_moves(loss, moves) for loss in losses}
-    written = written_since(session, live, counts, noted, contents)
-    if written:
+def _take(session: Session, label: str, live: Catalog, after: Catalog) -> tuple[KeptRows, ...]:
+    """Keeps what went. All of it: what the same changesets would make again by themselves may not be what was there."""
+    kept, _ = session.shelve(label, live, after, {r.before: r.after for r in renames(live, after)}, every=True)
+    return kept
+
+
+def _named_as_before(kept: KeptRows, moves: Sequence[Move]) -> KeptRows:
+    """With the names that the table and its columns had before they were moved."""
+
+    def before(i: ObjectId) -> ObjectId:
+        for here, there in reversed(moves):
+            if i == there:
+                i = here
+            elif there.kind == "table" and i.kind == "column" and i.name[:-1] == there.name:
+                i = ObjectId("column", (*here.name, i.name[-1]))
+        return i
+
+    names = {c: before(ObjectId("column", (*kept.table.name, c))).name[-1] for c in kept.names}
+    return replace(
+        kept,
+        table=before(kept.table),
+        columns=tuple(replace(c, name=names[c.name]) for c in kept.columns),
+        key=tuple(names[c] for c in kept.key),
+        matched=tuple(names[c] for c in kept.matched),
+    )
+
+
+def _in_conflict(conflicts: Sequence[Disagreement], total: int) -> RefusedError:
+    shown = [f"{c.table}, {c.key}" + (f": {c.column}" if c.column else "") for c in conflicts[:10]]
+    more = [f"… and {total - len(shown)} more"] if total > len(shown) else []
+    return RefusedError(
+        "Values that the deployment changed were written to since:\n  " + "\n  ".join([*shown, *more]),
+        code="conflict",
+        hint="--on-conflict keep leaves what was written since, --on-conflict restore brings the old values back."
+        " Nothing was touched.",
+    )
+
+
+def _check_narrowing(counts: Mapping[Loss, int]) -> None:
+    """RefusedError where values can't go back into the column's type unharmed."""
+    narrowed = {loss: count for loss, count in counts.items() if loss.kind is LossKind.VALUES and count}
+    if narrowed:
         raise RefusedError(
-            "Going back would lose data that was written since:\n  "
-            + "\n  ".join(f"{noted.get(loss, loss)}: {count}" for loss, count in written.items()),
+            "Today's values don't fit the schema to return to:\n  "
+            + "\n  ".join(f"{loss}: {count}" for loss, count in narrowed.items()),
             code="data_loss",
-            hint="Save these rows elsewhere and remove them, then roll back. Nothing was touched.",
+            hint="Correct these values, then roll back. Nothing was touched.",
         )
-    return counts
 
 
-def _before_moves(loss: Loss, moves: Sequence[Move]) -> Loss:
-    """The loss under the names that its table and column had before they were moved: those that were recorded."""
-    table, column = loss.table, loss.column
-    for here, there in reversed(moves):
-        if there == table:
-            table = here
-        if column and there == ObjectId("column", (*table.name, column)):
-            column = here.name[-1]
-    return replace(loss, table=table, column=column)
+def _names_of_added(
+    shelves: Sequence[Shelf], renamed: Sequence[Rename], moves: Sequence[Move]
+) -> dict[ObjectId, ObjectId]:
+    """The names that columns have now which the start doesn't have, where something had to be moved out of the way."""
+    tables = {r.before: r.after for r in renamed if r.before.kind == "table"}
+    found = {}
+    for s in shelves:
+        at_end = tables.get(s.kept.table, s.kept.table)
+        for name in s.kept.added:
+            column = ObjectId("column", (*at_end.name, name))
+            for here, there in moves:
+                if column == here:
+                    column = there
+                elif here.kind == "table" and column.name[:-1] == here.name:
+                    column = ObjectId("column", (*there.name, column.name[-1]))
+            found[ObjectId("column", (*s.kept.table.name, name))] = column
+    return found
 
 
 def _run(
     session: Session,
     steps: Sequence[Step],
-    rows: dict[Loss, int],
+    rows: Mapping[Loss, int],
     done: list[PlannedStep],
     listen: Listener,
     total: int,
@@ -123,17 +204,42 @@ def _run(
     except StatementError as e:
         if e.retryable or e.lost:
             raise
-        if e.code == "constraint":
-            raise RefusedError(
-                f"Today's rows don't fit the schema to return to: {e.message}",
-                code="constraint",
-                hint=f"It was found by this step: {e.statement}\nThe database is as it was; correct the rows and try again.",
-            ) from None
+        if e.code in ("constraint", "data"):
+            raise _UnfitError(e) from None
         raise FailedError(
             f"A step of the way back failed: {e.message}",
             code="rollback_failed",
-            hint=f"The step was: {e.statement}\nThe database is as it was before.",
+            hint=(f"{e.hint}\n" if e.hint else "") + f"The step was: {e.statement}\nThe database is as it was before.",
         ) from None
+
+
+class _UnfitError(Exception):
+    """Rows keep a step from being done."""
+
+    def __init__(self, error: StatementError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _unfit(session: Session, steps: Sequence[Step], target: Catalog, e: _UnfitError) -> RefusedError:
+    """Says which rows: goes there once more as far as that step, and looks."""
+    error = e.error
+    told = ""
+    number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
+    session.rollback_to_savepoint()
+    if number < len(steps):
+        wanted = target.objects.get(steps[number].object)
+        session.run_steps(steps[:number], lambda step, seconds: None)
+        found = session.misfits(wanted, error.message) if wanted is not None else None
+        if found is not None and found[0]:
+            count, first = found
+            more = "; …" if len(first) >= _TOLD else ""
+            told = f"\n  {counted(count, 'row')} of today: {'; '.join(first)}{more}"
+    return RefusedError(
+        f"Today's rows don't fit the schema to return to: {error.message}{told}",
+        code="constraint",
+        hint=f"It was found by this step: {error.statement}\nNothing was changed: correct these rows and try again.",
+    )
 
 
 # ---------------------------------------------------------------------- names

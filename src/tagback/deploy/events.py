@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(msgspec.Struct, frozen=True):
     """The deployment lock is held."""
 
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recovering:
+class Recovering(msgspec.Struct, frozen=True):
     """An interrupted deployment was found and is being taken back."""
 
     deployment: int
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogRead:
+class CatalogRead(msgspec.Struct, frozen=True):
     """The schema was read at the start: so many objects, and the fingerprint that a failure must lead back to."""
 
     objects: int
@@ -29,22 +27,19 @@ class CatalogRead:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class DriftAdopted:
+class DriftAdopted(msgspec.Struct, frozen=True):
     """The schema isn't what the last deployment left; what was changed by hand becomes part of the start."""
 
     differences: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RowsKept:
+class RowsKept(msgspec.Struct, frozen=True):
     """The rows of these tables were copied, to compare them afterwards."""
 
     tables: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesetStarted:
+class ChangesetStarted(msgspec.Struct, frozen=True):
     """A changeset begins; `number` of `total`, from 1."""
 
     id: str
@@ -52,8 +47,7 @@ class ChangesetStarted:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesetDone:
+class ChangesetDone(msgspec.Struct, frozen=True):
     """A changeset's statements have run."""
 
     id: str
@@ -62,15 +56,13 @@ class ChangesetDone:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunAgain:
+class RunAgain(msgspec.Struct, frozen=True):
     """Rows were touched that nobody foresaw: the same is run again with these tables kept beforehand."""
 
     tables: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(msgspec.Struct, frozen=True):
     """A lock wasn't to be had in time; the deployment was undone and begins anew after a pause."""
 
     reason: str
@@ -79,8 +71,7 @@ class Retrying:
     pause: float
 
 
-@dataclass(frozen=True, slots=True)
-class StepDone:
+class StepDone(msgspec.Struct, frozen=True):
     """One step of a way back has run."""
 
     sql: str
@@ -88,13 +79,11 @@ class StepDone:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Committing:
+class Committing(msgspec.Struct, frozen=True):
     """Everything has run; from here on an interrupt comes too late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True):
     """The schema was read again and compared with the one it has to be."""
 
     expected: str

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog, Loss
+from tagback.catalog import Catalog
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
-from tagback.deploy.stage import Observed, Work, planned, run_stage, run_statement
-from tagback.deploy.start import begin_in_ledger
+from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of, together
+from tagback.deploy.stage import Observed, Overlay, Work, planned, run_stage, run_statement
+from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import generated_tag
-from tagback.deploy.verdict import FREE, Verdict, record_content, worst
-from tagback.engines.session import Session
+from tagback.deploy.verdict import FREE, Verdict, worst
+from tagback.engines.session import KeptRows, Session
 from tagback.errors import RefusedError
 from tagback.ledger.history import read_history
 from tagback.ledger.records import (
@@ -63,18 +64,21 @@ def apply_journaled(
     `changed`: deployed changesets whose files are others now, and accepted; their checksums commit with the end.
     """
     parts = _parts(changesets, statements)
-    record, before, previous = _begin(session, by, options, listen)
+    record, start = _begin(session, by, options, listen)
+    before, previous = start.live, record.previous_tag
+    overlays = overlays_of(session, Ledger(session), start.history, changesets)
     if options.dry_run:
         session.rollback()
-        return _result(record, before, before, changesets, _NOT_TRIED, previous, parts, options)
+        return _result(record, before, before, changesets, _NOT_TRIED, (), previous, parts, options)
     session.commit()
     try:
-        at, verdict = _run_parts(session, record, parts, before, options, listen)
+        at, verdict, kept, notes = _run_parts(session, record, parts, before, overlays, options, listen)
         record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
         return_to_start(session, record, listen)
         raise
-    return _result(record, before, at, changesets, verdict, previous, parts, options)
+    result = _result(record, before, at, changesets, verdict, kept, previous, parts, options)
+    return replace(result, notes=(*notes, *result.notes))
 
 
 def _run_parts(
@@ -82,13 +86,15 @@ def _run_parts(
     record: Deployment,
     parts: Sequence[Part],
     at: Catalog,
+    overlays: Mapping[int, Overlay],
     options: ApplyOptions,
     listen: Listener,
-) -> tuple[Catalog, Verdict]:
+) -> tuple[Catalog, Verdict, list[KeptRows], list[str]]:
     """Runs the parts and leaves a transaction open for the ledger: what can't be taken back commits with the end."""
     queue = list(parts)
     verdicts = [FREE]
-    added: list[Loss] = []
+    kept: list[KeptRows] = []
+    notes: list[str] = []
     position = 0
     while queue:
         part = queue.pop(0)
@@ -96,21 +102,37 @@ def _run_parts(
         if part.bare:
             at = _run_bare(session, record, position, part.works[0], listen)
             continue
-        observed = _run_together(session, part, at, options, listen)
+        observed = _run_together(
+            session, record, position, part, at, _put_after(part, queue, overlays), options, listen
+        )
         if queue and observed.verdict.reversibility is Reversibility.IRREVERSIBLE:
             session.rollback()
             part = _with_the_rest(part, queue, observed.verdict)
             queue.clear()
-            observed = _run_together(session, part, at, options, listen)
+            observed = _run_together(
+                session, record, position, part, at, _put_after(part, queue, overlays), options, listen
+            )
+        _note(session, record, position, part, observed, at)
         at = observed.after
         verdicts.append(observed.verdict)
-        added += observed.added
-        _note(session, record, position, part, observed, added)
+        kept += observed.kept
+        notes += observed.notes
         if queue:
             session.commit()
     if not parts or parts[-1].bare:
         session.begin()
-    return at, worst(verdicts)
+    return at, worst(verdicts), kept, notes
+
+
+def _put_after(part: Part, rest: Sequence[Part], overlays: Mapping[int, Overlay]) -> Overlay | None:
+    """What comes again once this part has run: the last one with a transaction up to the changeset that it belongs to."""
+
+    def reaches(p: Part, number: int) -> bool:
+        return not p.bare and any(work.number <= number for work in p.works)
+
+    return together(
+        [overlays[n] for n in sorted(overlays) if reaches(part, n) and not any(reaches(p, n) for p in rest)]
+    )
 
 
 def _with_the_rest(part: Part, rest: Sequence[Part], verdict: Verdict) -> Part:
@@ -145,7 +167,7 @@ def _parts(changesets: Sequence[Changeset], statements: Mapping[str, tuple[State
     return parts
 
 
-def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener) -> tuple[Deployment, Catalog, str]:
+def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener) -> tuple[Deployment, Start]:
     session.begin()
     ledger = Ledger(session)
     start = begin_in_ledger(session, ledger, listen)
@@ -169,23 +191,33 @@ def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener
     )
     ledger.save_deployment(record)
     ledger.attest(start.snapshot)
-    return record, start.live, previous
+    return record, start
 
 
-def _run_together(session: Session, part: Part, at: Catalog, options: ApplyOptions, listen: Listener) -> Observed:
+def _run_together(
+    session: Session,
+    record: Deployment,
+    position: int,
+    part: Part,
+    at: Catalog,
+    overlay: Overlay | None,
+    options: ApplyOptions,
+    listen: Listener,
+) -> Observed:
     session.begin()
-    observed = run_stage(session, at, part.works, listen)
+    observed = run_stage(session, at, part.works, listen, place_label(record.id, position), overlay)
     check_allowed(observed.verdict, options)
     return observed
 
 
-def _note(
-    session: Session, record: Deployment, position: int, part: Part, observed: Observed, added: Sequence[Loss]
-) -> None:
-    """Writes what an undo needs; a later part may have written to what an earlier one made, so that is noted again."""
+def _note(session: Session, record: Deployment, position: int, part: Part, observed: Observed, before: Catalog) -> None:
+    """Writes what an undo needs."""
     ledger = Ledger(session)
     ledger.add_renames(record.id, [(position, r) for r in observed.renamed])
-    ledger.add_contents(record.id, record_content(session, observed.after, added))
+    if observed.kept or observed.made:
+        start = (record.snapshot_before, ledger.load_snapshot(record.snapshot_before))
+        snapshot = ledger.save_snapshot(before, start)
+        ledger.add_shelves(shelves_of(observed, record.id, position, snapshot, ledger.next_shelf(record.id)))
     ledger.write_journal(record.id, JournalEntry(position, _text(part), "done"))
 
 
@@ -262,6 +294,7 @@ def _result(
     after: Catalog,
     changesets: Sequence[Changeset],
     verdict: Verdict,
+    kept: Sequence[KeptRows],
     previous: str,
     parts: Sequence[Part],
     options: ApplyOptions,
@@ -275,7 +308,7 @@ def _result(
         fingerprint_after=after.fingerprint,
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
-        shelved=(),
+        shelved=shelved(kept),
         verdicts=(),
         notes=unmanaged(after),
         message=told(len(changesets), record.tag, options),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagback.catalog import Catalog, Loss, diff, explain
+from tagback.catalog import Catalog, Loss, LossKind, diff, explain
 from tagback.deploy.drift import describe
-from tagback.deploy.verdict import added_places, written_since
+from tagback.deploy.legs import net_renames, undone_shelves
+from tagback.deploy.shelf import purged_reasons
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
-from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, RecordedContent, Reversibility, SnapshotId
+from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
 
@@ -235,27 +235,37 @@ class Reader:
         stuck = [c for c in undone if c.reversibility is Reversibility.IRREVERSIBLE]
         if stuck:
             return tuple(dict.fromkeys(reason for c in stuck for reason in c.reasons))
-        if not undone or all(c.reversibility is Reversibility.FREE for c in undone):
+        purged = purged_reasons(undone_shelves(self.ledger, self.history, depth))
+        if purged:
+            return purged
+        if all(c.reversibility is not Reversibility.CONDITIONAL for c in undone):
             return ()
-        ids = {c.deployment for c in undone}
+        if net_renames(self.ledger, self.history, depth):
+            return ()  # the plan is known only after renaming
         target = self.ledger.load_snapshot(snapshot)
-        losses: tuple[Loss, ...]
-        if any(deployment in ids for deployment, _, _ in self.ledger.renames()):
-            # The plan is known only after renaming; what is new since then, by its name now, is known before.
-            from tagback.deploy.rollback import net_renames
-
-            losses = added_places(target, self.live, net_renames(self.ledger, self.history, depth))
-        else:
-            back = plan(self.live, target)
-            if back.blocked:
-                return back.blocked
-            losses = back.losses
-        recorded: Sequence[RecordedContent] = [c for d, c in reversed(self.ledger.contents()) if d in ids]
-        unknown = [loss for loss in losses if loss not in self._counts]
+        back = plan(self.live, target)
+        if back.blocked:
+            return back.blocked
+        misfits = self._misfits(target)
+        narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES]
+        unknown = [loss for loss in narrowed if loss not in self._counts]
         self._counts.update(self._session.count_each(unknown))
-        counts = {loss: self._counts[loss] for loss in losses}
-        written = written_since(self._session, self.live, counts, {loss: loss for loss in losses}, recorded)
-        return tuple(f"{loss}, written since: {count}" for loss, count in written.items())
+        return (*misfits, *(f"{loss}: {self._counts[loss]}" for loss in narrowed if self._counts[loss]))
+
+    def _misfits(self, target: Catalog) -> tuple[str, ...]:
+        """What would come back and has rows against it."""
+        found = []
+        for i in sorted(diff(self.live, target).names):
+            o = target.objects.get(i)
+            if o is None or not o.limits_rows:
+                continue
+            tables = {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [])}
+            if not tables or not tables <= self.live.objects.keys():
+                continue
+            misfits = self._session.misfits(o, "")
+            if misfits is not None and misfits[0]:
+                found.append(f"{i} does not hold for {counted(misfits[0], 'row')}: {'; '.join(misfits[1])}")
+        return tuple(found)
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:
         if not self.ledger.exists:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tagback.changelog import Changelog, Changeset, Statement, StatementKind, split, unwrap_transaction
-from tagback.changelog import locate as locate_in
 from tagback.engines.session import Session
 from tagback.errors import ChangelogError, Location, UsageError
 from tagback.ledger.history import History
 from tagback.ledger.records import AppliedChangeset
+
+if TYPE_CHECKING:
+    from tagback.changelog import Changelog, Changeset, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def find_pending(changelog: Changelog, history: History, to: str | None = None) 
 
 def statements_of(changesets: Sequence[Changeset], session: Session) -> dict[str, tuple[Statement, ...]]:
     """The statements of each changeset that are to run: a file's own BEGIN and COMMIT taken out, settings hoisted."""
+    from tagback.changelog import StatementKind, locate, split, unwrap_transaction  # not for whoever only looks
+
     found: dict[str, tuple[Statement, ...]] = {}
     for c in changesets:
         try:
@@ -80,7 +84,7 @@ def statements_of(changesets: Sequence[Changeset], session: Session) -> dict[str
                 raise ChangelogError(
                     f"{' '.join(s.words(2))} can't run inside a deployment on {session.server}.",
                     code="not_transactional",
-                    location=locate_in(c, s.start),
+                    location=locate(c, s.start),
                     hint="Run it by hand, before or after. Nothing was touched.",
                 )
     left = set(map(id, session.prepare([s for parts in found.values() for s in parts])))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tagback.catalog import Rename, follow
 from tagback.deploy.back import bring_back
 from tagback.deploy.events import Listener, Recovering, Retrying
+from tagback.deploy.legs import failed_legs
 from tagback.deploy.results import Recovered
 from tagback.engines.session import Session, StatementError
 from tagback.errors import StuckError, TagbackError
 from tagback.ledger.history import read_history
-from tagback.ledger.records import Deployment, Outcome
+from tagback.ledger.records import NO_SNAPSHOT, Deployment, Outcome, Shelf, ShelfState
 from tagback.ledger.store import Ledger, now
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -91,15 +91,18 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
         return
     target = ledger.load_snapshot(deployment.snapshot_before)
     live = session.read_catalog()
-    stretches: dict[int, list[Rename]] = {}
-    for owner, stage, rename in ledger.renames():
-        if owner == deployment.id:
-            stretches.setdefault(stage, []).append(rename)
-    renamed = follow(tuple(stretches[n]) for n in sorted(stretches))
-    contents = [c for owner, c in reversed(ledger.contents()) if owner == deployment.id]
-    back = bring_back(session, live, target, renamed, contents, listen)
-    if back.after.fingerprint != target.fingerprint:
-        raise StuckError("the schema that was reached is not the one at the start")
+    position = ledger.next_shelf(deployment.id)
+    way = failed_legs(ledger, deployment.id, target, deployment.snapshot_before)
+    for number, leg in enumerate(way, 1):
+        back = bring_back(session, live, leg, f"shelf_{deployment.id}_back_{number}", listen)
+        live = back.after
+        if live.fingerprint != leg.target.fingerprint:
+            raise StuckError("the schema that was reached is not the one at the start")
+        ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
+        ledger.add_shelves(
+            [Shelf(deployment.id, position + n, number, NO_SNAPSHOT, (), {}, kept) for n, kept in enumerate(back.kept)]
+        )
+        position += len(back.kept)
     ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
     ledger.attest(deployment.snapshot_before)
     session.commit()

@@ -69,7 +69,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A value that both the deployment and the application changed."""
+    """A value that both the deployment and the application changed; without a column, a row. `kept`: later or restored."""
 
     table: str
     key: str
@@ -91,6 +91,7 @@ class RolledBack:
     restored: tuple[Restored, ...]
     conflicts: tuple[Conflict, ...]
     conflicts_total: int
+    shelved: tuple[Shelved, ...]
     kept_drift: tuple[str, ...]
     receipt: int | None
     message: str

@@ -7,28 +7,35 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog, Rename, follow
+from tagback.catalog import Catalog
 from tagback.deploy.author import author
-from tagback.deploy.back import bring_back
-from tagback.deploy.drift import Gap, OnDrift, keep, refuse
+from tagback.deploy.back import Leg, Return, bring_back
+from tagback.deploy.drift import Gap, OnDrift, keep, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
-from tagback.deploy.results import RolledBack
+from tagback.deploy.legs import legs, undone_shelves
+from tagback.deploy.results import Conflict, Restored, RolledBack
+from tagback.deploy.shelf import purged_reasons
+from tagback.deploy.shelves import place_label, shelved
 from tagback.deploy.turn import in_turn
 from tagback.engines.session import Session, StatementError
-from tagback.errors import FailedError, RefusedError, UsageError, counted
+from tagback.errors import FailedError, RefusedError, UsageError
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import (
     NO_SNAPSHOT,
     AppliedChangeset,
     Deployment,
+    DeploymentId,
     DeploymentKind,
     Outcome,
     Receipt,
-    RecordedContent,
     Reversibility,
+    Shelf,
+    ShelfState,
     TagState,
 )
 from tagback.ledger.store import Ledger, now
+
+_MOST_CONFLICTS = 1000  # that are listed
 
 
 class OnConflict(enum.StrEnum):
@@ -87,7 +94,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     history = read_history(ledger)
     point = find_point(history, options)
     undone = history.undone(point.depth)
-    _refuse_irreversible(undone)
+    _refuse_irreversible(undone, purged_reasons(undone_shelves(ledger, history, point.depth)))
     clock = time.perf_counter()
     live = session.read_catalog()
     listen(CatalogRead(len(live.objects), time.perf_counter() - clock, live.fingerprint))
@@ -99,42 +106,49 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         raise refuse(gaps)
     if gaps and options.on_drift is OnDrift.KEEP:
         target, kept = keep(recorded, live, gaps)
-    if not undone and live.fingerprint == target.fingerprint:
+    attested = ledger.snapshots()[history.attested].fingerprint
+    if not undone and live.fingerprint == target.fingerprint == attested:
         session.rollback()
         return _nothing(history, point, live, target, kept, dry_run=options.dry_run)
-    renamed = net_renames(ledger, history, point.depth)
-    contents = _contents(ledger, undone)
-    back = bring_back(session, live, target, renamed, contents, listen)
-    verified = back.after.fingerprint == target.fingerprint
-    if not verified:
-        raise _not_equal(target, back.after)
+    deployment = ledger.next_deployment()
+    done: list[Return] = []
+    at = live
+    way = legs(session, ledger, history, point, live, target, gaps if options.on_drift is OnDrift.KEEP else ())
+    for number, leg in enumerate(way, 1):
+        label = place_label(deployment, number)
+        strict, restore = options.on_conflict is OnConflict.FAIL, options.on_conflict is OnConflict.RESTORE
+        done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict))
+        at = done[-1].after
+        if at.fingerprint != leg.target.fingerprint:
+            raise _not_equal(leg.target, at)
+    verified = at.fingerprint == target.fingerprint
     ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
     standing = [t.name for t in history.tags if t.depth == point.depth]
     tag = options.to or (standing[-1] if standing else "")
-    receipt = _record(session, ledger, history, point, undone, (live, recorded, back.after), tag, began, kept)
+    receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept)
+    _note_rows(ledger, deployment, way, done)
     if options.dry_run:
         session.rollback()
     else:
         listen(Committing())
         _commit(session)
-    done = "would be" if options.dry_run else "are"
     return RolledBack(
         deployments=ids,
         changesets=tuple(c.id for c in reversed(undone)),
         tag=tag,
         fingerprint_before=live.fingerprint,
-        fingerprint_after=back.after.fingerprint,
+        fingerprint_after=at.fingerprint,
         fingerprint_expected=target.fingerprint,
         verified=verified,
-        restored=(),
-        conflicts=(),
-        conflicts_total=0,
+        restored=_restored(done),
+        conflicts=_conflicts(done, restore=options.on_conflict is OnConflict.RESTORE),
+        conflicts_total=sum(r.conflicts_total for r in done),
+        shelved=shelved(k for r in done for k in r.kept),
         kept_drift=kept,
         receipt=None if options.dry_run else receipt,
-        message=f"{counted(len(undone), 'changeset')} of {counted(len(ids), 'deployment')} {done} undone;"
-        f" the schema is that of {point.name}.",
+        message=told(len(undone), len(ids), point.name, kept=bool(kept), dry_run=options.dry_run),
         duration_ms=0,
-        plan=back.steps if options.dry_run else None,
+        plan=tuple(step for r in done for step in r.steps) if options.dry_run else None,
     )
 
 
@@ -152,7 +166,13 @@ def _commit(session: Session) -> None:
         ) from None
 
 
-def _refuse_irreversible(undone: Sequence[AppliedChangeset]) -> None:
+def _refuse_irreversible(undone: Sequence[AppliedChangeset], purged: Sequence[str]) -> None:
+    if purged:
+        raise RefusedError(
+            "Going back would lose data:\n  " + "\n  ".join(purged),
+            code="irreversible",
+            hint="Nothing was touched. `tagback tags` shows which tags can still be reached.",
+        )
     stuck = [c for c in undone if c.reversibility is Reversibility.IRREVERSIBLE]
     if not stuck:
         return
@@ -176,22 +196,32 @@ def _gaps(ledger: Ledger, history: History, point: Point, live: Catalog) -> list
     return gaps
 
 
-def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, ...]:
-    """Renames since so many changesets were in effect, the name then first; a stretch for each that noted some."""
-    undone = {(c.deployment, c.position) for c in history.undone(depth)}
-    whole = {c.deployment for c in history.undone(depth)}
-    stretches: dict[tuple[int, int], list[Rename]] = {}
-    for deployment, stage, rename in ledger.renames():
-        granular = history.by_id[deployment].granular
-        if (deployment, stage) in undone if granular else deployment in whole:
-            stretches.setdefault((deployment, stage), []).append(rename)
-    return follow(tuple(stretches[key]) for key in sorted(stretches))
+def _restored(done: Sequence[Return]) -> tuple[Restored, ...]:
+    """Rows that came back, by table."""
+    rows: dict[str, int] = {}
+    for r in done:
+        for table, count in r.restored.items():
+            rows[table.path] = rows.get(table.path, 0) + count
+    return tuple(Restored(table, count) for table, count in sorted(rows.items()))
 
 
-def _contents(ledger: Ledger, undone: Sequence[AppliedChangeset]) -> list[RecordedContent]:
-    """What the undone deployments left in places they made, the newest first."""
-    ids = {c.deployment for c in undone}
-    return [content for deployment, content in reversed(ledger.contents()) if deployment in ids]
+def _conflicts(done: Sequence[Return], *, restore: bool) -> tuple[Conflict, ...]:
+    found = [
+        Conflict(c.table.path, c.key, c.column, "restored" if restore else "later") for r in done for c in r.conflicts
+    ]
+    return tuple(found[:_MOST_CONFLICTS])
+
+
+def _note_rows(ledger: Ledger, deployment: DeploymentId, way: Sequence[Leg], done: Sequence[Return]) -> None:
+    """Writes what the rollback took away, leg by leg, and that it gave back what it was given."""
+    position = ledger.next_shelf(deployment)
+    for number, (leg, r) in enumerate(zip(way, done, strict=True), 1):
+        shelves = [
+            Shelf(deployment, position + n, number, NO_SNAPSHOT, leg.undoes, {}, kept) for n, kept in enumerate(r.kept)
+        ]
+        ledger.add_shelves(shelves)
+        ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
+        position += len(shelves)
 
 
 def _not_equal(target: Catalog, after: Catalog) -> FailedError:
@@ -218,6 +248,7 @@ def _nothing(
         restored=(),
         conflicts=(),
         conflicts_total=0,
+        shelved=(),
         kept_drift=kept,
         receipt=None,
         message=f"Nothing to undo: the database is at {point.name} already.",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
+from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.verdict import Verdict, added_places, judge, way_back
-from tagback.engines.session import Session, StatementError
-from tagback.errors import FailedError, TagbackError
-from tagback.plan import Plan
+from tagback.deploy.verdict import Verdict, judge, way_back
+from tagback.engines.session import KeptRows, Session, StatementError, Unkept
+from tagback.errors import ChangelogError, FailedError, Location, TagbackError
 
 _MOST_RUNS = 4
 _DESTROYS = {"UPDATE", "DELETE", "INSERT", "REPLACE", "TRUNCATE", "MERGE", "COPY", "WITH"}
@@ -31,26 +31,55 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a stage did: the schema after it, renames, new places for data, the verdict, and the plan back if known."""
+    """What a stage did: the schema after it, renames, what was kept of the rows, how to get columns again, the verdict.
+
+    `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got.
+    """
 
     after: Catalog
     renamed: tuple[Rename, ...]
-    added: tuple[Loss, ...]
+    kept: tuple[KeptRows, ...]
+    ways: Mapping[ObjectId, Mapping[str, str]]
     verdict: Verdict
-    back: Plan | None
+    made: Mapping[ObjectId, int]
+    notes: tuple[str, ...] = ()
 
 
-def run_stage(session: Session, before: Catalog, works: Sequence[Work], listen: Listener) -> Observed:
-    """Runs the statements and observes; FailedError, located in the changelog, when one fails."""
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What is done to rows once the statements have run, before anything is judged; `tables` are kept beforehand.
+
+    `put` is given the schemas before and after, and gives what a person should know.
+    """
+
+    tables: frozenset[ObjectId]
+    put: Callable[[Catalog, Catalog], str]
+
+
+def run_stage(
+    session: Session,
+    before: Catalog,
+    works: Sequence[Work],
+    listen: Listener,
+    label: str,
+    overlay: Overlay | None = None,
+) -> Observed:
+    """Runs the statements and observes; FailedError, located in the changelog, when one fails.
+
+    `label` begins the names of the places where rows are kept.
+    """
     kept = _foreseen(before, works)
+    columns = {column for column, _, _ in _backs(works)}
+    kept |= {o.id for o in before.objects.values() if o.carries_data and columns & {p.name[-1] for p in o.parts}}
+    if overlay is not None:
+        kept |= overlay.tables & before.objects.keys()
     for _ in range(_MOST_RUNS):
         if kept:
             session.keep_start(kept)
             listen(RowsKept(tuple(str(t) for t in sorted(kept))))
         session.savepoint()
         session.watch(before)
-        for work in works:
-            _run_changeset(session, work, listen)
+        _run_changesets(session, works, listen)
         session.settle()
         after = session.read_catalog()
         missed = session.touched(before, after) - kept
@@ -66,16 +95,103 @@ def run_stage(session: Session, before: Catalog, works: Sequence[Work], listen: 
             hint="The database is as it was before.",
         )
     session.release_savepoint()
+    made = _made(session, before, after)
+    note = ""
+    if overlay is not None:
+        note = overlay.put(before, after)
+        after = session.read_catalog()
+    notes = (note,) if note else ()
     renamed = renames(before, after)
-    changes = session.compare(before, after, {r.before: r.after for r in renamed}) if kept else ()
+    ways = ways_back(before, after, works, renamed)
+    rows, unkept = _shelve(session, label, before, after, renamed, ways) if kept else ((), ())
     session.forget_start()
-    back = way_back(before, after, renamed)
-    verdict = judge(before, after, changes, renamed, back)
-    added = added_places(before, after, renamed)
-    if back is not None:
-        # The way back also knows the defaults: where there is one, a NULL is something that somebody wrote.
-        added += tuple(loss for loss in back.losses if loss.kind is LossKind.COLUMN)
-    return Observed(after, renamed, added, verdict, back)
+    unwanted = [k for k in rows if k.table in _not_to_be_kept(before, works)]
+    session.drop_shelf([k.place for k in unwanted])
+    rows = tuple(k for k in rows if k not in unwanted)
+    verdict = judge(
+        before,
+        after,
+        rows,
+        unkept,
+        [k.table for k in unwanted if k.rows],
+        way_back(before, after, renamed),
+        renamed,
+        ways,
+    )
+    return Observed(after, renamed, rows, ways, verdict, made, notes)
+
+
+def _made(session: Session, before: Catalog, after: Catalog) -> dict[ObjectId, int]:
+    """How many rows are in new tables."""
+    moved = {r.after for r in renames(before, after)}
+    new = [
+        Loss(LossKind.TABLE, o.id)
+        for o in after.objects.values()
+        if o.carries_data
+        and any(p.kind == "column" for p in o.parts)
+        and o.id not in before.objects
+        and o.id not in moved
+    ]
+    return {loss.table: count for loss, count in session.count_each(new).items() if count}
+
+
+def _shelve(
+    session: Session,
+    label: str,
+    before: Catalog,
+    after: Catalog,
+    renamed: Sequence[Rename],
+    ways: Mapping[ObjectId, Mapping[str, str]],
+) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+    try:
+        return session.shelve(label, before, after, {r.before: r.after for r in renamed}, ways)
+    except StatementError as e:
+        if not ways or e.retryable or e.lost or e.code in ("disk_full", "interrupted"):
+            raise
+        raise FailedError(
+            f"What a `-- tagback: {BACK}` says can't be evaluated: {e.message}",
+            code="directive",
+            hint="It is an expression over the columns that the table has after the deployment. The database is as it was.",
+        ) from e
+
+
+def _backs(works: Sequence[Work]) -> list[tuple[str, str, Location]]:
+    """What `-- tagback: back COLUMN = EXPRESSION` says, and where."""
+    found = []
+    for work in works:
+        for directive in directives(work.changeset):
+            if directive.name == BACK:
+                place = Location(str(work.changeset.path), directive.line, 1)
+                column, sign, expression = (part.strip() for part in directive.argument.partition("="))
+                if not sign or not column or not expression:
+                    raise ChangelogError("the directive `-- tagback: back` needs COLUMN = EXPRESSION", location=place)
+                found.append((column, expression, place))
+    return found
+
+
+def ways_back(
+    before: Catalog, after: Catalog, works: Sequence[Work], renamed: Sequence[Rename]
+) -> dict[ObjectId, dict[str, str]]:
+    """The expressions of the changesets, for the tables that lost a column of that name."""
+    names = {r.before: r.after for r in renamed}
+    found: dict[ObjectId, dict[str, str]] = {}
+    for column, expression, place in _backs(works):
+        tables = []
+        for o in before.objects.values():
+            part = next((p for p in o.parts if p.kind == "column" and p.name[-1] == column), None)
+            now = after.objects.get(names.get(o.id, o.id))
+            lost = now is not None and not any(p.name[-1] == column for p in now.parts)
+            if o.carries_data and part is not None and part not in names and lost:
+                tables.append(o.id)
+        if len(tables) != 1:
+            how = "no table" if not tables else f"{len(tables)} tables"
+            raise ChangelogError(f"`-- tagback: back` names the column {column}, which {how} lost", location=place)
+        found.setdefault(tables[0], {})[column] = expression
+    return found
+
+
+def _not_to_be_kept(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:
+    return _foreseen(before, [w for w in works if any(d.name == NO_KEEP for d in directives(w.changeset))])
 
 
 def planned(works: Iterable[Work]) -> tuple[PlannedStep, ...]:
@@ -120,12 +236,32 @@ def located(e: StatementError, changeset: Changeset, statement: Statement) -> Ta
     )
 
 
-def _run_changeset(session: Session, work: Work, listen: Listener) -> None:
-    listen(ChangesetStarted(work.changeset.id, work.number, work.total))
-    started = time.perf_counter()
-    for statement in work.statements:
-        run_statement(session, work.changeset, statement)
-    listen(ChangesetDone(work.changeset.id, work.number, work.total, time.perf_counter() - started))
+def _run_changesets(session: Session, works: Sequence[Work], listen: Listener) -> None:
+    """Runs all statements of all changesets in one go: the engine may have several on their way at once."""
+    statements = [(work.changeset, statement) for work in works for statement in work.statements]
+    progress = _told(works, listen)
+    ran = 0
+
+    def done() -> None:
+        nonlocal ran
+        ran += 1
+        next(progress, None)
+
+    next(progress, None)
+    try:
+        session.run_each([statement.sql for _, statement in statements], done)
+    except StatementError as e:
+        raise located(e, *statements[min(ran, len(statements) - 1)]) from None
+
+
+def _told(works: Sequence[Work], listen: Listener) -> Iterator[None]:
+    """Tells when changesets begin and end; goes on by one statement each time it is asked."""
+    for work in works:
+        listen(ChangesetStarted(work.changeset.id, work.number, work.total))
+        started = time.perf_counter()
+        for _ in work.statements:
+            yield
+        listen(ChangesetDone(work.changeset.id, work.number, work.total, time.perf_counter() - started))
 
 
 def _foreseen(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:

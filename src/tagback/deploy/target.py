@@ -11,10 +11,13 @@ from tagback.engines import connect
 from tagback.engines.session import Session
 
 if TYPE_CHECKING:
+    import datetime
+
     from tagback.deploy.apply import ApplyOptions
     from tagback.deploy.look import Comparison, PastDeployment, Reader, Status, TagView
     from tagback.deploy.results import Applied, Recovered, RolledBack
     from tagback.deploy.rollback import RollbackOptions
+    from tagback.deploy.shelf import Purged, ShelfView
     from tagback.deploy.tags import Tagged
 
 
@@ -96,6 +99,22 @@ class Target:
         """Compares two states, each a tag or `live`."""
         with self._look() as reader:
             return reader.compare(a, b)
+
+    def shelf(self) -> tuple[ShelfView, ...]:
+        """What deployments and rollbacks kept of the rows they changed, the oldest first."""
+        from tagback.deploy.shelf import list_shelf
+
+        self.session.begin_reading()
+        try:
+            return list_shelf(self.session)
+        finally:
+            self.session.rollback()
+
+    def purge_shelf(self, older_than: datetime.timedelta | None = None, *, lock_wait: float = 60.0) -> Purged:
+        """Drops kept rows for good: those that are older, or without an age those that nothing needs any more."""
+        from tagback.deploy.shelf import purge
+
+        return purge(self.session, older_than, lock_wait, self._listen)
 
     def _look(self) -> _Look:
         return _Look(self.session)

@@ -7,10 +7,10 @@ between engines are data (`Capabilities`), not questions about the engine's name
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from tagback.catalog import Alteration, Catalog, Loss, ObjectId, Rename, SchemaObject, Step
+from tagback.catalog import Alteration, Catalog, Loss, ObjectId, Rename, Restoration, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.errors import Exit, TagbackError
 
@@ -57,24 +57,99 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class TableChange:
-    """How a table's rows differ from those at the deployment's start, as the way back would see it.
+class KeptColumn:
+    """A column as it was at the start. `type` and `default` are SQL; `plain`: its values are kept as they are, not as text.
 
-    `lost`: rows of the start that the way back, applied to the rows as they are now, wouldn't give again.
-    `extra`: rows that it would give and that weren't there at the start.
+    `numbered`: an identity column.
     """
 
-    table: ObjectId
-    lost: int
-    extra: int
+    name: str
+    type: str
+    default: str = ""
+    plain: bool = True
+    collated: bool = False
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What a table or one column holds, to recognise later whether it is still the same. `digest` is hexadecimal."""
+class KeptRows:
+    """What a change did to one table's rows, kept in a table of the ledger's named `place`.
 
+    `columns` are the start's stored columns. `key` are those that tell rows apart; where there is none, `matched` are
+    the columns that the change left alone. `added` are columns that the start doesn't have. `whole`: the table is gone.
+    `gone`, `new` and `changed` count rows, `bytes` is what they take up. `broken`: how many foreign keys of the table's
+    rows led nowhere at the start, by the table that they refer to, where an engine allows that.
+    """
+
+    table: ObjectId
+    place: str
+    columns: tuple[KeptColumn, ...]
+    key: tuple[str, ...]
+    matched: tuple[str, ...]
+    added: tuple[str, ...]
+    whole: bool
+    gone: int = 0
+    new: int = 0
+    changed: int = 0
+    bytes: int = 0
+    how: str = "compared"
+    broken: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.gone + self.new + self.changed
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """Rows of something whose rows can't be kept: a virtual table, large objects."""
+
+    object: ObjectId
     rows: int
-    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A value (or, without a column, a whole row) that the change and somebody after it both wrote, and what stands."""
+
+    table: ObjectId
+    key: str
+    column: str
+    stands: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What was decided about rows that come back: the steps for each table, how many rows, and what is in conflict.
+
+    `conflicts` is a start of the list, `conflicts_total` its length.
+    """
+
+    rows: Mapping[ObjectId, Restoration]
+    restored: Mapping[ObjectId, int]
+    conflicts: tuple[Disagreement, ...]
+    conflicts_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How to merge. `restore`: what the change took away stands against what was written since.
+
+    `back` are expressions over today's columns, by the start's column that they give again. `redo`: what a rollback took
+    away is put over what the same changesets have just made again; the copies of `keep_start` say what was written since.
+    `made`: how many rows they had put into the table the first time. As many as that are those rows.
+    """
+
+    restore: bool = False
+    redo: bool = False
+    made: int = -1
+    back: Mapping[str, str] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -151,6 +226,13 @@ class Session(Protocol):
     def run(self, sql: str) -> None:
         """Runs one statement of the user's as it stands, results thrown away. StatementError if the server refuses it."""
 
+    def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
+        """Runs statements in order as `run` does, and calls `done` after each; several may be on their way at once.
+
+        So when StatementError is raised, `done` was called for those before the one that was refused, and none after
+        it has run.
+        """
+
     def settle(self) -> None:
         """Does now what the user's statements left to be done at commit, so that it is observed; StatementError as there."""
 
@@ -187,7 +269,7 @@ class Session(Protocol):
     # ------------------------------------------------------------------ rows
 
     def keep_start(self, tables: Collection[ObjectId]) -> None:
-        """Copies these tables as they are now, for `compare`. Copies end with the transaction or with `forget_start`."""
+        """Copies these tables as they are now, for `shelve`. Copies end with the transaction or with `forget_start`."""
 
     def forget_start(self) -> None: ...
 
@@ -201,36 +283,67 @@ class Session(Protocol):
         them, unless they were empty.
         """
 
-    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        """Compares each kept table with what the way back would make of today's; those without a change are left out.
+    def shelve(
+        self,
+        label: str,
+        before: Catalog,
+        after: Catalog,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
+        *,
+        every: bool = False,
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        """Keeps what was done to the rows of the tables that `keep_start` copied; those without a change are left out.
 
-        `names` maps tables and columns of `before` to their names in `after`, where those differ.
+        `label` begins the places' names. `names` maps tables and columns of `before` to their names in `after`, where
+        those differ. `ways` are expressions over a table's columns of today that give columns of `before` again: they are
+        tried, StatementError if one is refused, and there is an entry for these tables even if their rows are the same.
+        `every`: of columns that are gone every value is kept, even one that the column would get by itself if it came
+        again; so it is where there are `ways`, which are for rows that came or were changed since.
         """
 
-    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        """Row count and digest over these columns of all rows, whatever the rows' order."""
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        live: Catalog,
+        target: Catalog,
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        """Decides about every kept row against today's; changes nothing but temporary tables.
 
-    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
-        """The content of many tables and columns, in as few round trips as the engine allows."""
+        Tables and columns of `live` bear the names of the start, `target`, already. `rules` are those for each place.
+        `names` maps columns that the start doesn't have to the names they have now, where those differ.
+        """
 
-    def count_lost(self, loss: Loss) -> int:
-        """How many rows or values the loss would destroy now (0: the step is harmless).
+    def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
+        """How many rows keep this object from being made, and the first of them in words; None where that can't be told.
+
+        `message` is what the server said when it was tried. Everything is as it was just before.
+        """
+
+    def drop_shelf(self, places: Collection[str]) -> None:
+        """Drops these places."""
+
+    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
+        """How many rows or values each loss would destroy now (0: the step is harmless).
 
         For a column without a default: values that aren't NULL. With a constant one: those that aren't equal to it, NULL
         included. With any other: all.
         For VALUES: those that don't survive the way to the other type and back.
         """
 
-    def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
-        """The same for many losses, in as few round trips as the engine allows."""
-
 
 __all__ = [
     "Alteration",
     "Capabilities",
-    "Content",
+    "Disagreement",
+    "KeptColumn",
+    "KeptRows",
+    "Merge",
+    "Rules",
     "Session",
     "StatementError",
-    "TableChange",
+    "Unkept",
     "Value",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from tagback.catalog import Fingerprint
+from tagback.engines.session import KeptRows
 
 DeploymentId = NewType("DeploymentId", int)
 SnapshotId = NewType("SnapshotId", int)
@@ -123,14 +124,30 @@ class SnapshotHead:
     major: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedContent:
-    """What a table (all its columns) or one new column (with the key) held when its deployment ended."""
+class ShelfState(enum.StrEnum):
+    """KEPT: the rows are there. RETURNED: they were merged back. PURGED: they were dropped by wish."""
 
-    place: str
-    columns: tuple[str, ...]
-    rows: int
-    digest: str
+    KEPT = "kept"
+    RETURNED = "returned"
+    PURGED = "purged"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a deployment or a rollback did to one table's rows.
+
+    `stage` is the part of the deployment that did it and `snapshot` the schema at its start. `undoes` are the changesets
+    (deployment and position) that a rollback took back by it. `back` are expressions that give a column again.
+    """
+
+    deployment: DeploymentId
+    position: int
+    stage: int
+    snapshot: SnapshotId
+    undoes: tuple[tuple[int, int], ...]
+    back: dict[str, str]
+    kept: KeptRows
+    state: ShelfState = ShelfState.KEPT
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,13 +73,17 @@ TABLES: tuple[str, ...] = (
         before TEXT NOT NULL,
         after TEXT NOT NULL,
         PRIMARY KEY (deployment, position))""",
-    """CREATE TABLE {content} (
+    """CREATE TABLE {shelf} (
         deployment BIGINT NOT NULL,
         position BIGINT NOT NULL,
-        place TEXT NOT NULL,
-        columns TEXT NOT NULL,
+        stage BIGINT NOT NULL,
+        snapshot BIGINT NOT NULL,
+        undoes TEXT NOT NULL,
+        back TEXT NOT NULL,
+        kept TEXT NOT NULL,
         row_count BIGINT NOT NULL,
-        digest TEXT NOT NULL,
+        size BIGINT NOT NULL,
+        state TEXT NOT NULL,
         PRIMARY KEY (deployment, position))""",
     """CREATE TABLE {journal} (
         deployment BIGINT NOT NULL,

@@ -11,6 +11,7 @@ import msgspec
 from tagback.catalog import Catalog, Fingerprint, ObjectId, Rename
 from tagback.engines.session import Session, Value
 from tagback.errors import UsageError
+from tagback.ledger import shelf
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
@@ -22,8 +23,9 @@ from tagback.ledger.records import (
     JournalEntry,
     Outcome,
     Receipt,
-    RecordedContent,
     Reversibility,
+    Shelf,
+    ShelfState,
     SnapshotHead,
     SnapshotId,
     Tag,
@@ -325,7 +327,7 @@ class Ledger:
     def _known_objects(self) -> set[str]:
         return {str(r[0]) for r in self._session.execute("SELECT digest FROM {object}")}
 
-    # ------------------------------------------------------------------ renames, content, journal, receipts
+    # ------------------------------------------------------------------ renames, shelf, journal, receipts
 
     def add_renames(self, deployment: DeploymentId, rows: Sequence[tuple[int, Rename]]) -> None:
         """Notes renames; each with the position of the changeset after which it was seen."""
@@ -352,24 +354,25 @@ class Ledger:
             for r in rows
         )
 
-    def add_contents(self, deployment: DeploymentId, contents: Sequence[RecordedContent]) -> None:
-        """Notes what the deployment left in its new tables and columns."""
-        self._session.execute_many(
-            "INSERT INTO {content} (deployment, position, place, columns, row_count, digest) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (deployment, n, c.place, _json(c.columns), c.rows, c.digest)
-                for n, c in enumerate(contents, self._next_position("content", deployment))
-            ],
-        )
+    def add_shelves(self, shelves: Sequence[Shelf]) -> None:
+        """Notes what was kept."""
+        shelf.add(self._session, shelves)
 
-    def contents(self) -> tuple[tuple[DeploymentId, RecordedContent], ...]:
-        """What every deployment left in its new tables and columns."""
-        rows = self._ask(
-            "SELECT deployment, place, columns, row_count, digest FROM {content} ORDER BY deployment, position"
-        )
-        return tuple(
-            (DeploymentId(_int(r[0])), RecordedContent(str(r[1]), _texts(r[2]), _int(r[3]), str(r[4]))) for r in rows
-        )
+    def shelves(self) -> tuple[Shelf, ...]:
+        """Everything that was ever kept, oldest first."""
+        return tuple(s for s in self.everything_kept() if s.kept.place)
+
+    def everything_kept(self) -> tuple[Shelf, ...]:
+        """The same with entries that only say how many rows a new table got."""
+        return shelf.read(self._session) if self._exists else ()
+
+    def next_shelf(self, deployment: DeploymentId) -> int:
+        """The position that the next shelf of this deployment gets."""
+        return self._next_position("shelf", deployment)
+
+    def set_shelf_state(self, shelves: Sequence[Shelf], state: ShelfState) -> None:
+        """Notes what has become of them."""
+        shelf.set_state(self._session, shelves, state)
 
     def write_journal(self, deployment: DeploymentId, entry: JournalEntry) -> None:
         """Notes a statement that runs by itself: once before it and once after."""

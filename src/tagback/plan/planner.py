@@ -2,11 +2,12 @@
 
 What is only in the live catalog goes, what is only in the target comes, what is in both but differs changes in place
 or is dropped and created. Whatever depends on something that goes, is created anew or is disturbed by a change is
-taken down before and put back after.
+taken down before and put back after. Rows that come back do so between the two, while nothing acts on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from tagback.catalog import (
     Catalog,
     Loss,
     ObjectId,
+    Restoration,
     SchemaObject,
     Step,
     UnmanagedObject,
@@ -23,7 +25,7 @@ from tagback.catalog import (
 )
 from tagback.plan.order import CycleError, in_order
 
-_MAIN_STAGE = {Action.DROP: 0, Action.ALTER: 1, Action.CREATE: 2}
+_MAIN_STAGE = {Action.DROP: 0, Action.DELETE: 1, Action.ALTER: 2, Action.CREATE: 3, Action.INSERT: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,18 @@ class _Node(NamedTuple):
     id: ObjectId
 
 
-def plan(live: Catalog, target: Catalog) -> Plan:
-    """The steps that bring `live` to `target`; none when they are equal."""
-    return _Planner(live, target).plan()
+def plan(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration] | None = None) -> Plan:
+    """The steps that bring `live` to `target`; none when they are equal. `rows` come back into these tables of both."""
+    return _Planner(live, target, rows or {}).plan()
 
 
 class _Planner:
-    def __init__(self, live: Catalog, target: Catalog) -> None:
+    def __init__(self, live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration]) -> None:
         self.live = live
         self.target = target
+        self.rows = rows
         self.blocked: list[str] = []
+        self.parts_go_first = False
         self.removed: set[ObjectId] = set()
         self.added: set[ObjectId] = set()
         self.rebuilt: set[ObjectId] = set()  # dropped and created with another definition
@@ -69,7 +73,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         difference = diff(self.live, self.target)
-        if not difference:
+        if not difference and not self.rows:
             return Plan(())
         self.removed = set(difference.removed)
         self.added = set(difference.added)
@@ -86,9 +90,9 @@ class _Planner:
         if self.blocked:
             return Plan((), tuple(self.blocked))
         try:
-            ordered = self._ordered()
+            ordered = self._ordered_somehow()
         except CycleError as e:
-            names = ", ".join(str(n) for n in e.nodes[:5])
+            names = ", ".join(f"{n.action} {n.id}" for n in e.nodes[:5] if isinstance(n, _Node))
             return Plan((), (f"These changes depend on each other in a circle: {names}.",))
         return Plan(tuple(step for node in ordered for step in self._steps(node)))
 
@@ -97,7 +101,7 @@ class _Planner:
     def _spread(self) -> None:
         """Dependents of what goes, is made anew or is disturbed are taken down as well, and so on."""
         disturbed = {part for a in self.alterations.values() for part in a.disturbs}
-        queue: list[ObjectId] = [*disturbed]
+        queue: list[ObjectId] = [*disturbed, *self._lift_actors()]
         for object_id in (*self.removed, *self.rebuilt):
             queue += self._with_parts(object_id)
         seen = set(queue)
@@ -109,6 +113,14 @@ class _Planner:
                     if name not in seen:
                         seen.add(name)
                         queue.append(name)
+
+    def _lift_actors(self) -> list[ObjectId]:
+        """Takes down what would act on rows that come back."""
+        actors = [o.id for o in self.live.objects.values() if self._acts_on_rows(o)]
+        return [i for i in actors if i in self.target.objects and self._takes_down(i)]
+
+    def _acts_on_rows(self, o: SchemaObject) -> bool:
+        return any(table in self.rows for table in o.acts_on_rows_of)
 
     def _takes_down(self, dependent: ObjectId) -> bool:
         """Whether this dependent has to be dropped or lifted too; settles which."""
@@ -135,6 +147,13 @@ class _Planner:
                 if isinstance(side.objects.get(object_id), UnmanagedObject):
                     self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
                     break
+        for table in sorted(self.rows):
+            if isinstance(self.live.objects.get(table), UnmanagedObject):
+                for i in sorted(self.live.objects):
+                    if i.kind in ("trigger", "rule") and i.name[: len(table.name)] == table.name:
+                        self.blocked.append(
+                            f"{i} would act on the rows that come back, and its kind is not managed yet."
+                        )
         for object_id in sorted({*self.added, *self.rebuilt, *self.lifted}):
             if not self.target.objects[object_id].can_be_made:
                 self.blocked.append(f"{object_id} was left half done, and nothing makes it so again.")
@@ -146,6 +165,14 @@ class _Planner:
 
     # ------------------------------------------------------------------ the order
 
+    def _ordered_somehow(self) -> list[_Node]:
+        try:
+            return self._ordered()
+        except CycleError:
+            # Two tables with parts that need the other one can't go each with its parts: the parts go first.
+            self.parts_go_first = True
+            return self._ordered()
+
     def _ordered(self) -> list[_Node]:
         down = {*self.removed, *self.rebuilt, *self.lifted}
         up = {*self.added, *self.rebuilt, *self.lifted}
@@ -153,6 +180,7 @@ class _Planner:
             *(_Node(Action.DROP, i) for i in sorted(down)),
             *(_Node(Action.ALTER, i) for i in sorted(self.alterations)),
             *(_Node(Action.CREATE, i) for i in sorted(up)),
+            *(_Node(action, i) for i in sorted(self.rows) for action in (Action.DELETE, Action.INSERT)),
         ]
         before: dict[_Node, set[_Node]] = {n: set() for n in nodes}
         gone_or_changed = {*down, *self.alterations}
@@ -177,8 +205,30 @@ class _Planner:
                     before[here].add(_Node(Action.ALTER, needed))
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
+        for table in self.rows:
+            self._order_rows(table, before, down, up)
         depths: dict[ObjectId, int] = {}
         return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], self._depth(n, depths), n.id))
+
+    def _order_rows(
+        self, table: ObjectId, before: dict[_Node, set[_Node]], down: set[ObjectId], up: set[ObjectId]
+    ) -> None:
+        """Rows go out before the table and what it needs changes, and in before anything acts on them or shows them."""
+        out, into = _Node(Action.DELETE, table), _Node(Action.INSERT, table)
+        before[into].add(out)
+        for i in down:
+            if table in self.live.objects[i].acts_on_rows_of:
+                before[out].add(_Node(Action.DROP, i))
+        if table in self.live.objects:
+            for needed in (table, *self._needs(self.live, table)):
+                for action in (Action.ALTER, Action.DROP):
+                    if _Node(action, needed) in before:
+                        before[_Node(action, needed)].add(out)
+        for needed in (table, *self._needs(self.target, table)):
+            before[into] |= {_Node(Action.ALTER, needed), _Node(Action.CREATE, needed)}
+        for i in up - {table}:
+            if table in self.target.objects[i].acts_on_rows_of or table in self._needs(self.target, i):
+                before[_Node(Action.CREATE, i)].add(into)
 
     def _depth(self, node: _Node, known: dict[ObjectId, int]) -> int:
         """Of things that change in place, those that others will need go first where nothing forbids it."""
@@ -202,7 +252,10 @@ class _Planner:
         """Whether dropping what this object is part of takes it away already."""
         whole = o.part_of
         return (
-            whole is not None and (whole in self.removed or whole in self.rebuilt) and not self._goes_first(o.id, whole)
+            whole is not None
+            and not self.parts_go_first
+            and (whole in self.removed or whole in self.rebuilt)
+            and not self._goes_first(o.id, whole)
         )
 
     def _goes_first(self, part: ObjectId, whole: ObjectId) -> bool:
@@ -241,6 +294,10 @@ class _Planner:
     # ------------------------------------------------------------------ the statements
 
     def _steps(self, node: _Node) -> tuple[Step, ...]:
+        if node.action is Action.DELETE:
+            return self.rows[node.id].out
+        if node.action is Action.INSERT:
+            return self.rows[node.id].into
         if node.action is Action.ALTER:
             return self.alterations[node.id].steps
         if node.action is Action.CREATE:

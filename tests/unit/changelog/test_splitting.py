@@ -317,3 +317,24 @@ def test_a_long_statement_is_one_statement() -> None:
     for dialect in DIALECTS:
         statements: tuple[Statement, ...] = split(f"INSERT INTO t VALUES {rows};SELECT 1;", dialect)
         assert [statement.words(1) for statement in statements] == [("INSERT",), ("SELECT",)]
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("create\ttable\r\n t (i int)", ("CREATE", "TABLE", "T")),
+        ("create/* */table t (i int)", ("CREATE", "TABLE", "T")),
+        ("create table/* */t (i int)", ("CREATE", "TABLE", "T")),
+        ("select x 'ab'", ("SELECT", "X", "'ab'")),
+        ("select x'ab', 1", ("SELECT", "x'ab'", ",")),
+        ("drop view v2", ("DROP", "VIEW", "V2")),
+        ("insert into t", ("INSERT", "INTO", "T")),
+        ("vacuum", ("VACUUM",)),
+        ("vacuum full", ("VACUUM", "FULL")),
+        ("vacuum full ", ("VACUUM", "FULL")),
+    ],
+)
+def test_first_words_are_those_of_the_tokens(dialect: Dialect, sql: str, words: tuple[str, ...]) -> None:
+    (statement, *_) = split(sql, dialect)
+    assert statement.words(3) == words

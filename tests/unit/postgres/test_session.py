@@ -13,8 +13,8 @@ import pytest
 
 from tagback.catalog import Action, ObjectId, Step
 from tagback.engines import connect
-from tagback.engines.postgres.failures import connection_error
-from tagback.engines.postgres.session import PostgresSession, refuse_version
+from tagback.engines.postgres.failures import connection_error, refuse_version
+from tagback.engines.postgres.session import PostgresSession
 from tagback.engines.session import StatementError
 from tagback.engines.url import parse
 from tagback.errors import Exit, RefusedError, TagbackError, UnreachableError, UsageError
@@ -482,13 +482,23 @@ def test_notices_of_the_users_statements_are_kept(session: PostgresSession) -> N
 
 def test_values_go_through_unharmed(session: PostgresSession) -> None:
     session.execute("CREATE TABLE {journal} (a TEXT, b BIGINT)")
-    rows = [("100% ? {x} '\"\\ ü", 1), (None, 2), ("", -(2**62))]
+    rows = [(None, 2), ("100% ? {x} '\"\\ ü", 1), ("\\N", 0), ("a\tb\r\nc\\\\.\n\\.\n", -1), ("", -(2**62))]
     session.execute_many("INSERT INTO {journal} (a, b) VALUES (?, ?)", rows)
     session.execute_many("INSERT INTO {journal} (a, b) VALUES (?, ?)", [])
-    assert session.execute("SELECT a, b FROM tagback.journal ORDER BY b DESC") == [rows[1], rows[0], rows[2]]
-    assert session.execute("SELECT b FROM {journal} WHERE a LIKE '100%' AND a = ?", (rows[0][0],)) == [(1,)]
+    assert session.execute("SELECT a, b FROM tagback.journal ORDER BY b DESC") == rows
+    session.execute_many("UPDATE {journal} SET a = ? WHERE b = ?", [("two", 2), (rows[1][0], 1)])
+    assert session.execute("SELECT a FROM tagback.journal WHERE b = 2") == [("two",)]
+    assert session.execute("SELECT b FROM {journal} WHERE a LIKE '100%' AND a = ?", (rows[1][0],)) == [(1,)]
     with pytest.raises(ValueError, match="1 places for 2 values"):
         session.execute("SELECT ?", (1, 2))
+
+
+def test_rows_that_are_refused_are_an_error_and_none_is_written(session: PostgresSession) -> None:
+    session.execute("CREATE TABLE {journal} (a TEXT, b BIGINT PRIMARY KEY)")
+    with pytest.raises(StatementError) as caught:
+        session.execute_many("INSERT INTO {journal} (a, b) VALUES (?, ?)", [("x", 1), ("y", 2), ("z", 1)])
+    assert (caught.value.code, caught.value.sqlstate) == ("constraint", "23505")
+    assert session.execute("SELECT a FROM {journal}") == []
 
 
 # ---------------------------------------------------------------------- plans

@@ -54,7 +54,7 @@ def _carries(listing: Listing, path: Path, up: re.Pattern[str], down: re.Pattern
         text = listing.source(path).text
     except ChangelogError:
         return False
-    return bool(up.search(text) or down.search(text))
+    return "--" in text and bool(up.search(text) or down.search(text))
 
 
 def _place(file: SourceFile, offset: int) -> Location:

@@ -1,8 +1,9 @@
-"""Several statements of a plan in one round trip, and which of them was refused."""
+"""Many at a time: statements of a plan in one round trip, and which of them was refused; rows of the ledger."""
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from psycopg.pq import ExecStatus
 
 from tagback.catalog import Step
 from tagback.engines.postgres.failures import refusals, statement_error
+from tagback.engines.postgres.sqltext import SCHEMA, qualified, translated
+
+_INSERT = re.compile(r"INSERT INTO \{(?P<table>[a-z_]+)\} (?P<columns>\([a-z_, ]+\)) VALUES \([?, ]+\)")
 
 
 def run_together(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
@@ -36,3 +40,16 @@ def run_together(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> 
     error.args = (error.message,)
     error.statement = step.sql
     raise error
+
+
+def write_many(connection: psycopg.Connection[Any], sql: str, rows: Sequence[Sequence[object]]) -> None:
+    """Runs one statement for many rows. Plain insertions, which can be thousands, go in by COPY: a tenth of the time."""
+    insert = _INSERT.fullmatch(sql)
+    with connection.cursor() as cursor:
+        if insert is None:
+            cursor.executemany(translated(sql, len(rows[0])), rows)
+            return
+        place = f"{qualified(SCHEMA, insert['table'])} {insert['columns']}"
+        with cursor.copy(f"COPY {place} FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)

@@ -14,6 +14,7 @@ from tagback.engines.session import StatementError
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
+OLDEST = 140000  # as in server_version_num
 _RETRYABLE = {"55P03", "40P01", "40001"}  # lock_timeout is 55P03, unlike statement_timeout and cancelling: 57014
 _CODES = {
     "55P03": "lock_timeout",
@@ -174,3 +175,22 @@ def standby() -> RefusedError:
         code="standby",
         hint="Connect to the primary; ?target_session_attrs=read-write finds it among several hosts.",
     )
+
+
+def other_transaction() -> StatementError:
+    """A statement of the user's that changed whether a transaction is open."""
+    return StatementError(
+        "The statement began or ended a transaction, which is the deployment's own.",
+        code="transaction",
+        hint="Take BEGIN, COMMIT and ROLLBACK out of the changeset.",
+    )
+
+
+def refuse_version(number: int) -> None:
+    """UsageError for servers older than PostgreSQL 14; `number` as in server_version_num."""
+    if number < OLDEST:
+        raise UsageError(
+            f"The server is PostgreSQL {number // 10000}; tagback needs 14 or later.",
+            code="server_too_old",
+            hint="Upgrade the server.",
+        )

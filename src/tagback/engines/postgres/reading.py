@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from tagback.catalog import ObjectId, SchemaObject, UnmanagedObject
+from tagback.engines.postgres.ahead import Ahead
 from tagback.engines.postgres.privileges import Acl, parse
 
 if TYPE_CHECKING:
@@ -28,17 +29,36 @@ PG_TRIGGER = 2620
 PG_TYPE = 1247
 """System catalogs' own oids, fixed in the server's source (src/include/catalog)."""
 
+_NAMESPACES = """
+SELECT oid, nspname FROM pg_namespace
+ WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '^tagback(_|$)'
+"""
+_MEMBERS = """
+SELECT d.classid, d.objid, e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+"""
+_COMMENTS = """
+SELECT classoid, objoid, objsubid, description FROM pg_description
+ WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass
+"""
+_ROLES = """
+SELECT oid, rolname, acldefault('r', oid)::text[], acldefault('s', oid)::text[],
+       acldefault('n', oid)::text[], acldefault('f', oid)::text[], acldefault('T', oid)::text[] FROM pg_roles
+"""
+_GENERAL = (_MEMBERS, _COMMENTS, _ROLES)
+
 Row = tuple[Any, ...]
 Address = tuple[int, int]
 """What pg_depend calls an object: the catalog it is in, and its oid."""
 
 
 class Reading:
-    """Collects objects, their addresses for the dependencies, and their lineage."""
+    """Collects objects, their addresses for the dependencies, and their lineage. `begin` comes first, `close` last."""
 
     def __init__(self, cursor: psycopg.Cursor[Row], major: int) -> None:
         self.cursor = cursor
         self.major = major
+        self._ahead: Ahead | None = None
         self.objects: dict[ObjectId, SchemaObject] = {}
         self.addresses: dict[Address, ObjectId] = {}
         self.lineage: dict[ObjectId, str] = {}
@@ -54,42 +74,44 @@ class Reading:
         self._bases: dict[int, int] | None = None
         self._collations: dict[int, str] | None = None
         self._acls: dict[tuple[str, str, str], Acl | None] = {}
-        self.namespaces: dict[int, str] = dict(
-            self.rows(
-                "SELECT oid, nspname FROM pg_namespace"
-                " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '^tagback(_|$)'"
-            )
-        )
-        self.members: dict[Address, ObjectId] = {
-            (classid, objid): ObjectId("extension", (name,))
-            for classid, objid, name in self.rows(
-                "SELECT d.classid, d.objid, e.extname FROM pg_depend d"
-                " JOIN pg_extension e ON e.oid = d.refobjid"
-                " WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
-            )
-        }
-        self.comments: dict[tuple[int, int, int], str] = {
-            (classoid, objoid, objsubid): text
-            for classoid, objoid, objsubid, text in self.rows(
-                "SELECT classoid, objoid, objsubid, description FROM pg_description"
-                " WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass"
-            )
-        }
+        self.namespaces: dict[int, str] = {}
+        self.members: dict[Address, ObjectId] = {}
+        self.comments: dict[tuple[int, int, int], str] = {}
         self.roles: dict[int, str] = {}
         self._defaults: dict[tuple[str, str], Acl] = {}
-        for oid, name, *acls in self.rows(
-            "SELECT oid, rolname, acldefault('r', oid)::text[], acldefault('s', oid)::text[],"
-            " acldefault('n', oid)::text[], acldefault('f', oid)::text[], acldefault('T', oid)::text[] FROM pg_roles"
-        ):
+
+    def begin(self, queries: Iterable[str]) -> None:
+        """Reads what all kinds look up. `queries` will be asked, without parameters; they are sent before."""
+        self.namespaces.update(self.rows(_NAMESPACES))
+        if psycopg.Pipeline.is_supported():
+            self._ahead = Ahead(self.cursor.connection, [self._filled_in(q) for q in (*_GENERAL, *queries)])
+        for classid, objid, name in self.rows(_MEMBERS):
+            self.members[classid, objid] = ObjectId("extension", (name,))
+        for classoid, objoid, objsubid, text in self.rows(_COMMENTS):
+            self.comments[classoid, objoid, objsubid] = text
+        for oid, name, *acls in self.rows(_ROLES):
             self.roles[oid] = name
             for kind, acl in zip("rsnfT", acls, strict=True):
                 self._defaults[kind, name] = parse(acl)
 
+    def close(self) -> None:
+        """Lets go of answers that nobody wanted."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
     def rows(self, sql: str, parameters: Sequence[object] | None = None) -> list[Row]:
         """Runs a query; `{ns}` in it stands for the oids of the schemas that are read."""
-        if "{ns}" in sql:
-            sql = sql.replace("{ns}", ", ".join(map(str, self.namespaces)) or "0")
+        sql = self._filled_in(sql)
+        if self._ahead is not None:
+            rows = self._ahead.rows(sql) if parameters is None else None
+            if rows is not None:
+                return rows
+            self._ahead.take_all()
         return self.cursor.execute(sql.encode(), parameters).fetchall()
+
+    def _filled_in(self, sql: str) -> str:
+        return sql.replace("{ns}", ", ".join(map(str, self.namespaces)) or "0") if "{ns}" in sql else sql
 
     def add(self, classid: int, oid: int, found: SchemaObject) -> None:
         """Takes an object in, with what identifies it physically."""

@@ -1,9 +1,8 @@
-"""Rows: which tables a deployment touched, what they held at its start, and whether the way back gives it again.
+"""Rows: which tables a deployment touched, what they held at its start, and what steps would take away.
 
 The start is copied into temporary tables. Nothing in a copy may hang on the living schema, or the user's DROP TYPE
 would fail or take the column along: values of core types are kept as they are, all others as text, in the exact form
-that their output function gives. Rows are compared by 128-bit digests of their text, as multisets, on the server: two
-values are the same when they look the same, not when `=` says so (1.0 = 1.00, -0 = 0).
+that their output function gives.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from dataclasses import dataclass
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
-from tagback.engines.postgres.sqltext import ident, literal, qualified
-from tagback.engines.session import Content, StatementError, TableChange
-from tagback.errors import RefusedError
+from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.session import StatementError
+from tagback.errors import FailedError, RefusedError
 
 MOST_TOGETHER = 100  # queries in one statement
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
@@ -48,18 +47,24 @@ class Described:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
-    def with_key(self, columns: Sequence[str]) -> str:
-        """These columns and what tells the row from others, for ROW()."""
-        rest = [name for name in self.key or [c.name for c in self.columns] if name not in columns]
-        return ", ".join(map(ident, (*columns, *rest)))
-
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A table's rows at the start."""
+    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them."""
 
     name: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+
+_OWN_TABLES = f"""
+SELECT c.oid::bigint, c.relname, c.relfilenode::bigint,
+       (SELECT string_agg(attname || ' ' || atttypid || ' ' || attisdropped, ',' ORDER BY attnum)
+          FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
+       pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
+       + pg_stat_get_xact_tuples_deleted(c.oid)
+  FROM pg_class c WHERE c.relnamespace = to_regnamespace('{SCHEMA}') AND c.relkind = 'r' ORDER BY c.oid
+"""
 
 
 class Rows:
@@ -76,9 +81,11 @@ class Rows:
         self._text = text
         self._attempt = attempt
         self._observation: Observation | None = None
+        self._own: list[tuple[object, ...]] = []
         self._copies: dict[ObjectId, Copy] = {}
         self._marks: list[dict[ObjectId, Copy]] = []
         self._made = 0
+        self.leaving: dict[ObjectId, str] = {}  # temporary tables with the addresses (a0) of rows that go (moves = 1)
 
     # ------------------------------------------------------------------ with the transaction
 
@@ -87,6 +94,7 @@ class Rows:
         self._observation = None
         self._copies.clear()
         self._marks.clear()
+        self.leaving.clear()
 
     def mark(self) -> None:
         """A savepoint was set."""
@@ -95,6 +103,7 @@ class Rows:
     def back_to_mark(self) -> None:
         """The transaction went back to the last savepoint, which stays."""
         self._copies = dict(self._marks[-1])
+        self.leaving.clear()
 
     def forget_mark(self) -> None:
         """The last savepoint was released."""
@@ -105,6 +114,7 @@ class Rows:
     def watch(self, before: Catalog) -> None:
         """See Session.watch."""
         self._observation = Observation(self._text, [i for i in before.objects if i.kind == "table"])
+        self._own = self._text(_OWN_TABLES)
 
     def statement_runs(self, sql: str) -> None:
         """Before each of the user's statements."""
@@ -115,6 +125,13 @@ class Rows:
         """See Session.touched."""
         if self._observation is None:
             raise RuntimeError("touched() without watch() in this transaction")
+        now = self._text(_OWN_TABLES)
+        if now and now != self._own:  # with nothing left, whoever looks for the ledger says so
+            raise FailedError(
+                "A changeset changed tagback's own tables, in which the way back is kept.",
+                code="reserved",
+                hint="The database is as it was before. Leave the schema tagback alone; `tagback shelf purge` drops kept rows.",
+            )
         return self._observation.touched()
 
     # ------------------------------------------------------------------ the start
@@ -127,10 +144,11 @@ class Rows:
             name = qualified(*table.name)
             mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
             self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
-            columns = tuple(c for c in self._columns(table) if not c.generated)
+            described = self.described([table])[table]
+            columns = tuple(c for c in described.columns if not c.generated)
             self._made += 1
-            copy = Copy(f"tagback_start_{self._made}", columns)
-            values = ", ".join(f"{_kept(c)} AS c{n}" for n, c in enumerate(columns))
+            copy = Copy(f"tagback_start_{self._made}", columns, described.key)
+            values = ", ".join(f"{kept_form(c)} AS c{n}" for n, c in enumerate(columns))
             try:
                 self._text(f"CREATE TEMP TABLE {copy.name} ON COMMIT DROP AS SELECT {values} FROM ONLY {name}")
             except StatementError as error:
@@ -149,110 +167,20 @@ class Rows:
             self._text(f"DROP TABLE pg_temp.{copy.name}")
         self._copies.clear()
 
-    # ------------------------------------------------------------------ comparing
+    @property
+    def copies(self) -> Mapping[ObjectId, Copy]:
+        """The tables that are kept as they were."""
+        return self._copies
 
-    def compare(self, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        """See Session.compare."""
-        changes = []
-        if self._observation is not None and any(self._observation.large_written()):
-            added, gone = self._observation.large_written()
-            changes.append(TableChange(LARGE_OBJECTS, gone, added))
-        taken = set(names.values())
-        for table, copy in sorted(self._copies.items()):
-            now = _today(table, table, names, taken)
-            columns = {c.name: c for c in self._columns(now)} if now else {}
-            if now is None or not self._is_table(now):
-                change = TableChange(table, self._rows_of(copy), 0)
-            else:
-                sources = []
-                for column in copy.columns:
-                    at_start = ObjectId("column", (*table.name, column.name))
-                    place = _today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
-                    sources.append(columns.get(place.name[-1]) if place else None)
-                change = self._difference(table, copy, now, sources)
-            if change.lost or change.extra:
-                changes.append(change)
-        return tuple(changes)
+    def large_written(self) -> int:
+        """How many pages of large objects were added, changed or removed since `watch`."""
+        return sum(self._observation.large_written()) if self._observation is not None else 0
 
-    def _difference(self, table: ObjectId, copy: Copy, now: ObjectId, sources: Sequence[Column | None]) -> TableChange:
-        """Multiset difference of the kept rows and today's as the way back would make them."""
-        today = ", ".join(self._projected(c, s, now) for c, s in zip(copy.columns, sources, strict=True))
-        start = ", ".join(f"c{n}" for n in range(len(copy.columns)))
-        answer = self._attempt(
-            "SELECT coalesce(-sum(weight) FILTER (WHERE weight < 0), 0),"
-            " coalesce(sum(weight) FILTER (WHERE weight > 0), 0)"
-            " FROM (SELECT sum(weight) AS weight FROM ("
-            f"{_digested(start, f'pg_temp.{copy.name}', -1)} UNION ALL"
-            f" {_digested(today, f'ONLY {qualified(*now.name)}', 1)}"
-            ") both_sides GROUP BY first, second HAVING sum(weight) <> 0) difference"
-        )
-        if isinstance(answer, StatementError):
-            if not _is_about_data(answer):
-                raise answer
-            # Today's rows don't go into the start's types: none of either is the same.
-            return TableChange(table, self._rows_of(copy), self._count(f"ONLY {qualified(*now.name)}"))
-        ((lost, extra),) = answer
-        return TableChange(table, int(str(lost)), int(str(extra)))
-
-    def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
-        """A column of today as the way back would give it in place of the start's, in the form of the copy."""
-        if today is None:
-            return self._added(start)
-        if today.type == start.type:
-            return _kept(today)
-        value = cast(ident(today.name), today.type, start.type)
-        known = self._attempt(f"SELECT {value} FROM ONLY {qualified(*now.name)} LIMIT 0")
-        if not isinstance(known, StatementError):
-            return _kept(start, value)
-        if not _is_about_data(known):
-            raise known
-        return _output(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
-
-    def _added(self, start: Column) -> str:
-        """What the rows get in a column that is added again."""
-        if start.identity or (start.default and not is_constant(start.default)):
-            return "gen_random_uuid()"  # nothing that the start had
-        if not start.default:
-            return "NULL"
-        value = f"CAST({start.default} AS {start.type})"
-        known = self._attempt(f"SELECT {value}")
-        return _output(start.default) if isinstance(known, StatementError) else _kept(start, value)
-
-    def _rows_of(self, copy: Copy) -> int:
-        return self._count(f"pg_temp.{copy.name}")
-
-    # ------------------------------------------------------------------ content and losses
-
-    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        """See Session.content."""
-        return self.contents([(table, columns)])[0]
-
-    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
-        """See Session.contents: two sums of 64-bit halves of each row's MD5, which don't depend on the rows' order.
-
-        Values belong to their rows: the key is digested with them, or without a key the whole row.
-        """
-        halves = ", ".join(
-            f"coalesce(sum(('x' || substr(digest, {start}, 16))::bit(64)::bigint), 0)" for start in (1, 17)
-        )
-        tables = self._described(table for table, _ in places)
-        queries = [
-            f"SELECT count(*), {halves} FROM (SELECT md5(ROW({tables[table].with_key(columns)})::text) AS digest"
-            f" FROM {tables[table].source}) rows"
-            for table, columns in places
-        ]
-        return [
-            Content(int(str(rows)), "".join(f"{int(str(part)) % (1 << 64):016x}" for part in (first, second)))
-            for rows, first, second in self._together(queries)
-        ]
-
-    def count_lost(self, loss: Loss) -> int:
-        """See Session.count_lost."""
-        return self.count_each([loss])[loss]
+    # ------------------------------------------------------------------ losses
 
     def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
         """See Session.count_each. Where one value can't be turned into the other type, all values count."""
-        tables = self._described(loss.table for loss in losses)
+        tables = self.described(loss.table for loss in losses)
         found: dict[Loss, int] = {}
         queries: dict[Loss, str] = {}
         for loss in losses:
@@ -263,10 +191,10 @@ class Rows:
             elif column is None or column.generated:
                 found[loss] = 0
             elif loss.kind is LossKind.COLUMN:
-                there = "true" if loss.default else _is_there(loss.column)
+                there = "true" if loss.default else is_there(loss.column)
                 if is_constant(loss.default):
-                    default = _output(f"CAST({loss.default} AS {column.type})")
-                    there = f"{_output(ident(loss.column))} IS DISTINCT FROM {default}"
+                    default = exact(f"CAST({loss.default} AS {column.type})")
+                    there = f"{exact(ident(loss.column))} IS DISTINCT FROM {default}"
                 queries[loss] = f"SELECT count(*) FROM {table.source} WHERE {there}"
             else:
                 found[loss] = self._changed_values(loss, table.source)
@@ -275,16 +203,18 @@ class Rows:
         return found
 
     def _changed_values(self, loss: Loss, source: str) -> int:
-        name, there = ident(loss.column), _is_there(loss.column)
+        name, there = ident(loss.column), is_there(loss.column)
+        if loss.table in self.leaving:
+            there += f" AND ctid NOT IN (SELECT a0 FROM pg_temp.{self.leaving[loss.table]} WHERE moves = 1 AND a0 IS NOT NULL)"
         other = cast(name, loss.type_before, loss.type_after)
         # In parentheses: the second cast is of the first one's result.
         back = cast(f"({other})", loss.type_after, loss.type_before)
         answer = self._attempt(
-            f"SELECT count(*) FROM {source} WHERE {there} AND {_output(back)} IS DISTINCT FROM {_output(name)}"
+            f"SELECT count(*) FROM {source} WHERE {there} AND {exact(back)} IS DISTINCT FROM {exact(name)}"
         )
         if not isinstance(answer, StatementError):
             return int(str(answer[0][0]))
-        if not _is_about_data(answer):
+        if not is_about_data(answer):
             raise answer
         return self._count(f"{source} WHERE {there}")
 
@@ -300,7 +230,7 @@ class Rows:
     def _count(self, source: str) -> int:
         return int(str(self._text(f"SELECT count(*) FROM {source}")[0][0]))
 
-    def _is_table(self, table: ObjectId) -> bool:
+    def is_table(self, table: ObjectId) -> bool:
         return bool(
             self._text(
                 "SELECT 1 FROM pg_class"
@@ -308,10 +238,10 @@ class Rows:
             )
         )
 
-    def _columns(self, table: ObjectId) -> tuple[Column, ...]:
-        return self._described([table])[table].columns
+    def columns_of(self, table: ObjectId) -> tuple[Column, ...]:
+        return self.described([table])[table].columns
 
-    def _described(self, tables: Iterable[ObjectId]) -> dict[ObjectId, Described]:
+    def described(self, tables: Iterable[ObjectId]) -> dict[ObjectId, Described]:
         """Tables as the server has them; one that isn't there has no columns."""
         asked = list(dict.fromkeys(tables))
         if not asked:
@@ -353,43 +283,26 @@ class Rows:
         }
 
 
-def _today(
-    at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: set[ObjectId]
-) -> ObjectId | None:
-    """The name today; None where something else was renamed into the old name."""
-    if at_start in names:
-        return names[at_start]
-    return None if unless_renamed in taken else unless_renamed
-
-
-def _kept(column: Column, value: str = "") -> str:
+def kept_form(column: Column, value: str = "") -> str:
     """A value in the form of the copy: as it is, without a collation of the user's, or as text."""
     value = value or ident(column.name)
     if not column.core:
-        return _output(value)
+        return exact(value)
     return f'{value} COLLATE "C"' if column.collated else value
 
 
-def _output(value: str) -> str:
+def exact(value: str) -> str:
     """The exact text of a value: a cast to text can be a function of its own and say something else (bool, char(n))."""
     # IS NOT NULL would be false for a row value with a NULL in it.
-    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN format('%s', {value}) END"
+    # Under a collation of the user's, equal is not the same, and what is made of it would hang on that collation.
+    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN format('%s', {value}) COLLATE \"C\" END"
 
 
-def _digested(columns: str, source: str, weight: int) -> str:
-    """Each row as two 64-bit digests of its text. Not kept for later: the server's hash may differ in another major."""
-    # OFFSET 0 keeps the text from being made twice.
-    return (
-        f'SELECT hashtextextended(text COLLATE "C", 1) AS first, hashtextextended(text COLLATE "C", 2) AS second,'
-        f" {weight} AS weight FROM (SELECT ROW({columns})::text AS text FROM {source} OFFSET 0) rows"
-    )
-
-
-def _is_there(column: str) -> str:
+def is_there(column: str) -> str:
     return f"{ident(column)} IS DISTINCT FROM NULL"
 
 
-def _is_about_data(error: StatementError) -> bool:
+def is_about_data(error: StatementError) -> bool:
     """Whether values or types are the reason, and not a lock, the server or a privilege."""
     return not (error.lost or error.retryable or error.sqlstate[:2] in ("53", "54", "55", "57", "58", "XX")) and (
         error.sqlstate != "42501"

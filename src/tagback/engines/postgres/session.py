@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,18 +13,26 @@ from psycopg.pq import TransactionStatus
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres import place
-from tagback.engines.postgres.batch import run_together
+from tagback.engines.postgres.batch import run_together, write_many
 from tagback.engines.postgres.deferral import settle
-from tagback.engines.postgres.failures import connection_error, refusals, standby, statement_error
+from tagback.engines.postgres.failures import (
+    connection_error,
+    other_transaction,
+    refusals,
+    refuse_version,
+    standby,
+    statement_error,
+)
 from tagback.engines.postgres.lock import Lock
+from tagback.engines.postgres.pipeline import in_groups, leave_copy, run_pipeline
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
+from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import SCHEMA, literal, translated
-from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
+from tagback.engines.session import Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.url import Url
-from tagback.errors import TagbackError, UnreachableError, UsageError
+from tagback.errors import TagbackError, UnreachableError
 
-OLDEST = 140000
 MOST_TOGETHER = 64  # statements of a plan in one round trip
 SLOW = 0.1  # seconds
 NOTICES_KEPT = 1000
@@ -51,6 +58,7 @@ class PostgresSession:
         self._connection = connection
         self._url = url
         self._rows = Rows(self._text, self._attempt)
+        self._shelf = Shelf(self._text, self._attempt, self._rows)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
         self._lock = Lock(self._simple)
         self._users_turn = False
@@ -197,13 +205,32 @@ class PostgresSession:
         finally:
             self._users_turn = False
             if self._status is TransactionStatus.ACTIVE:
-                self._leave_copy()
+                leave_copy(self._connection)
         if self._status is not before:
-            raise StatementError(
-                "The statement began or ended a transaction, which is the deployment's own.",
-                code="transaction",
-                hint="Take BEGIN, COMMIT and ROLLBACK out of the changeset.",
-            )
+            raise other_transaction()
+
+    def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
+        together = self._status is TransactionStatus.INTRANS and psycopg.Pipeline.is_supported()
+        for group in in_groups(sqls) if together else [[sql] for sql in sqls]:
+            if len(group) > 1:
+                self._run_group(group, done)
+            else:
+                self.run(group[0])
+                done()
+
+    def _run_group(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
+        """Statements that `in_groups` put together; all of them are noted before the first is sent."""
+        for sql in sqls:
+            self._rows.statement_runs(sql)
+        self._give_back_settings()
+        self._users_turn = True
+        try:
+            with refusals(self._connection):
+                run_pipeline(self._connection, [self._encoded(sql) for sql in sqls], done)
+        finally:
+            self._users_turn = False
+        if self._status is not TransactionStatus.INTRANS:
+            raise other_transaction()
 
     def settle(self) -> None:
         self._give_back_settings()
@@ -223,8 +250,8 @@ class PostgresSession:
         if not rows:
             return
         self._take_settings()
-        with refusals(self._connection), self._connection.cursor() as cursor:
-            cursor.executemany(translated(sql, len(rows[0])), rows)
+        with refusals(self._connection):
+            write_many(self._connection, sql, rows)
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         """See Session.run_steps. Steps sent together share the time of their round trip evenly."""
@@ -303,17 +330,33 @@ class PostgresSession:
     def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
         return self._rows.touched()
 
-    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        return self._rows.compare(names)
+    def shelve(
+        self,
+        label: str,
+        before: Catalog,
+        after: Catalog,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
+        *,
+        every: bool = False,
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        return self._shelf.shelve(label, names, ways or {}, every=every)
 
-    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        return self._rows.content(table, columns)
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        live: Catalog,
+        target: Catalog,
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        return self._shelf.merge(kept, rules, names)
 
-    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
-        return self._rows.contents(places)
+    def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
+        return self._shelf.misfits(wanted, message)
 
-    def count_lost(self, loss: Loss) -> int:
-        return self._rows.count_lost(loss)
+    def drop_shelf(self, places: Collection[str]) -> None:
+        self._shelf.drop(places)
 
     def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
         return self._rows.count_each(losses)
@@ -382,18 +425,6 @@ class PostgresSession:
             cursor = self._connection.execute(self._encoded(sql), prepare=False)
             return cursor.fetchall() if cursor.description is not None else []
 
-    def _leave_copy(self) -> None:
-        """Ends a COPY with the client, which would wait for ever; nothing of it is wanted or given."""
-        connection = self._connection.pgconn
-        self._connection.cancel()
-        with contextlib.suppress(psycopg.Error):
-            connection.put_copy_end(b"COPY with the client is not possible here")
-        with contextlib.suppress(psycopg.Error):
-            while connection.get_copy_data(0)[0] > 0:
-                continue
-        while connection.get_result() is not None:
-            continue
-
     def _encoded(self, sql: str) -> bytes:
         try:
             return sql.encode(self._connection.info.encoding)
@@ -415,14 +446,4 @@ class PostgresSession:
             )
 
 
-def refuse_version(number: int) -> None:
-    """UsageError for servers older than PostgreSQL 14; `number` as in server_version_num."""
-    if number < OLDEST:
-        raise UsageError(
-            f"The server is PostgreSQL {number // 10000}; tagback needs 14 or later.",
-            code="server_too_old",
-            hint="Upgrade the server.",
-        )
-
-
-__all__ = ["SCHEMA", "PostgresSession", "refuse_version"]
+__all__ = ["SCHEMA", "PostgresSession"]

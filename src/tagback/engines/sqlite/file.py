@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from tagback.engines.sqlite.failures import BUSY, unreachable
 from tagback.engines.url import Url
 from tagback.errors import UnreachableError, UsageError
 
 PATIENCE = 5.0  # seconds to wait for another writer, where nothing else is said
-BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _ATTEMPTS = 100
 _MODES = ("ro", "rw", "rwc")
 _Identity = tuple[int, int]  # device and inode
@@ -77,15 +77,6 @@ def open_file(url: Url, *, create: bool) -> DatabaseFile:
             return DatabaseFile(path, mode, connection, before, created)
         connection.close()
     raise UnreachableError(f"{path} is being replaced all the time.", hint="Try again later.")
-
-
-def unreachable(path: Path, e: sqlite3.Error) -> UnreachableError:
-    """Why the file can't be read."""
-    if getattr(e, "sqlite_errorcode", 0) & 0xFF in BUSY:
-        return UnreachableError(f"{path} is locked by another process.", code="lock_timeout", hint="Try again later.")
-    if not os.access(path, os.R_OK):
-        return UnreachableError(f"{path} can't be read: permission denied.")
-    return UnreachableError(f"{path} can't be opened: {e}.", hint="Is it an SQLite database, and not encrypted?")
 
 
 def _mode(url: Url, *, create: bool) -> str:

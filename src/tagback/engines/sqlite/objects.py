@@ -8,7 +8,8 @@ text is executed as it stands, so that the schema is the same to the byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -30,6 +31,8 @@ LOCK = "database, for writing"
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
+_UNIQUE = re.compile(r"\s*create\s+unique\b", re.I)
+_LIMITS = re.compile(r"\bunique\b|\bcheck\b|\bprimary\s+key\b|\breferences\b", re.I)
 _DESCENDING_KEY = re.compile(r"\bprimary\s+key\s+desc\b", re.I)
 
 
@@ -81,6 +84,17 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
     @property
     def carries_data(self) -> bool:
         return True
+
+    def required(self, catalog: Catalog) -> Mapping[str, bool]:
+        return {
+            c.name: c.default is not None or c.generated or (bool(c.key) and self.has_integer_key)
+            for c in self.columns
+            if c.not_null
+        }
+
+    def limits_beyond(self, after: SchemaObject | None) -> bool:
+        """Constraints stand in the text, where they are counted by their first words."""
+        return isinstance(after, Table) and bool(_limits(self) - _limits(after))
 
     def create(self) -> tuple[Step, ...]:
         return (Step(self.sql, self.id, Action.CREATE, LOCK),)
@@ -177,6 +191,10 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
         return "" if self.without_rowid else next((n for n in ROWID_NAMES if n not in taken), "")
 
 
+def _limits(table: Table) -> Counter[str]:
+    return Counter(" ".join(m[0].split()).lower() for m in _LIMITS.finditer(table.sql))
+
+
 class _Text(SchemaObject, frozen=True, kw_only=True):
     """What is fully said by its CREATE statement."""
 
@@ -199,6 +217,10 @@ class Index(_Text, frozen=True, kw_only=True, tag="index"):
     def part_of(self) -> ObjectId | None:
         return table_id(self.table)
 
+    @property
+    def limits_rows(self) -> bool:
+        return bool(_UNIQUE.match(self.sql))
+
 
 class View(_Text, frozen=True, kw_only=True, tag="view"):
     """A view; SQLite looks up what it names only when it is used."""
@@ -213,6 +235,10 @@ class Trigger(_Text, frozen=True, kw_only=True, tag="trigger"):
     @property
     def part_of(self) -> ObjectId | None:
         return ObjectId(self.on_kind, (self.on,))
+
+    @property
+    def acts_on_rows_of(self) -> Iterable[ObjectId]:
+        return (table_id(self.on),)
 
 
 class Setting(SchemaObject, frozen=True, kw_only=True, tag="setting"):

@@ -1,20 +1,18 @@
-"""Rows of SQLite tables: kept as they were, compared, recognised again.
+"""Rows of SQLite tables: kept as they were, watched, and counted where steps would take them away.
 
 The start state is copied into the connection's temporary database; it outlives the savepoint in which the user's
-statements run. Comparing means doing what the way back would do, and counting what would differ.
+statements run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
-from tagback.engines.session import Content, TableChange
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, is_own, quoted
-from tagback.engines.sqlite.objects import ROWID_NAMES, Column, Table, column_id, is_constant, stored_type
+from tagback.engines.sqlite.objects import Table, column_id, is_constant
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -29,6 +27,7 @@ _MAKES_OR_WRITES = _WRITES | {
     sqlite3.SQLITE_CREATE_TRIGGER,
     sqlite3.SQLITE_ALTER_TABLE,
 }
+_STANDS_ON = {sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_CREATE_TRIGGER}
 _CASCADES = {"CASCADE", "SET NULL", "SET DEFAULT"}
 
 
@@ -72,8 +71,10 @@ class Rows:
             if action in _WRITES and database != "temp" and name:
                 self._written.add(lineage.table(name))
             if action in _MAKES_OR_WRITES and database != "temp":
-                altered = other if action == sqlite3.SQLITE_ALTER_TABLE else name
-                if altered and is_own(altered):
+                altered = [other if action == sqlite3.SQLITE_ALTER_TABLE else name]
+                if action in _STANDS_ON:
+                    altered.append(other)
+                if any(one and is_own(one) for one in altered):
                     return sqlite3.SQLITE_DENY
             return sqlite3.SQLITE_OK
 
@@ -110,91 +111,20 @@ class Rows:
                     found.add(o.id)
         return found
 
-    # ------------------------------------------------------------------ comparing
+    @property
+    def copies(self) -> Mapping[ObjectId, str]:
+        """The tables that are kept as they were, and the names of the copies in the temporary database."""
+        return self._copies
 
-    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        """Compares every copy with what the way back would make of the table as it is now."""
-        # What virtual tables hold can be counted, but not compared: a write to one is a change of all it held.
-        changes = [TableChange(table, rows, max(rows, 1)) for table, rows in sorted(self._virtual.items())]
-        for table_was, copy in sorted(self._copies.items()):
-            was = before.objects[table_was]
-            here = names.get(table_was, table_was)
-            another = table_was not in names and table_was in names.values()  # it goes back to another name
-            now = None if another else after.objects.get(here)
-            assert isinstance(was, Table)
-            if isinstance(now, Table):
-                lost, extra = self._multiset_difference(was, copy, now, names)
-            else:
-                lost, extra = self._count(f"temp.{copy}"), 0
-            if lost or extra:
-                changes.append(TableChange(table_was, lost, extra))
-        return tuple(changes)
+    @property
+    def virtual(self) -> Mapping[ObjectId, int]:
+        """Virtual tables that were written to, with how many rows they had."""
+        return self._virtual
 
-    def _multiset_difference(
-        self, was: Table, copy: str, now: Table, names: Mapping[ObjectId, ObjectId]
-    ) -> tuple[int, int]:
-        stored = [c for c in was.columns if not c.generated]
-        mapped = {}
-        current = {folded(c.name) for c in now.columns}  # generated ones too: the way back takes what they say
-        given = {folded(i.name[1]) for i in names.values() if i.kind == "column" and i.name[0] == now.name}
-        for c in stored:
-            i = column_id(was.name, c.name)
-            if i not in names and folded(c.name) in given:
-                continue  # what has this name now goes back to another one
-            name = names.get(i, i).name[1]
-            if folded(name) in current:
-                mapped[c.name] = name
-        self._connection.execute("DROP TABLE IF EXISTS temp.tagback_shape")
-        declared = ", ".join(_shape(c, strict=was.strict) for c in stored)
-        self._connection.execute(f"CREATE TEMP TABLE tagback_shape ({declared})")
-        if mapped:
-            into = ", ".join(quoted(c) for c in mapped)
-            taken = ", ".join(quoted(c) for c in mapped.values())
-            self._connection.execute(
-                f"INSERT INTO temp.tagback_shape ({into}) SELECT {taken} FROM main.{quoted(now.name)}"
-            )
-        elif was.takes_rows_of(now):
-            first = stored[0]
-            value = first.default if first.default is not None and is_constant(first.default) else "NULL"
-            self._connection.execute(
-                f"INSERT INTO temp.tagback_shape ({quoted(first.name)}) SELECT {value} FROM main.{quoted(now.name)}"
-            )
-        # Names of tagback's own throughout: a user's column may be called anything.
-        columns = ", ".join(f"{quoted(c.name)} AS v{n}" for n, c in enumerate(stored))
-        values = ", ".join(f"v{n}, typeof(v{n})" for n in range(len(stored)))
-        row = self._connection.execute(
-            "SELECT coalesce(sum(max(weight, 0)), 0), coalesce(sum(max(-weight, 0)), 0)"
-            f" FROM (SELECT sum(side) AS weight FROM (SELECT {columns}, 1 AS side FROM temp.{copy}"
-            f" UNION ALL SELECT {columns}, -1 FROM temp.tagback_shape) GROUP BY {values})"
-        ).fetchone()
-        self._connection.execute("DROP TABLE temp.tagback_shape")
-        return int(row[0]), int(row[1])
-
-    # ------------------------------------------------------------------ content and losses
-
-    def content(self, table: str, columns: Sequence[str]) -> Content:
-        """Row count and an order-free digest over these columns, each row's values with its key: they belong together."""
-        chosen = ", ".join((*self._key(table), *(quoted(c) for c in columns))) or "NULL"
-        count, total = 0, 0
-        usual = self._connection.text_factory
-        self._connection.text_factory = _Text  # a TEXT value needn't be valid UTF-8, and isn't the BLOB of its bytes
-        try:
-            for row in self._connection.execute(f"SELECT {chosen} FROM main.{quoted(table)}"):
-                count += 1
-                total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest())
-        finally:
-            self._connection.text_factory = usual
-        return Content(count, f"{total % (1 << 128):032x}")
-
-    def _key(self, table: str) -> list[str]:
-        """What identifies a row: the primary key's columns, else the rowid, where it can be named."""
-        found = self._connection.execute("SELECT name, pk FROM pragma_table_info(?, 'main')", (table,)).fetchall()
-        keys = [quoted(name) for name, _ in sorted((r for r in found if r[1]), key=lambda r: r[1])]
-        taken = {folded(name) for name, _ in found}
-        return keys or [name for name in ROWID_NAMES if name not in taken][:1]
+    # ------------------------------------------------------------------ losses
 
     def count_lost(self, loss: Loss) -> int:
-        """See Session.count_lost."""
+        """See Session.count_each."""
         table = f"main.{quoted(loss.table.name[0])}"
         if loss.kind is LossKind.TABLE:
             return self._count(table)
@@ -211,7 +141,7 @@ class Rows:
         there, back = "temp.tagback_there", "temp.tagback_back"
         for name, kind in ((there, loss.type_after), (back, loss.type_before)):
             self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-            self._connection.execute(f"CREATE TABLE {name} (original, v {_affinity(kind)})")
+            self._connection.execute(f"CREATE TABLE {name} (original, v {affinity(kind)})")
         self._connection.execute(f"INSERT INTO {there} SELECT {column}, {column} FROM {table}")
         self._connection.execute(f"INSERT INTO {back} SELECT original, v FROM {there}")
         lost = self._count(f"{back} WHERE original IS NOT v COLLATE BINARY OR typeof(original) <> typeof(v)")
@@ -229,13 +159,6 @@ class Rows:
 
     def _count(self, source: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0])
-
-
-class _Text(bytes):
-    """The bytes of a TEXT value, told from a BLOB by their representation."""
-
-    def __repr__(self) -> str:
-        return f"text {super().__repr__()}"
 
 
 def _holds(was: Table, now: Table, before: Catalog, after: Catalog) -> bool:
@@ -263,12 +186,7 @@ def _with_children(names: set[str], tables: Mapping[str, Table]) -> set[str]:
         reached |= more
 
 
-def _shape(column: Column, *, strict: bool) -> str:
-    default = f" DEFAULT {column.default}" if column.default is not None and is_constant(column.default) else ""
-    return f"{quoted(column.name)} {_affinity(stored_type(column, strict=strict))}{default}"
-
-
-def _affinity(declared: str) -> str:
+def affinity(declared: str) -> str:
     """A type name with the same affinity as the declared one, by the five rules of SQLite's documentation (3.1).
 
     ANY stands for the type of STRICT tables, see `stored_type`.

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.catalog.step import Action
 from tagback.changelog import Dialect, Statement, StatementKind
-from tagback.engines.session import Capabilities, Content, StatementError, TableChange, Value
+from tagback.engines.session import Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.sqlite import objects
-from tagback.engines.sqlite.file import BUSY, PATIENCE, DatabaseFile, open_file, unreachable
+from tagback.engines.sqlite.failures import BUSY, refusals, statement_error, unreachable
+from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, quoted
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
+from tagback.engines.sqlite.shelf import Shelf
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _OLDEST = (3, 35, 0)
-_NEAR = re.compile(r'near "(.*)": syntax error', re.S)
 _Violations = dict[tuple[str, int | None, str], tuple[str, str]]  # (table, row, parent) -> names of both
 _ON = {"1", "on", "yes", "true"}
 _OFF = {"0", "off", "no", "false"}
@@ -55,7 +57,9 @@ class SqliteSession:
         self._foreign_keys = False
         self._patience = PATIENCE
         self._violations: _Violations | None = None
+        self._users_ran = False
         self._returning = False
+        self._allowed: Counter[tuple[str, str]] = Counter()  # broken keys (table, parent) that come back as they were
         self.notices: list[str] = []
 
     @property
@@ -72,6 +76,7 @@ class SqliteSession:
         self._file = file
         self._connection = file.connection
         self._rows = Rows(file.connection)
+        self._shelf = Shelf(file.connection, self._rows)
 
     def close(self) -> None:
         self._file.close()
@@ -101,7 +106,9 @@ class SqliteSession:
             )
         self._begin_in_the_file_that_is_there(self._begin_writing)
         self._violations = None
+        self._users_ran = False
         self._returning = False
+        self._allowed.clear()
         self.notices.clear()
 
     def _begin_in_the_file_that_is_there(self, begin: Callable[[], None]) -> None:
@@ -167,10 +174,16 @@ class SqliteSession:
 
         A schema to return to may itself refer to tables it doesn't have: that comes back as it was.
         """
-        if self._returning:
+        if self._returning and broken:
             tables = {str(r[0]) for r in self._execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'")}
             known = {folded(t) for t in tables}
-            broken = [b for b in broken if folded(b[1]) in known]
+            allowed = self._allowed.copy()
+            left = []
+            for table, parent in sorted(broken):
+                if folded(parent) in known and allowed[table, parent] <= 0:
+                    left.append((table, parent))
+                allowed[table, parent] -= 1
+            broken = left
         if not broken:
             return
         table, parent = min(broken)
@@ -182,13 +195,16 @@ class SqliteSession:
     def rollback(self) -> None:
         self._rows.end_watch()
         if self._connection.in_transaction:
-            with _refusals("ROLLBACK"):
+            with refusals("ROLLBACK"):
                 self._connection.rollback()
         self._forget()
 
     def _forget(self) -> None:
+        self._foreign_keys = False  # as a file wished for its own transaction: the next one may be a way back
         self._rows.end_watch()
         self.forget_start()
+        with refusals("dropping temporary tables"):
+            self._shelf.forget()
 
     def savepoint(self) -> None:
         self._execute("SAVEPOINT tagback_start")
@@ -220,6 +236,7 @@ class SqliteSession:
 
     def run(self, sql: str) -> None:
         self._note_violations()
+        self._users_ran = True
         if not self._connection.in_transaction:
             raise StatementError("the deployment's transaction is gone", code="transaction")
         if why := forbidden(sql):
@@ -229,6 +246,11 @@ class SqliteSession:
             raise StatementError("the statement ended the deployment's transaction", code="transaction")
         self._lineage.follow(sql)
 
+    def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
+        for sql in sqls:
+            self.run(sql)
+            done()
+
     def settle(self) -> None:
         """Nothing waits for the commit but checks of foreign keys, which write nothing."""
 
@@ -236,16 +258,16 @@ class SqliteSession:
         return self._execute(_ledger_names(sql), values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        with _refusals(sql):
+        with refusals(sql):
             self._connection.executemany(_ledger_names(sql), rows)
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         self._note_violations()
-        self._returning = True
+        self._returning = not self._users_ran
         for step in steps:
             started = time.perf_counter()
             if step.action is Action.RENAME:
-                with _refusals(step.sql):
+                with refusals(step.sql):
                     rename_past_broken(self._connection, step.sql)
                 self._lineage.follow(step.sql)
             else:
@@ -258,7 +280,7 @@ class SqliteSession:
             done(step, time.perf_counter() - started)
 
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
-        with _refusals(sql):
+        with refusals(sql):
             return self._connection.execute(sql, values).fetchall()
 
     # ------------------------------------------------------------------ the ledger's place
@@ -278,7 +300,7 @@ class SqliteSession:
     # ------------------------------------------------------------------ the catalog
 
     def read_catalog(self) -> Catalog:
-        with _refusals("reading the schema"):
+        with refusals("reading the schema"):
             return read_catalog(self._connection, self._lineage)
 
     def decode(self, definition: bytes) -> SchemaObject:
@@ -304,37 +326,64 @@ class SqliteSession:
     # ------------------------------------------------------------------ rows
 
     def keep_start(self, tables: Collection[ObjectId]) -> None:
-        with _refusals("copying tables"):
+        with refusals("copying tables"):
             self._rows.keep_start(tables)
 
     def forget_start(self) -> None:
-        with _refusals("dropping the copies of tables"):
+        with refusals("dropping the copies of tables"):
             self._rows.forget_start()
 
     def watch(self, before: Catalog) -> None:
         self._rows.watch(self._lineage)
 
     def touched(self, before: Catalog, after: Catalog) -> frozenset[ObjectId]:
-        with _refusals("asking which tables were touched"):
+        with refusals("asking which tables were touched"):
             return self._rows.touched(before, after, self._lineage, cascading=self._foreign_keys)
 
-    def compare(self, before: Catalog, after: Catalog, names: Mapping[ObjectId, ObjectId]) -> tuple[TableChange, ...]:
-        with _refusals("comparing rows"):
-            return self._rows.compare(before, after, names)
+    def shelve(
+        self,
+        label: str,
+        before: Catalog,
+        after: Catalog,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
+        *,
+        every: bool = False,
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        with refusals("keeping rows"):
+            kept, unkept = self._shelf.shelve(label, before, after, names, ways or {}, every=every)
+        broken: dict[str, Counter[str]] = {}
+        for (token, _, _), (_, parent) in (self._violations or {}).items():
+            broken.setdefault(token, Counter())[parent] += 1
+        return tuple(replace(k, broken=broken.get(before.lineage[k.table], {})) for k in kept), unkept
 
-    def content(self, table: ObjectId, columns: Sequence[str]) -> Content:
-        with _refusals("reading rows"):
-            return self._rows.content(table.name[0], columns)
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        live: Catalog,
+        target: Catalog,
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        for k in kept:
+            self._allowed.update({(k.table.name[0], parent): count for parent, count in k.broken.items()})
+        with refusals("merging rows"):
+            return self._shelf.merge(kept, live, target, rules, names)
 
-    def contents(self, places: Sequence[tuple[ObjectId, Sequence[str]]]) -> list[Content]:
-        return [self.content(table, columns) for table, columns in places]
+    def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
+        from tagback.engines.sqlite.misfits import misfits
 
-    def count_lost(self, loss: Loss) -> int:
-        with _refusals("counting rows"):
-            return self._rows.count_lost(loss)
+        with refusals("counting rows"):
+            found = misfits(self._connection, wanted, message)
+        return (found[0], tuple(found[1])) if found is not None else None
+
+    def drop_shelf(self, places: Collection[str]) -> None:
+        with refusals("dropping kept rows"):
+            self._shelf.drop(places)
 
     def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
-        return {loss: self.count_lost(loss) for loss in losses}
+        with refusals("counting rows"):
+            return {loss: self._rows.count_lost(loss) for loss in losses}
 
     # ------------------------------------------------------------------ foreign keys
 
@@ -359,7 +408,7 @@ class SqliteSession:
                     found[self._lineage.table(table), rowid, self._lineage.table(parent)] = (table, parent)
             except sqlite3.OperationalError as e:
                 if e.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # not the keys are at fault, but the disk, say
-                    raise _statement_error("checking foreign keys", e) from None
+                    raise statement_error("checking foreign keys", e) from None
                 found[self._lineage.table(table), None, ""] = (table, str(e))
         return found
 
@@ -380,44 +429,3 @@ def _foreign_keys_setting(statement: Statement) -> bool | None:
 
 def _ledger_names(sql: str) -> str:
     return re.sub(r"\{(\w+)\}", r"tagback_\1", sql)
-
-
-@contextlib.contextmanager
-def _refusals(sql: str) -> Iterator[None]:
-    """Turns the driver's errors into StatementError."""
-    try:
-        yield
-    except (sqlite3.Error, sqlite3.Warning) as e:
-        raise _statement_error(sql, e) from None
-
-
-def _statement_error(sql: str, e: sqlite3.Error | sqlite3.Warning) -> StatementError:
-    message = str(e)
-    code = getattr(e, "sqlite_errorcode", 0)
-    name = getattr(e, "sqlite_errorname", "")
-    near = _NEAR.search(message)
-    position = sql.find(near[1]) if near else -1
-    kind = "statement"
-    if code & 0xFF == sqlite3.SQLITE_AUTH:
-        message = "names that begin with tagback_ are tagback's own; a changeset can't make or change what has one"
-    elif near or "incomplete input" in message:
-        kind = "syntax"
-    elif code & 0xFF in (
-        sqlite3.SQLITE_CONSTRAINT,
-        sqlite3.SQLITE_MISMATCH,
-    ):  # the latter: no integer for INTEGER PRIMARY KEY
-        kind = "constraint"
-    elif code & 0xFF in BUSY:
-        kind = "lock_timeout"
-    elif code & 0xFF == sqlite3.SQLITE_FULL:
-        kind = "disk_full"
-    elif code & 0xFF == sqlite3.SQLITE_INTERRUPT:
-        kind = "interrupted"
-    return StatementError(
-        message,
-        code=kind,
-        sqlstate=name,
-        position=position if position >= 0 else None,
-        retryable=code & 0xFF in BUSY,
-        statement=sql,
-    )

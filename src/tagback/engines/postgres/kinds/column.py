@@ -180,6 +180,11 @@ def _text(comment: str) -> str:
     return literal(comment) if comment else "NULL"
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_COLUMNS,)
+
+
 def read(r: Reading) -> None:
     """Fills `r.columns`; sequences come first, for the identities."""
     rows = r.rows(_COLUMNS)

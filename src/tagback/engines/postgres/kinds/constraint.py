@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step, UnmanagedObject
@@ -56,6 +57,18 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
     def part_of(self) -> ObjectId | None:
         """Foreign keys are dropped before either table: two tables may refer to each other."""
         return None if self.kind == "f" else super().part_of
+
+    @property
+    def limits_rows(self) -> bool:
+        return self.validated
+
+    @property
+    def acts_on_rows_of(self) -> Iterable[ObjectId]:
+        """Of foreign keys both tables; rows that came before a constraint which isn't valid needn't keep it."""
+        tables = [self.id.name[:2]] if self.kind == "f" or not self.validated else []
+        if self.references is not None:
+            tables.append(self.references)
+        return [ObjectId("table", name) for name in tables]
 
     def create(self) -> tuple[Step, ...]:
         lock = SHARE_ROW_EXCLUSIVE if self.kind == "f" else ACCESS_EXCLUSIVE
@@ -131,9 +144,18 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
         return Alteration(self.resettle(after) + self.steps(sqls, lock=SHARE_ROW_EXCLUSIVE))
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_constraints(major), *index_kind.asked(major), _OFF)
+
+
+def _constraints(major: int) -> str:
+    return _CONSTRAINTS.replace("{set_columns}", "k.confdelsetcols" if major >= 15 else "NULL")
+
+
 def read(r: Reading) -> None:
     """Reads the constraints, and with them the indexes."""
-    rows = r.rows(_CONSTRAINTS.replace("{set_columns}", "k.confdelsetcols" if r.major >= 15 else "NULL"))
+    rows = r.rows(_constraints(r.major))
     backed = {row[0]: row[7] for row in rows if row[3] in "pux"}
     backing = index_kind.read(r, frozenset(backed.values()))
     off: dict[int, str] = dict(r.rows(_OFF))

@@ -35,6 +35,11 @@ class Default(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="defa
         return f"ALTER {self.of.upper()} {qualified(*self.id.name[:2])} ALTER COLUMN {ident(self.id.name[2])}"
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_DEFAULTS,)
+
+
 def read(r: Reading) -> None:
     for oid, relation, number, expression in r.rows(_DEFAULTS):
         owner = r.relations.get(relation)

@@ -65,6 +65,11 @@ class Procedure(Function, frozen=True, kw_only=True, omit_defaults=True, tag="pr
     keyword: ClassVar[str] = "PROCEDURE"
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_FUNCTIONS,)
+
+
 def read(r: Reading) -> None:
     for oid, schema, name, types, kind, owner, acl, definition, arguments, result, parsed in r.rows(_FUNCTIONS):
         role = r.roles[owner]

@@ -22,6 +22,7 @@ SELECT i.indexrelid, i.indrelid, n.nspname, c.relname, am.amname, i.indnatts, i.
   JOIN pg_am am ON am.oid = c.relam
  WHERE c.relnamespace IN ({ns})
 """
+_CLASSES = "SELECT o.oid, opcdefault, opcintype, t.typtype = 'p' FROM pg_opclass o JOIN pg_type t ON t.oid = opcintype"
 _ODD_COLUMNS = """
 SELECT a.attrelid, a.attnum, coalesce(a.attstattarget, -1), a.attoptions IS NOT NULL
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -57,6 +58,10 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
     @property
     def part_of(self) -> ObjectId | None:
         return ObjectId(self.on, self.table)
+
+    @property
+    def limits_rows(self) -> bool:
+        return self.unique
 
     @property
     def can_be_made(self) -> bool:
@@ -143,20 +148,26 @@ class Backing:
         self.odd = odd
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_CLASSES, _ODD_COLUMNS, _indexes(major))
+
+
+def _indexes(major: int) -> str:
+    return _INDEXES.replace("{nulls_not_distinct}", "i.indnullsnotdistinct" if major >= 15 else "false")
+
+
 def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
     """Reads the indexes; those in `constrained` back constraints and are handed back for them."""
     classes: dict[str, tuple[bool, int, bool]] = {
-        str(oid): (default, into, pseudo)
-        for oid, default, into, pseudo in r.rows(
-            "SELECT o.oid, opcdefault, opcintype, t.typtype = 'p' FROM pg_opclass o JOIN pg_type t ON t.oid = opcintype"
-        )
+        str(oid): (default, into, pseudo) for oid, default, into, pseudo in r.rows(_CLASSES)
     }
     odd: dict[int, list[tuple[int, int]]] = {}
     for relation, number, statistics, _ in r.rows(_ODD_COLUMNS):
         odd.setdefault(relation, []).append((number, statistics))
-    sql = _INDEXES.replace("{nulls_not_distinct}", "i.indnullsnotdistinct" if r.major >= 15 else "false")
-    rows = [row for row in r.rows(sql) if row[1] in r.relations]
-    plain = {row[0]: _keys(r, row, classes) for row in rows if row[0] not in odd and not row[12]}
+    rows = [row for row in r.rows(_indexes(r.major)) if row[1] in r.relations]
+    known: dict[tuple[Any, ...], bool] = {}
+    plain = {row[0]: _keys(r, row, classes, known) for row in rows if row[0] not in odd and not row[12]}
     wanted = [row[0] for row in rows if plain.get(row[0]) is None and row[0] not in constrained]
     texts: dict[int, str] = (
         dict(r.rows("SELECT o, pg_get_indexdef(o) FROM unnest(%s::oid[]) AS x (o)", (wanted,))) if wanted else {}
@@ -198,8 +209,13 @@ def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
     return backing
 
 
-def _keys(r: Reading, row: tuple[Any, ...], classes: dict[str, tuple[bool, int, bool]]) -> tuple[str, ...] | None:
-    """The key columns with their order, as SQL; None where more has to be said about one of them."""
+def _keys(
+    r: Reading, row: tuple[Any, ...], classes: dict[str, tuple[bool, int, bool]], known: dict[tuple[Any, ...], bool]
+) -> tuple[str, ...] | None:
+    """The key columns with their order, as SQL; None where more has to be said about one of them.
+
+    `known`: what was found out about columns with the same operators, collation and type.
+    """
     relation, key_count = row[1], row[6]
     names, types = r.attributes[relation], r.types_of[relation]
     out = []
@@ -207,21 +223,35 @@ def _keys(r: Reading, row: tuple[Any, ...], classes: dict[str, tuple[bool, int, 
         row[8].split()[:key_count], row[9].split(), row[10].split(), row[11].split(), strict=True
     ):
         number = int(number_text)
-        default, into, pseudo = classes[operators]
-        column_type = types[number]
-        natural = into == column_type or pseudo or (into == _TEXT and column_type == _VARCHAR)
-        collated = r.collated.get((relation, number))
-        direct = natural
-        if not natural:
-            base = r.base_type(column_type)
-            natural = into == base or (into == _TEXT and base == _VARCHAR)
-        if collated is None and not (direct and collation in _NONE_OR_DEFAULT):
-            collated = r.type_collation(column_type)
-        usual = collation == collated if collated else collation in _NONE_OR_DEFAULT
-        if not default or not natural or not usual:
+        column = (operators, collation, types[number], r.collated.get((relation, number)))
+        usual = known.get(column)
+        if usual is None:
+            usual = known[column] = _is_usual(r, classes, *column)
+        if not usual:
             return None
         out.append(ident(names[number]) + _ORDER[int(option)])
     return tuple(out)
+
+
+def _is_usual(
+    r: Reading,
+    classes: dict[str, tuple[bool, int, bool]],
+    operators: str,
+    collation: str,
+    column_type: int,
+    collated: str | None,
+) -> bool:
+    """Whether operators and collation of an index's column are those that it has when nothing is said."""
+    default, into, pseudo = classes[operators]
+    natural = into == column_type or pseudo or (into == _TEXT and column_type == _VARCHAR)
+    direct = natural
+    if not natural:
+        base = r.base_type(column_type)
+        natural = into == base or (into == _TEXT and base == _VARCHAR)
+    if collated is None and not (direct and collation in _NONE_OR_DEFAULT):
+        collated = r.type_collation(column_type)
+    usual = collation == collated if collated else collation in _NONE_OR_DEFAULT
+    return default and natural and usual
 
 
 _ORDER = {

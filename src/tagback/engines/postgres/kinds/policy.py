@@ -95,6 +95,11 @@ class Statistics(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="s
         return Alteration(self.steps(sqls) + self.resettle(after))
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_POLICIES, _STATISTICS)
+
+
 def read(r: Reading) -> None:
     found: SchemaObject
     for oid, relation, name, command, permissive, roles, using, check in r.rows(_POLICIES):

@@ -60,6 +60,11 @@ class Extension(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="ex
         return Alteration(self.steps(sqls))
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_SCHEMAS, _EXTENSIONS)
+
+
 def read(r: Reading) -> None:
     for oid, name, owner, acl in r.rows(_SCHEMAS):
         role = r.roles[owner]

@@ -133,6 +133,11 @@ def go_on_behind(sequence: tuple[str, ...], table: tuple[str, ...], column: str,
     )
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_SEQUENCES,)
+
+
 def read(r: Reading) -> None:
     for (
         oid, schema, name, owner, acl, persistence, data_type, start, increment, low, high, cache, cycle,

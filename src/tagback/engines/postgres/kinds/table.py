@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from tagback.catalog import (
@@ -77,6 +77,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     @property
     def carries_data(self) -> bool:
         return True
+
+    def required(self, catalog: Catalog) -> Mapping[str, bool]:
+        defaults = {c.name for c in self.columns if ObjectId("default", (*self.id.name, c.name)) in catalog.objects}
+        return {c.name: c.name in defaults or bool(c.identity) or bool(c.generated) for c in self.columns if c.not_null}
 
     def create(self) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
@@ -167,6 +171,11 @@ def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str
                 continue
         found[c.name] = o.expression  # type: ignore[attr-defined]
     return found
+
+
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_TABLES,)
 
 
 def read(r: Reading) -> None:

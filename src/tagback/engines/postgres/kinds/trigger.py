@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
@@ -14,9 +15,6 @@ _TRIGGERS = """
 SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, t.tgconstraint
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
  WHERE NOT t.tgisinternal AND c.relnamespace IN ({ns})
-"""
-_OF_CONSTRAINTS = """
-SELECT t.oid, t.tgconstraint FROM pg_trigger t WHERE t.tgisinternal AND t.tgconstraint <> 0
 """
 _EVENT_TRIGGERS = """
 SELECT oid, evtname, evtevent, evtowner, evtenabled, evttags, evtfoid::regproc::text FROM pg_event_trigger
@@ -36,6 +34,10 @@ class Trigger(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="t
     @property
     def part_of(self) -> ObjectId | None:
         return ObjectId(self.on, self.id.name[:2])
+
+    @property
+    def acts_on_rows_of(self) -> Iterable[ObjectId]:
+        return (ObjectId("table", self.id.name[:2]),)
 
     def create(self) -> tuple[Step, ...]:
         return (
@@ -91,6 +93,11 @@ class EventTrigger(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag=
         return f"ALTER EVENT TRIGGER {self.address} {ENABLED[self.enabled]}"
 
 
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_TRIGGERS, _EVENT_TRIGGERS)
+
+
 def read(r: Reading) -> None:
     for oid, relation, name, definition, enabled, constraint in r.rows(_TRIGGERS):
         table = r.relations.get(relation)
@@ -108,9 +115,6 @@ def read(r: Reading) -> None:
         r.add(PG_TRIGGER, oid, found)
         if constraint and (PG_CONSTRAINT, constraint) not in r.addresses:
             r.addresses[PG_CONSTRAINT, constraint] = found.id
-    for oid, constraint in r.rows(_OF_CONSTRAINTS):
-        if (PG_CONSTRAINT, constraint) in r.addresses:
-            r.addresses[PG_TRIGGER, oid] = r.addresses[PG_CONSTRAINT, constraint]
     for oid, name, event, owner, enabled, tags, function in r.rows(_EVENT_TRIGGERS):
         if not r.is_member(PG_EVENT_TRIGGER, oid):
             r.add(

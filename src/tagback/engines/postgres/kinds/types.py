@@ -111,6 +111,9 @@ class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
 
     labels: tuple[str, ...] = ()
 
+    def limits_beyond(self, after: SchemaObject | None) -> bool:
+        return isinstance(after, Enum) and not set(after.labels) <= set(self.labels)
+
     def create(self) -> tuple[Step, ...]:
         sql = f"CREATE TYPE {self.address} AS ENUM ({', '.join(literal(label) for label in self.labels)})"
         return (self.step(sql, Action.CREATE), *self.settle())
@@ -148,6 +151,11 @@ class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain")
     default: str = ""
     collation: str = ""
     checks: tuple[DomainCheck, ...] = ()
+
+    def limits_beyond(self, after: SchemaObject | None) -> bool:
+        if not isinstance(after, Domain):
+            return False
+        return (self.not_null and not after.not_null) or not set(self.checks) <= set(after.checks)
 
     keyword: ClassVar[str] = "DOMAIN"
 
@@ -275,6 +283,11 @@ class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
 
 def _attribute(column: Column) -> str:
     return f"{ident(column.name)} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
+
+
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` always asks."""
+    return (_DOMAIN_CHECKS, _TYPES, _RANGES)
 
 
 def read(r: Reading) -> None:

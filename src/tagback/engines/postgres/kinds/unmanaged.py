@@ -200,16 +200,16 @@ _SEEN: tuple[tuple[str, str], ...] = (
 )
 
 
-def read(r: Reading) -> None:
-    """Asks for all of them at once: one round trip."""
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` asks: for all of them at once."""
     fill = {
         "{pubns}": ", (SELECT string_agg(pnnspid::regnamespace::text, ',' ORDER BY 1)"
         " FROM pg_publication_namespace WHERE pnpubid = p.oid)"
-        if r.major >= 15
+        if major >= 15
         else "",
         "{pubrel}": ", pg_get_expr(pr.prqual, pr.prrelid), (SELECT string_agg(attname, ',' ORDER BY attname)"
         " FROM pg_attribute WHERE attrelid = pr.prrelid AND attnum = ANY (pr.prattrs::int2[]))"
-        if r.major >= 15
+        if major >= 15
         else "",
     }
     parts = []
@@ -218,7 +218,12 @@ def read(r: Reading) -> None:
         for place, text in fill.items():
             sql = sql.replace(place, text)
         parts.append(f"SELECT '{kind}', c::oid, o, n::text[], md5(d) FROM ({sql}) AS x (c, o, n, d)")
-    for kind, classid, oid, name, digest in r.rows(" UNION ALL ".join(parts)):
+    return (" UNION ALL ".join(parts),)
+
+
+def read(r: Reading) -> None:
+    (query,) = asked(r.major)
+    for kind, classid, oid, name, digest in r.rows(query):
         if oid and r.is_member(classid, oid):
             continue
         comment = r.comment(classid, oid) if oid else ""

@@ -136,6 +136,10 @@ class Rule(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="rule
     def part_of(self) -> ObjectId | None:
         return ObjectId(self.on, self.id.name[:2])
 
+    @property
+    def acts_on_rows_of(self) -> Iterable[ObjectId]:
+        return (ObjectId("table", self.id.name[:2]),)
+
     def create(self) -> tuple[Step, ...]:
         return (
             self.step(stable(self.definition), Action.CREATE, ACCESS_EXCLUSIVE),
@@ -163,6 +167,11 @@ ENABLED = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE AL
 def _option(text: str) -> str:
     name, _, value = text.partition("=")
     return f"{name}={literal(value)}"
+
+
+def asked(major: int) -> tuple[str, ...]:
+    """What `read` and `read_rules` always ask."""
+    return (_VIEWS, _RULES)
 
 
 def read(r: Reading) -> None:

@@ -1,0 +1,103 @@
+"""`tagback shelf ls` and `tagback shelf purge`."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from tagback.cli import parameters
+from tagback.cli.answer import Answer, fields_of
+from tagback.cli.call import Call
+from tagback.cli.page import Page, local_time
+from tagback.errors import UsageError
+
+if TYPE_CHECKING:
+    from tagback.deploy.shelf import Purged, ShelfView
+
+_AGE = re.compile(r"(\d+)([dhms])\Z")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+@click.group("shelf")
+def command() -> None:
+    """Shows what deployments and rollbacks kept of the rows they changed, or drops it."""
+
+
+@command.command("ls")
+@parameters.as_json
+@click.pass_obj
+def ls(call: Call) -> Answer:
+    """Lists what is kept: of which table, how many rows, and whether a way back needs it."""
+    from tagback.deploy.target import Target
+
+    with Target.open(call.settings().url) as target:
+        found = target.shelf()
+    fields = {
+        "shelf": [fields_of(v) for v in found],
+        "rows": sum(v.rows for v in found),
+        "bytes": sum(v.bytes for v in found),
+    }
+    return Answer(fields, lambda page: show_shelf(page, found))
+
+
+@command.command("purge")
+@click.option("--older-than", metavar="AGE", help="Drop what is older: 30d, 12h, 90m. Else only what nothing needs.")
+@parameters.lock_timeout
+@parameters.lock_wait
+@parameters.as_json
+@click.pass_obj
+def purge(call: Call, older_than: str | None, lock_timeout: float | None, lock_wait: float | None) -> Answer:
+    """Drops kept rows for good. A deployment that is in effect can't be gone back over without them."""
+    from tagback.cli.change import change
+
+    age = _age(older_than) if older_than is not None else None
+    settings = call.settings(lock_timeout=lock_timeout, lock_wait=lock_wait)
+    result = change(settings, lambda t: t.purge_shelf(age, lock_wait=settings.seconds_to_wait))
+    return Answer(fields_of(result), lambda page: _show_purged(page, result))
+
+
+def _age(text: str) -> datetime.timedelta:
+    match = _AGE.match(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is no age.", hint="A number and a unit: 30d, 12h, 90m, 45s.")
+    return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def show_shelf(page: Page, shelf: Sequence[ShelfView]) -> None:
+    """Writes what is kept as a table."""
+    if not shelf:
+        page.line("Nothing is kept.")
+        return
+    rows = [
+        (
+            f"{v.kind} {v.deployment}",
+            v.table,
+            ", ".join(f"{n} {word}" for n, word in ((v.gone, "gone"), (v.new, "new"), (v.changed, "changed")) if n)
+            or "0",
+            size(v.bytes),
+            local_time(v.kept_at),
+            v.place,
+            "yes" if v.needed else "no",
+        )
+        for v in shelf
+    ]
+    page.table(("by", "table", "rows", "size", "kept", "in", "needed"), rows, [""] * len(rows))
+
+
+def _show_purged(page: Page, result: Purged) -> None:
+    page.line(("✓ ", "good"), result.message)
+    for v in result.purged:
+        page.line("  ", v.table, (f"  {v.rows} rows of {v.kind} {v.deployment}", "dim"))
+
+
+def size(count: int) -> str:
+    """Bytes for people: 512 B, 1.5 KiB, 20.0 MiB."""
+    amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount /= 1024
+        units.pop(0)
+    return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{count} B"

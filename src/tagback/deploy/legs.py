@@ -1,0 +1,149 @@
+"""The legs of a way back: one where nothing is on the shelf, else deployment by deployment, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tagback.catalog import Catalog, LossKind, Rename, follow
+from tagback.deploy.back import Leg
+from tagback.deploy.drift import Gap, keep
+from tagback.engines.session import Session
+from tagback.ledger.history import History, Point
+from tagback.ledger.records import NO_SNAPSHOT, AppliedChangeset, DeploymentId, Shelf, ShelfState, SnapshotId
+from tagback.ledger.store import Ledger
+from tagback.plan import plan
+
+
+class _Place(NamedTuple):
+    """The start of a stage: what was done from there on goes."""
+
+    deployment: int
+    stage: int
+    snapshot: SnapshotId
+
+
+def legs(
+    session: Session,
+    ledger: Ledger,
+    history: History,
+    point: Point,
+    live: Catalog,
+    target: Catalog,
+    kept: Sequence[Gap],
+) -> list[Leg]:
+    """The way from `live` to the point; `target` is its schema with what is `kept` of what was changed by hand."""
+    undone = history.undone(point.depth)
+    shelves = undone_shelves(ledger, history, point.depth)
+    renamed = [(d, stage, r) for d, stage, r in ledger.renames() if _is_undone(d, stage, undone, history)]
+    everything = [(int(c.deployment), c.position) for c in undone]
+    net = Leg(target, _net(renamed), (), tuple(everything))
+    if not shelves and not (len({c.deployment for c in undone}) > 1 and _takes_rows(session, live, net)):
+        return [net]
+    places = _places(history, undone, shelves)
+    found = []
+    until = (float("inf"), 0)
+    for n, place in enumerate(places):
+        since = (place.deployment, place.stage)
+        last = n == len(places) - 1
+        whole = target
+        if not last:
+            recorded = ledger.load_snapshot(place.snapshot)
+            whole = keep(recorded, live, kept)[0] if kept else recorded
+        found.append(
+            Leg(
+                whole,
+                _net((d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until),
+                tuple(s for s in shelves if since <= (s.deployment, s.stage) < until),
+                tuple(c for c in everything if _belongs(c, since, until, history)),
+            )
+        )
+        until = since
+    return found
+
+
+def undone_shelves(ledger: Ledger, history: History, depth: int) -> list[Shelf]:
+    """What was kept of the changesets that going back there takes back, what was purged of it included."""
+    undone = history.undone(depth)
+    return [
+        s for s in ledger.shelves() if s.snapshot != NO_SNAPSHOT and _is_undone(s.deployment, s.stage, undone, history)
+    ]
+
+
+def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, ...]:
+    """Renames since so many changesets were in effect, the name then first."""
+    undone = history.undone(depth)
+    return _net((d, stage, r) for d, stage, r in ledger.renames() if _is_undone(d, stage, undone, history))
+
+
+def failed_legs(ledger: Ledger, deployment: int, target: Catalog, snapshot: SnapshotId) -> list[Leg]:
+    """The way back from a deployment that ended between its parts."""
+    renamed = [(d, stage, r) for d, stage, r in ledger.renames() if d == deployment]
+    shelves = [
+        s for s in ledger.shelves() if s.deployment == deployment and s.state is ShelfState.KEPT and not s.undoes
+    ]
+    stages = sorted({(s.stage, s.snapshot) for s in shelves}, reverse=True)
+    if not stages or stages[-1][1] != snapshot:
+        stages.append((0, snapshot))
+    found = []
+    until = float("inf")
+    for stage, at in stages:
+        found.append(
+            Leg(
+                target if at == snapshot else ledger.load_snapshot(at),
+                _net((d, s, r) for d, s, r in renamed if stage <= s < until),
+                tuple(s for s in shelves if s.stage == stage),
+            )
+        )
+        until = stage
+    return found
+
+
+def _places(history: History, undone: Sequence[AppliedChangeset], shelves: Sequence[Shelf]) -> list[_Place]:
+    """Where the legs end, the newest first."""
+    found = {_Place(s.deployment, s.stage, s.snapshot) for s in shelves}
+    first: dict[int, AppliedChangeset] = {}
+    for c in undone:
+        first.setdefault(c.deployment, c)
+    for deployment, c in first.items():
+        stage = _stage_of((deployment, c.position), history)[1]
+        if not any(p.deployment == deployment and p.stage <= stage for p in found):
+            # Inside a granular deployment this is the point itself, whose schema is known.
+            found.add(_Place(deployment, stage, history.by_id[c.deployment].snapshot_before))
+    return sorted(found, reverse=True)
+
+
+def _belongs(changeset: tuple[int, int], since: tuple[int, int], until: tuple[float, int], history: History) -> bool:
+    """Whether a leg takes this changeset back, or a part of it: of a deployment in parts it isn't known which."""
+    if since <= _stage_of(changeset, history) < until:
+        return True
+    return changeset[0] == since[0] and not history.by_id[DeploymentId(changeset[0])].granular
+
+
+def _stage_of(changeset: tuple[int, int], history: History) -> tuple[int, int]:
+    deployment, position = changeset
+    granular = next(d.granular for d in history.deployments if d.id == deployment)
+    return deployment, position if granular else 1
+
+
+def _is_undone(deployment: int, stage: int, undone: Iterable[AppliedChangeset], history: History) -> bool:
+    positions = [c.position for c in undone if c.deployment == deployment]
+    if not positions:
+        return False
+    granular = next(d.granular for d in history.deployments if d.id == deployment)
+    return not granular or stage in positions
+
+
+def _net(renamed: Iterable[tuple[int, int, Rename]]) -> tuple[Rename, ...]:
+    stretches: dict[tuple[int, int], list[Rename]] = {}
+    for deployment, stage, rename in renamed:
+        stretches.setdefault((deployment, stage), []).append(rename)
+    return follow(tuple(stretches[key]) for key in sorted(stretches))
+
+
+def _takes_rows(session: Session, live: Catalog, net: Leg) -> bool:
+    """Whether going there in one leg would take rows along; then each deployment's are kept apart, for its redo."""
+    if net.renamed:
+        return True
+    losses = [loss for loss in plan(live, net.target).losses if loss.kind is not LossKind.VALUES]
+    return any(session.count_each(losses).values())

@@ -1,0 +1,122 @@
+"""The shelf seen as a whole: what is kept, and what is thrown away by wish."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tagback.deploy.events import Committing, Listener
+from tagback.deploy.turn import in_turn
+from tagback.engines.session import Session
+from tagback.errors import counted
+from tagback.ledger.history import History, read_history
+from tagback.ledger.records import NO_SNAPSHOT, Shelf, ShelfState
+from tagback.ledger.store import Ledger
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfView:
+    """What a deployment or a rollback did to one table, as it is kept. `needed`: a way back over it would use it.
+
+    `place` is the table of the ledger that has the rows; `gone`, `new` and `changed` count them.
+    """
+
+    deployment: int
+    kind: str
+    tag: str
+    table: str
+    rows: int
+    gone: int
+    new: int
+    changed: int
+    bytes: int
+    how: str
+    place: str
+    kept_at: str
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """The outcome of `shelf purge`."""
+
+    purged: tuple[ShelfView, ...]
+    rows: int
+    bytes: int
+    message: str
+
+
+def list_shelf(session: Session) -> tuple[ShelfView, ...]:
+    """Everything that is kept, the oldest first; inside a reading transaction."""
+    ledger = Ledger(session)
+    history = read_history(ledger)
+    return tuple(_view(s, history) for s in ledger.shelves() if s.state is not ShelfState.PURGED)
+
+
+def purge(session: Session, older_than: datetime.timedelta | None, lock_wait: float, listen: Listener) -> Purged:
+    """Drops what is older; without an age, what no way back needs any more.
+
+    Deployments in effect that lose what was kept of them can't be gone back over any more.
+    """
+    return in_turn(
+        session, lambda: _purge(session, older_than, listen), listen, lock_wait=lock_wait, attempts=_ATTEMPTS
+    )
+
+
+def _purge(session: Session, older_than: datetime.timedelta | None, listen: Listener) -> Purged:
+    session.begin()
+    ledger = Ledger(session)
+    history = read_history(ledger)
+    before = datetime.datetime.now(datetime.UTC) - older_than if older_than is not None else None
+    chosen = []
+    for s in ledger.shelves():
+        view = _view(s, history)
+        old = before is not None and datetime.datetime.fromisoformat(view.kept_at) <= before
+        if s.state is not ShelfState.PURGED and (old or (before is None and not view.needed)):
+            chosen.append((s, view))
+    session.drop_shelf([s.kept.place for s, _ in chosen])
+    ledger.set_shelf_state([s for s, _ in chosen], ShelfState.PURGED)
+    listen(Committing())
+    session.commit()
+    rows, size = sum(v.rows for _, v in chosen), sum(v.bytes for _, v in chosen)
+    return Purged(
+        purged=tuple(v for _, v in chosen),
+        rows=rows,
+        bytes=size,
+        message=f"{counted(rows, 'row')} of {counted(len(chosen), 'table')} dropped from the shelf."
+        if chosen
+        else "There is nothing to drop from the shelf.",
+    )
+
+
+def _view(s: Shelf, history: History) -> ShelfView:
+    d = history.by_id[s.deployment]
+    in_effect = any(c.deployment == s.deployment for c in history.changesets)
+    latest = history.deployments[-1].id == s.deployment
+    return ShelfView(
+        deployment=s.deployment,
+        kind=d.kind.value,
+        tag=d.tag,
+        table=s.kept.table.path,
+        rows=s.kept.rows,
+        gone=s.kept.gone,
+        new=s.kept.new,
+        changed=s.kept.changed,
+        bytes=s.kept.bytes,
+        how=s.kept.how,
+        place=s.kept.place,
+        kept_at=d.ended or d.started,
+        needed=in_effect if s.snapshot != NO_SNAPSHOT else latest and s.state is ShelfState.KEPT,
+    )
+
+
+def purged_reasons(shelves: Sequence[Shelf]) -> tuple[str, ...]:
+    """Why a way back over these has nothing to give back; nothing if it has."""
+    return tuple(
+        f"what deployment {s.deployment} did to {counted(s.kept.rows, 'row')} of {s.kept.table} was purged from the shelf"
+        for s in shelves
+        if s.state is ShelfState.PURGED and s.kept.rows and s.snapshot != NO_SNAPSHOT
+    )

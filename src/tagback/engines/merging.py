@@ -1,0 +1,368 @@
+"""The SQL that keeps what a change did to rows, and that merges it with what was written since.
+
+It is the same on every engine but for a few words, which `Words` has. A row is told from others by its key; without one
+by the text of those columns that the change left alone, and a number among those that are alike. Values are compared by
+their exact text: two are the same when they look the same, not when `=` says so.
+
+Places (the shelf's tables) have these columns: `change` (gone, new or changed: seen from the start), `k0` … the key,
+`v0` … the start's values, `d` a digit for each column, 1 where the change made another value, `b0` … the text of
+the value that the change left, `a` a digest of the columns that the start doesn't have, `r` of the whole row if it is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Rules
+
+MOST_CONFLICTS = 1000
+"""Conflicts of one table that are listed."""
+
+GONE, NEW, CHANGED = "gone", "new", "changed"
+
+
+class Words(Protocol):
+    """What engines say differently; arguments and results are SQL expressions."""
+
+    def quoted(self, name: str) -> str: ...
+
+    def exact(self, value: str) -> str:
+        """The value's exact text, NULL for NULL."""
+
+    def short(self, text: str) -> str:
+        """The text, or something short that stands for it."""
+
+    def digest(self, texts: Sequence[str]) -> str:
+        """Something short that stands for these texts together, NULLs included."""
+
+    def same(self, left: str, right: str) -> str:
+        """Whether two texts are equal or both NULL."""
+
+    def alike(self, column: KeptColumn, left: str, right: str) -> str:
+        """Whether two values of this column in the shelf's form have the same exact text, found in the cheapest way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A table in FROM, seen as the start's columns.
+
+    `kept` is each column's value as the way back would give it, in the shelf's form, or empty where it gives none that
+    could be the start's; `own` the value that is there, for columns that are; `added` the columns the start doesn't have.
+    `address` finds the row again until the table changes.
+    Of columns in `raw`, which have nothing in `kept`, `turned` makes the start's form from today's row's `n.w0` …
+    """
+
+    source: str
+    kept: Mapping[str, str]
+    own: Mapping[str, str]
+    added: Mapping[str, str] = field(default_factory=dict)
+    address: tuple[str, ...] = ()
+    raw: Mapping[str, str] = field(default_factory=dict)
+    turned: Mapping[str, str] = field(default_factory=dict)
+
+
+def nothing_given(side: Side) -> Side:
+    """The same where columns that are gone don't get a value by themselves."""
+    return replace(side, kept={c: v if c in side.own else "" for c, v in side.kept.items()})
+
+
+class Merging:
+    """Composes the statements."""
+
+    def __init__(self, words: Words) -> None:
+        self._w = words
+
+    # ------------------------------------------------------------------ keeping
+
+    def keep(self, kept: KeptRows, start: Side, end: Side | None, place: str) -> list[str]:
+        """Statements that fill the place; with no `end` the table is gone."""
+        count = len(kept.columns)
+        keys = self._key_names(kept)
+        names = ["change", *keys, *(f"v{n}" for n in range(count)), "d", *(f"b{n}" for n in range(count)), "a", "r"]
+        into = f"INSERT INTO {place} ({', '.join(names)})"
+        values = {f"v{n}": start.kept[c] for n, c in enumerate(kept.names)}
+        nothing = ["NULL"] * count
+        if end is None:
+            chosen = [f"'{GONE}'", *(f"s.{k}" for k in keys), *(f"s.v{n}" for n in range(count)), "NULL", *nothing]
+            return [f"{into} SELECT {', '.join(chosen)}, NULL, NULL FROM ({self._rows(kept, start, values)}) s"]
+        differs = [
+            f"NOT ({self._w.alike(c, f's.v{n}', f'n.p{n}')})" if end.kept[c.name] else "1 = 1"
+            for n, c in enumerate(kept.columns)
+        ]
+        changed = [
+            f"'{CHANGED}'",
+            *(f"s.{k}" for k in keys),
+            *(f"CASE WHEN {different} THEN s.v{n} END" for n, different in enumerate(differs)),
+            _digits(differs),
+            *(f"CASE WHEN {different} THEN n.b{n} END" for n, different in enumerate(differs)),
+            "n.a",
+            "NULL",
+        ]
+        gone = [
+            f"'{GONE}'",
+            *(f"s.{k}" for k in keys),
+            *(f"s.v{n}" for n in range(count)),
+            "NULL",
+            *nothing,
+            "NULL",
+            "NULL",
+        ]
+        new = [f"'{NEW}'", *(f"n.{k}" for k in keys), *nothing, "NULL", *nothing, "NULL", "n.r"]
+        together = self._together(keys, "s", "n")
+        first, (left, right) = self._named_sources(
+            kept, s=self._rows(kept, start, values), n=self._rows(kept, end, self._end_values(kept, end))
+        )
+        return [
+            f"{into} {first}"
+            f" SELECT {', '.join(changed)} FROM {left} JOIN {right} ON {together} WHERE {' OR '.join(differs) or '1 = 0'}"
+            f" UNION ALL SELECT {', '.join(gone)} FROM {left} LEFT JOIN {right} ON {together} WHERE n.k0 IS NULL"
+            f" UNION ALL SELECT {', '.join(new)} FROM {right} LEFT JOIN {left} ON {together} WHERE s.k0 IS NULL"
+        ]
+
+    @staticmethod
+    def _named_sources(kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
+        """The queries for use in FROM: in place with a key, where the engine finds rows by it, else computed once."""
+        if kept.key:
+            return "", [f"({query}) {name}" for name, query in queries.items()]
+        return "WITH " + ", ".join(f"{name} AS MATERIALIZED ({query})" for name, query in queries.items()), list(
+            queries
+        )
+
+    def _end_values(self, kept: KeptRows, end: Side) -> dict[str, str]:
+        found = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
+        found |= {
+            f"b{n}": self._w.short(self._w.exact(end.own[c])) if c in end.own else "NULL"
+            for n, c in enumerate(kept.names)
+        }
+        return found | self._digests(kept, end)
+
+    def _digests(self, kept: KeptRows, end: Side) -> dict[str, str]:
+        added = [self._w.exact(end.added[c]) for c in kept.added if c in end.added]
+        own = [self._w.exact(end.own[c]) for c in kept.names if c in end.own]
+        return {"a": self._w.digest(added) if added else "NULL", "r": self._w.digest([*own, *added])}
+
+    # ------------------------------------------------------------------ telling rows apart
+
+    @staticmethod
+    def _key_names(kept: KeptRows) -> list[str]:
+        return [f"k{n}" for n in range(len(kept.key))] if kept.key else ["k0", "k1"]
+
+    @staticmethod
+    def _together(keys: Sequence[str], left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{k} = {right}.{k}" for k in keys)
+
+    def _rows(self, kept: KeptRows, side: Side, values: Mapping[str, str]) -> str:
+        """Selects the key as k0 …, the address as a0 … and the values."""
+        chosen = {f"a{n}": expression for n, expression in enumerate(side.address)} | dict(values)
+        if kept.key:
+            chosen = {f"k{n}": side.kept[c] for n, c in enumerate(kept.key)} | chosen
+            return f"SELECT {_as(chosen)} FROM {side.source}"
+        content = self._w.digest([self._w.exact(side.kept[c]) for c in kept.matched])
+        rest = {
+            f"o{n}": self._w.exact(side.kept[c])
+            for n, c in enumerate(kept.names)
+            if c not in kept.matched and side.kept[c]
+        }
+        order = f" ORDER BY {', '.join(rest)}" if rest else ""
+        number = f"CAST(row_number() OVER (PARTITION BY k0{order}) AS TEXT) AS k1"
+        return (
+            f"SELECT {', '.join(['k0', number, *chosen])} FROM (SELECT {_as({'k0': content} | chosen | rest)}"
+            f" FROM {side.source}) numbered"
+        )
+
+    # ------------------------------------------------------------------ merging
+
+    def decide(self, kept: KeptRows, place: str, today: Side | None, rules: Rules, began: Side | None = None) -> str:
+        """A query for what becomes of each row that the change touched.
+
+        Columns: `a0` … the address of today's row, `moves` (1: it is taken out, or put in, or both), `stays` (1: it is put
+        in), `c` what is in conflict (a digit for each column, or `row`), the key's text, and `f0` … the row to put in.
+        `began` is the table as it was before the changesets were run again, for a redo: it says what was written since.
+        """
+        count = len(kept.columns)
+        keys = self._key_names(kept)
+        values = [f"h.v{n}" for n in range(count)]
+        own_keys = [f"h.{k}" for k in keys]
+        if today is None:
+            chosen = ["1 AS moves", "1 AS stays", "'' AS c", *own_keys, *(f"h.v{n} AS f{n}" for n in range(count))]
+            return f"SELECT {', '.join(chosen)} FROM {place} h WHERE change = '{GONE}'"
+        width = len(today.address)
+        addresses = [f"n.a{n}" for n in range(width)]
+        nowhere = ["NULL"] * count
+        given = {f"q{n}": today.kept[c] for n, c in enumerate(kept.names) if today.kept[c]}
+        backs = {f"e{n}": rules.back[c] for n, c in enumerate(kept.names) if c in rules.back}
+        raw = {f"w{n}": today.raw[c] for n, c in enumerate(kept.names) if c in today.raw}
+        rows = self._rows(kept, today, given | backs | raw | self._today_values(kept, today))
+        together = self._together(keys, "h", "n")
+        alike = (
+            " AND ".join(
+                self._w.alike(c, f"h.v{n}", f"n.q{n}") if today.kept[c.name] else "1 = 0"
+                for n, c in enumerate(kept.columns)
+            )
+            or "1 = 1"
+        )
+        column = [_Column(self._w, kept, today, began, rules, n) for n in range(count)]
+        changed = [
+            *addresses,
+            f"CASE WHEN {' OR '.join(c.moves for c in column) or '1 = 0'} THEN 1 ELSE 0 END",
+            "1",
+            _digits([c.conflicts for c in column]),
+            *own_keys,
+            *(c.value for c in column),
+        ]
+        gone = [
+            *addresses,
+            f"CASE WHEN n.k0 IS NULL OR ({int(rules.restore or rules.redo)} = 1 AND NOT ({alike})) THEN 1 ELSE 0 END",
+            "1",
+            "''" if rules.redo else f"CASE WHEN n.k0 IS NULL OR ({alike}) THEN '' ELSE 'row' END",
+            *own_keys,
+            *values,
+        ]
+        untouched = self._w.same("h.r", "n.r")
+        new = [
+            *addresses,
+            "1" if rules.restore else f"CASE WHEN {untouched} THEN 1 ELSE 0 END",
+            "0",
+            f"CASE WHEN {untouched} THEN '' ELSE 'row' END",
+            *own_keys,
+            *nowhere,
+        ]
+        names = [*(f"a{n}" for n in range(width)), "moves", "stays", "c", *keys, *(f"f{n}" for n in range(count))]
+        sources = {"h": f"SELECT * FROM {place}", "n": rows}
+        if rules.redo and began is not None:
+            values_then = {f"q{n}": began.own[c] for n, c in enumerate(kept.names) if c in began.own}
+            sources["z"] = self._rows(kept, began, values_then | self._today_values(kept, began))
+        start, found = self._named_sources(kept, **sources)
+        h, t, *rest = found
+        joined = {to: f" LEFT JOIN {rest[0]} ON {self._together(keys, to, 'z')}" if rest else "" for to in ("h", "n")}
+        queries = [
+            f"SELECT {_named(changed, names)} FROM {h} JOIN {t} ON {together}{joined['h']} WHERE h.change = '{CHANGED}'",
+            f"SELECT {', '.join(gone)} FROM {h} LEFT JOIN {t} ON {together if kept.key or rules.redo else '1 = 0'}"
+            f" WHERE h.change = '{GONE}'",
+            f"SELECT {', '.join(new)} FROM {h} JOIN {t} ON {together} WHERE h.change = '{NEW}'",
+        ]
+        if rules.redo:
+            # Rows that were made again under other keys are the same rows if they are as many as the first time.
+            fresh = f"FROM {t} LEFT JOIN {h} ON {together}{joined['n']} WHERE h.k0 IS NULL"
+            fresh += " AND z.k0 IS NULL" if began is not None else ""
+            missing = f"SELECT count(*) FROM {h} LEFT JOIN {t} ON {together} WHERE h.change = '{GONE}' AND n.k0 IS NULL"
+            again = [*addresses, "1", "0", "''", *(f"n.{k}" for k in keys), *nowhere]
+            every = f"SELECT count(*) FROM {t}{joined['n']}" + (" WHERE z.k0 IS NULL" if began is not None else "")
+            same = f"(SELECT count(*) {fresh}) = ({missing}) OR ({every}) = {rules.made}"
+            queries.append(f"SELECT {', '.join(again)} {fresh} AND ({same})")
+            if began is not None:
+                # A row that was there before the rollback, though the changesets remove one of its key.
+                unwritten = " AND ".join(c.unwritten for c in column) or "1 = 1"
+                kept_on = [*["NULL"] * width, "1", "1", "''", *own_keys, *(c.before for c in column)]
+                queries.append(
+                    f"SELECT {', '.join(kept_on)} FROM {h} JOIN {rest[0]} ON {self._together(keys, 'h', 'z')}"
+                    f" LEFT JOIN {t} ON {together} WHERE h.change = '{CHANGED}' AND n.k0 IS NULL AND {unwritten}"
+                )
+        elif not kept.key:
+            # Without a key a row that was changed since can't be told from one that was removed; and what is alike was
+            # not put back by somebody, but is one more.
+            lost = [*["NULL"] * width, "0", "0", "'row'", *own_keys, *nowhere]
+            queries.append(
+                f"SELECT {', '.join(lost)} FROM {h} LEFT JOIN {t} ON {together}"
+                f" WHERE h.change IN ('{CHANGED}', '{NEW}') AND n.k0 IS NULL"
+            )
+        if backs:
+            # Rows that came since have no old value; what their new columns say is the way to one.
+            since = [*addresses, "1", "1", "''", *(f"n.{k}" for k in keys)]
+            since += [
+                f"n.e{n}" if f"e{n}" in backs else f"n.q{n}" if today.kept[c] else "NULL"
+                for n, c in enumerate(kept.names)
+            ]
+            queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
+        return f"{start} {' UNION ALL '.join(queries)}"
+
+    def _today_values(self, kept: KeptRows, today: Side) -> dict[str, str]:
+        found = {
+            f"b{n}": self._w.short(self._w.exact(today.own[c])) if c in today.own else "NULL"
+            for n, c in enumerate(kept.names)
+        }
+        digests = self._digests(kept, today)
+        return found | {"added": digests["a"], "r": digests["r"]}
+
+
+class _Column:
+    """One column of a row that the change changed, as expressions over the shelf's row `h` and today's `n`."""
+
+    def __init__(self, words: Words, kept: KeptRows, today: Side, began: Side | None, rules: Rules, n: int) -> None:
+        name = kept.names[n]
+        took_part = f"substr(h.d, {n + 1}, 1) = '1'"
+        self.unwritten, self.before = "1 = 1", f"h.v{n}"
+        if began is not None and name in began.own:
+            self.unwritten = f"(NOT ({took_part}) OR {words.same(f'z.b{n}', f'h.b{n}')})"
+            self.before = f"CASE WHEN {took_part} THEN h.v{n} ELSE z.q{n} END"
+        if rules.redo and today.kept[name]:
+            if began is None:  # nobody can have written to a table that these changesets make
+                since = "1 = 1"
+            elif name in began.own:
+                since = words.same(f"z.b{n}", f"h.b{n}")
+            else:
+                since = f"(h.a IS NULL OR {words.same('z.added', 'h.a')})"
+            other = f"NOT ({words.alike(kept.columns[n], f'h.v{n}', f'n.q{n}')})"
+            self.conflicts = "1 = 0"
+            self.moves = f"({took_part} AND {since} AND {other})"
+            self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE n.q{n} END"
+            return
+        if name in today.turned:
+            changed = f"NOT ({words.same(f'n.b{n}', f'h.b{n}')})"
+            self.conflicts = f"({took_part} AND {changed})"
+            self.moves = took_part if rules.restore else f"({took_part} AND NOT ({changed}))"
+            self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE {today.turned[name]} END"
+            return
+        if name in today.own:
+            changed = f"NOT ({words.same(f'n.b{n}', f'h.b{n}')})"
+            other = f"NOT ({words.alike(kept.columns[n], f'h.v{n}', f'n.q{n}')})"
+            self.conflicts = f"({took_part} AND {changed} AND {other})"
+            self.moves = (
+                f"({took_part} AND {other})" if rules.restore else f"({took_part} AND NOT ({changed}) AND {other})"
+            )
+            self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE n.q{n} END"
+            return
+        otherwise = f"n.q{n}" if today.kept[name] else "NULL"
+        superseded = f"(h.a IS NOT NULL AND NOT ({words.same('n.added', 'h.a')}))" if kept.added else "1 = 0"
+        if name in rules.back:
+            self.conflicts = "1 = 0"
+            self.moves = f"({took_part} OR {superseded})"
+            self.value = f"CASE WHEN {superseded} THEN n.e{n} WHEN {took_part} THEN h.v{n} ELSE {otherwise} END"
+            return
+        self.conflicts = f"({took_part} AND {superseded})"
+        self.moves = f"({took_part})"
+        self.value = f"CASE WHEN {took_part} THEN h.v{n} ELSE {otherwise} END"
+
+
+def _digits(conditions: Sequence[str]) -> str:
+    return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
+
+
+def _as(chosen: Mapping[str, str]) -> str:
+    return ", ".join(f"{expression} AS {name}" for name, expression in chosen.items())
+
+
+def _named(expressions: Sequence[str], names: Sequence[str]) -> str:
+    return ", ".join(f"{e} AS {n}" for e, n in zip(expressions, names, strict=True))
+
+
+def disagreements(kept: KeptRows, rows: Iterable[Sequence[object]]) -> list[Disagreement]:
+    """What is in conflict, from rows of `c`, the key's columns and the exact text of every value to be put in."""
+    width = len(kept.key) or 2
+    found = []
+    for digits, *rest in rows:
+        key, values = rest[:width], rest[width:]
+        if kept.key:
+            told = ", ".join(f"{name}={value}" for name, value in zip(kept.key, key, strict=True))
+        else:
+            told = f"row {key[0]}, {key[1]}"
+        if digits == "row":
+            found.append(Disagreement(kept.table, told, "", None))
+            continue
+        for n, digit in enumerate(str(digits)):
+            if digit == "1":
+                stands = values[n]
+                found.append(Disagreement(kept.table, told, kept.names[n], None if stands is None else str(stands)))
+    return found

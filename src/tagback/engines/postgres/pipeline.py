@@ -1,0 +1,128 @@
+"""Several statements on their way at once: half of a small one's time is the wait for its answer.
+
+In libpq's pipeline mode each statement is still parsed, run and answered by itself, in order: what one of them sets is
+in force when the next is parsed, errors point into its own text, and after an error the server runs none of those that
+were sent behind it. One text with many statements would have none of that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGresult
+
+MOST = 100  # statements on their way
+MOST_TEXT = 1_000_000  # characters of them
+
+# Neither of these can end the transaction, speak COPY with the client, or do anything but change schema and rows.
+_PLAIN = re.compile(r"(?:CREATE|ALTER|DROP|COMMENT|GRANT|REVOKE|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+_DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
+
+
+def in_groups(sqls: Sequence[str]) -> Iterator[list[str]]:
+    """The statements in order, those together that can be on their way at once.
+
+    Text beyond ASCII can't follow anything: how it has to be encoded is known only when all before it has run.
+    """
+    group: list[str] = []
+    size = 0
+    for sql in sqls:
+        plain = bool(_PLAIN.match(sql)) and "\0" not in sql
+        if group and not (plain and sql.isascii() and len(group) < MOST and size + len(sql) <= MOST_TEXT):
+            yield group
+            group, size = [], 0
+        group.append(sql)
+        size += len(sql)
+        if not plain:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def run_pipeline(connection: psycopg.Connection[Any], texts: Sequence[bytes], done: Callable[[], None]) -> None:
+    """Runs statements that `in_groups` put together; calls `done` after each. psycopg.Error of the first that fails."""
+    with on_their_way(connection, texts) as answers:
+        for _ in answers:
+            done()
+
+
+@contextlib.contextmanager
+def on_their_way(connection: psycopg.Connection[Any], texts: Sequence[bytes]) -> Iterator[Iterator[PGresult]]:
+    """Sends statements and gives the answers as they come; the first error is raised when it is its turn.
+
+    At the end of the context what hasn't been taken is thrown away; after an exception what still runs is stopped.
+    """
+    pgconn = connection.pgconn
+    pgconn.enter_pipeline_mode()
+    all_sent = False
+    try:
+        for text in texts:
+            pgconn.send_query_params(text, None)
+            pgconn.send_flush_request()  # or the server would keep its answers back until the end
+        pgconn.pipeline_sync()
+        all_sent = True
+        # The driver's own generators: an interrupt finds them waiting, never half-way through a step.
+        connection.wait(generators.send(pgconn))
+        yield _answers(connection, len(texts))
+    except psycopg.Error:
+        raise
+    except BaseException:
+        if pgconn.status == ConnStatus.OK:
+            connection.cancel()
+        raise
+    finally:
+        _leave(connection, all_sent=all_sent)
+
+
+def _answers(connection: psycopg.Connection[Any], count: int) -> Iterator[PGresult]:
+    for _ in range(count):
+        (result,) = connection.wait(generators.fetch_many(connection.pgconn))
+        if result.status not in _DONE:
+            raise psycopg.errors.error_from_result(result, encoding=_encoding(connection))
+        yield result
+
+
+def _leave(connection: psycopg.Connection[Any], *, all_sent: bool) -> None:
+    """Out of pipeline mode; what is still to come, after an error or an interrupt, is thrown away."""
+    pgconn = connection.pgconn
+    try:
+        if not all_sent:
+            pgconn.pipeline_sync()
+            connection.wait(generators.send(pgconn))
+        while pgconn.status == ConnStatus.OK:
+            results = connection.wait(generators.fetch_many(pgconn))
+            if results and results[-1].status == ExecStatus.PIPELINE_SYNC:
+                pgconn.exit_pipeline_mode()
+                return
+    except psycopg.Error:
+        connection.close()
+    except BaseException:
+        connection.close()  # nobody can say what it would answer next; the server takes everything back
+        raise
+
+
+def _encoding(connection: psycopg.Connection[Any]) -> str:
+    try:
+        return connection.info.encoding
+    except psycopg.NotSupportedError:
+        return "utf-8"
+
+
+def leave_copy(connection: psycopg.Connection[Any]) -> None:
+    """Ends a COPY with the client, which would wait for ever; nothing of it is wanted or given."""
+    pgconn = connection.pgconn
+    connection.cancel()
+    with contextlib.suppress(psycopg.Error):
+        pgconn.put_copy_end(b"COPY with the client is not possible here")
+    with contextlib.suppress(psycopg.Error):
+        while pgconn.get_copy_data(0)[0] > 0:
+            continue
+    while pgconn.get_result() is not None:
+        continue

@@ -1,0 +1,418 @@
+"""The shelf on PostgreSQL: what was done to rows, kept in the ledger's schema, and merged with what was written since.
+
+A place has core types only, so that nothing hangs on the living schema; values of all other types are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step
+from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, disagreements, nothing_given
+from tagback.engines.postgres.kinds.column import cast
+from tagback.engines.postgres.observation import LARGE_OBJECTS
+from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
+from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Rules, StatementError, Unkept
+from tagback.errors import RefusedError
+
+# Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.
+_PLAIN_TYPE = re.compile(
+    r"(?:smallint|integer|bigint|boolean|text|character varying|uuid|date|bytea|time(?:stamp)? without time zone"
+    r"|timestamp with time zone)(?:\(\d+\))?\Z"
+)
+ROW_EXCLUSIVE = "ROW EXCLUSIVE"
+_NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
+_LONGEST = 32  # bytes of a value's text that are kept as they are
+
+
+class _Words:
+    """See `tagback.engines.merging.Words`."""
+
+    def quoted(self, name: str) -> str:
+        return ident(name)
+
+    def exact(self, value: str) -> str:
+        return exact(value)
+
+    def short(self, text: str) -> str:
+        return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
+
+    def digest(self, texts: Sequence[str]) -> str:
+        return f"md5(ROW({', '.join(texts)})::text)"
+
+    def same(self, left: str, right: str) -> str:
+        return f"{left} IS NOT DISTINCT FROM {right}"
+
+    def alike(self, column: KeptColumn, left: str, right: str) -> str:
+        if column.plain and _PLAIN_TYPE.match(column.type):
+            return self.same(left, right)
+        return self.same(exact(left), exact(right))
+
+
+class Shelf:
+    """The shelf's side of a session. `text` and `attempt` run a statement, as in `Rows`."""
+
+    def __init__(
+        self,
+        text: Callable[[str], list[tuple[object, ...]]],
+        attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
+        rows: Rows,
+    ) -> None:
+        self._text = text
+        self._attempt = attempt
+        self._rows = rows
+        self._merging = Merging(_Words())
+        self._merges = 0
+
+    # ------------------------------------------------------------------ keeping
+
+    def shelve(
+        self,
+        label: str,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]],
+        *,
+        every: bool,
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        """See Session.shelve."""
+        large = self._rows.large_written()
+        unkept = (Unkept(LARGE_OBJECTS, large),) if large else ()
+        taken = set(names.values())
+        kept: list[KeptRows] = []
+        for table, copy in sorted(self._rows.copies.items()):
+            now = _today(table, table, names, taken)
+            end = None
+            told_apart = True
+            if now is not None and self._rows.is_table(now):
+                described = self._rows.described([now])[now]
+                places = {}
+                for column in copy.columns:
+                    at_start = ObjectId("column", (*table.name, column.name))
+                    place = _today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
+                    if place is not None:
+                        places[column.name] = place.name[-1]
+                end = self._side(copy.columns, described, now, places)
+                told_apart = self._told_apart(copy.key, described, places)
+            for name, expression in ways.get(table, {}).items():
+                if end is not None:
+                    column = next(c for c in copy.columns if c.name == name)
+                    self._text(f"SELECT CAST(({expression}) AS {column.type}) FROM {end.source} LIMIT 0")
+            if end is not None and (every or table in ways):
+                end = nothing_given(end)
+            found = self._keep(f"{label}_{len(kept) + 1}", table, copy, end, told_apart=told_apart)
+            if found.rows or table in ways:
+                kept.append(found)
+            else:
+                self.drop([found.place])
+        return tuple(kept), unkept
+
+    def _told_apart(self, key: Sequence[str], today: Described, places: Mapping[str, str]) -> bool:
+        """Whether the start's key still tells rows apart, perhaps without a constraint that makes sure of it."""
+        columns = [places[c] for c in key if c in places]
+        if len(columns) < len(key):
+            return False
+        if not key or set(columns) == set(today.key):
+            return True
+        names = ", ".join(map(ident, columns))
+        missing = " OR ".join(f"{ident(c)} IS NULL" for c in columns)
+        twice = self._attempt(
+            f"SELECT FROM {today.source} GROUP BY {names} HAVING count(*) > 1 OR bool_or({missing}) LIMIT 1"
+        )
+        return not isinstance(twice, StatementError) and not twice
+
+    def _keep(self, place: str, table: ObjectId, copy: Copy, end: Side | None, *, told_apart: bool) -> KeptRows:
+        alike = [c.name for c in copy.columns if end is not None and end.kept[c.name] == end.own.get(c.name)]
+        usable = told_apart and (end is None or all(end.kept[name] for name in copy.key))
+        kept = KeptRows(
+            table=table,
+            place=place,
+            columns=tuple(KeptColumn(c.name, c.type, c.default, c.core, c.collated, c.identity) for c in copy.columns),
+            key=copy.key if usable else (),
+            matched=tuple(alike if end is not None else (c.name for c in copy.columns)),
+            added=tuple(end.added) if end is not None else (),
+            whole=end is None,
+        )
+        values = {c.name: f"c{n}" for n, c in enumerate(copy.columns)}
+        start = Side(f"pg_temp.{copy.name}", values, values)
+        address = _address(place)
+        width = len(kept.key) or 2
+        forms = {c.name: _form(c) for c in copy.columns}
+        keys = [forms[name] for name in kept.key] or ["text"] * width
+        columns = ["change text NOT NULL", *(f"k{n} {form}" for n, form in enumerate(keys))]
+        columns += [f"v{n} {form}" for n, form in enumerate(forms.values())]
+        columns += ["d text", *(f"b{n} text" for n in range(len(copy.columns))), "a text", "r text"]
+        self._text(f"CREATE TABLE {address} ({', '.join(columns)})")
+        self._show_to_nobody(address)
+        for sql in self._merging.keep(kept, start, end, address):
+            refused = self._attempt(sql)
+            if isinstance(refused, StatementError):
+                if not is_about_data(refused) or end is None or all(c in alike or not v for c, v in end.kept.items()):
+                    raise refused
+                # Values that don't go into the start's types: the columns that were retyped are other ones altogether.
+                end = replace(end, kept={c: v if c in alike else "" for c, v in end.kept.items()})
+                self.drop([place])
+                return self._keep(place, table, copy, end, told_apart=told_apart)
+        return self._counted(kept)
+
+    def _show_to_nobody(self, address: str) -> None:
+        """Takes back what ALTER DEFAULT PRIVILEGES granted."""
+        granted = self._text(
+            "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END"
+            f" FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = {literal(address)}::regclass AND grantee <> relowner"
+        )
+        for (role,) in granted:
+            self._text(f"REVOKE ALL ON {address} FROM {role}")
+
+    def _counted(self, kept: KeptRows) -> KeptRows:
+        address = _address(kept.place)
+        ((gone, new, changed, size),) = self._text(
+            "SELECT count(*) FILTER (WHERE change = 'gone'), count(*) FILTER (WHERE change = 'new'),"
+            f" count(*) FILTER (WHERE change = 'changed'), pg_total_relation_size({literal(address)}::regclass) FROM {address}"
+        )
+        return replace(kept, gone=_int(gone), new=_int(new), changed=_int(changed), bytes=_int(size))
+
+    def drop(self, places: Collection[str]) -> None:
+        """See Session.drop_shelf."""
+        for place in sorted(places):
+            self._text(f"DROP TABLE IF EXISTS {_address(place)}")
+
+    # ------------------------------------------------------------------ a table seen as the start's columns
+
+    def _side(
+        self,
+        start: Sequence[Column],
+        today: Described,
+        now: ObjectId,
+        places: Mapping[str, str],
+        hidden: Collection[str] = (),
+    ) -> Side:
+        """`places`: today's column for each of the start's that is there."""
+        columns = {c.name: c for c in today.columns}
+        kept, own = {}, {}
+        for column in start:
+            there = columns.get(places.get(column.name, ""))
+            kept[column.name] = self._projected(column, there, now)
+            if there is not None:
+                own[column.name] = kept_form(there)
+        used = {places[c.name] for c in start if c.name in places}
+        added = {c.name: kept_form(c) for c in today.columns if c.name not in used and not c.generated}
+        return Side(f"ONLY {qualified(*now.name)}", kept, own, added, ("ctid",))
+
+    def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
+        """A column of today as the way back would give it in place of the start's, in the form of the copy."""
+        if today is None:
+            return self._returning(start)
+        if today.type == start.type:
+            return kept_form(today)
+        value = cast(ident(today.name), today.type, start.type)
+        known = self._attempt(f"SELECT {value} FROM ONLY {qualified(*now.name)} LIMIT 0")
+        if not isinstance(known, StatementError):
+            return kept_form(start, value)
+        if not is_about_data(known):
+            raise known
+        return exact(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
+
+    def _returning(self, start: Column) -> str:
+        """What rows get in a column that is added again; empty where it is never what they had."""
+        form = start.type if start.core else "text"
+        if start.identity or (start.default and not is_constant(start.default)):
+            return ""
+        if not start.default:
+            return f"CAST(NULL AS {form})"
+        value = f"CAST({start.default} AS {start.type})"
+        known = self._attempt(f"SELECT {value}")
+        return exact(start.default) if isinstance(known, StatementError) else kept_form(start, value)
+
+    # ------------------------------------------------------------------ giving back
+
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        """See Session.merge."""
+        rows: dict[ObjectId, Restoration] = {}
+        restored: dict[ObjectId, int] = {}
+        conflicts: list[Disagreement] = []
+        total = 0
+        self._rows.leaving.clear()
+        for k in kept:
+            self._merges += 1
+            decision = f"tagback_merge_{self._merges}"
+            today = self._today(k, names)
+            rule = _in_form(k, rules.get(k.place, Rules()))
+            query = self._merging.decide(
+                k, _address(k.place), today, rule, self._began(k, names) if rule.redo else None
+            )
+            made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
+            if isinstance(made, StatementError):
+                if not is_about_data(made) or today is None or rule.redo:
+                    raise _unfit(k.table, made) if is_about_data(made) else made
+                # Values that don't go into the start's types may be those that are replaced.
+                turning = self._one_by_one(k, today)
+                query = self._merging.decide(k, _address(k.place), turning, rule)
+                made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
+                if isinstance(made, StatementError):
+                    raise _unfit(k.table, made, turning.raw) if is_about_data(made) else made
+            ((moving, staying, in_conflict),) = self._text(
+                "SELECT count(*) FILTER (WHERE moves = 1), count(*) FILTER (WHERE moves = 1 AND stays = 1),"
+                f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM pg_temp.{decision}"
+            )
+            if _int(moving):
+                self._rows.leaving[k.table] = decision
+                rows[k.table] = self._restoration(k, decision, there=today is not None)
+            if _int(staying):
+                restored[k.table] = _int(staying)
+            total += _int(in_conflict)
+            if _int(in_conflict) and len(conflicts) < MOST_CONFLICTS:
+                conflicts += self._conflicts(k, decision)
+        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _one_by_one(self, k: KeptRows, today: Side) -> Side:
+        """The same, where columns of another type are turned into the start's only for rows that stay as they are."""
+        there = {c.name: c for c in self._rows.described([k.table])[k.table].columns}
+        kept, raw, turned = dict(today.kept), {}, {}
+        for n, c in enumerate(k.columns):
+            now = there.get(c.name)
+            if now is not None and now.type != c.type:
+                start = Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default)
+                kept[c.name], raw[c.name] = "", ident(c.name)
+                turned[c.name] = kept_form(start, cast(f"n.w{n}", now.type, c.type))
+        return replace(today, kept=kept, raw=raw, turned=turned)
+
+    def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
+        """See Session.misfits."""
+        from tagback.engines.postgres.misfits import misfits
+
+        table = wanted.part_of or ObjectId("table", wanted.id.name[:2])
+        described = self._rows.described([table])[table]
+        queries = misfits(wanted, message, described.key, frozenset(c.name for c in described.columns))
+        if queries is None:
+            return None
+        count, first = (self._attempt(query) for query in queries)
+        if isinstance(count, StatementError) or isinstance(first, StatementError):
+            return None
+        return _int(count[0][0]), tuple(str(row[0]) for row in first)
+
+    def _today(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
+        if not self._rows.is_table(k.table):
+            return None
+        described = self._rows.described([k.table])[k.table]
+        there = {c.name for c in described.columns}
+        start = [Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns]
+        side = self._side(start, described, k.table, {c: c for c in k.names if c in there})
+        added = {}
+        for name in k.added:
+            at_end = ObjectId("column", (*k.table.name, name))
+            now = names.get(at_end, at_end).name[-1]
+            if now in side.added:
+                added[name] = side.added[now]
+        return replace(side, added=added)
+
+    def _began(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
+        """The copy of the table as it was when it began, seen by today's names; `names` gives those of then."""
+        then = names.get(k.table, k.table)
+        copy = self._rows.copies.get(then)
+        if copy is None or k.whole:
+            return None
+        values = {c.name: f"c{n}" for n, c in enumerate(copy.columns)}
+        own = {}
+        for c in k.names:
+            at_start = names.get(ObjectId("column", (*k.table.name, c)), ObjectId("column", (*then.name, c)))
+            if at_start.name[-1] in values and at_start.name[:-1] == then.name:
+                own[c] = values[at_start.name[-1]]
+        kept = {c.name: own.get(c.name, "NULL") for c in k.columns}
+        return Side(f"pg_temp.{copy.name}", kept, own, {c: values[c] for c in k.added if c in values})
+
+    def _restoration(self, k: KeptRows, decision: str, *, there: bool) -> Restoration:
+        """Takes out what moves and puts in what stays. An identity column goes on behind what it has then."""
+        table = qualified(*k.table.name)
+        out = []
+        if there:
+            sql = f"DELETE FROM ONLY {table} WHERE ctid IN (SELECT a0 FROM pg_temp.{decision} WHERE moves = 1)"
+            out.append(Step(sql, k.table, Action.DELETE, ROW_EXCLUSIVE))
+        into = f" ({', '.join(ident(c) for c in k.names)}) OVERRIDING SYSTEM VALUE" if k.columns else ""
+        values = ", ".join(f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns))
+        sql = f"INSERT INTO {table}{into} SELECT {values} FROM pg_temp.{decision} WHERE moves = 1 AND stays = 1"
+        return Restoration(tuple(out), (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *self._numbers(k)))
+
+    def _numbers(self, k: KeptRows) -> list[Step]:
+        """Steps that set the sequences of numbered columns behind the values that came back, never further back."""
+        table = qualified(*k.table.name)
+        found = []
+        for c in k.columns:
+            nextval = _NEXTVAL.match(c.default)
+            if not c.numbered and not nextval:
+                continue
+            own = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(c.name)})::pg_catalog.regclass"
+            sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
+            name, last = ident(c.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
+            found.append(
+                Step(
+                    "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
+                    f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
+                    f"::bigint AS last FROM {table}) v"
+                    f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
+                    f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
+                    f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
+                    k.table,
+                    Action.ALTER,
+                )
+            )
+        return found
+
+    def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
+        width = len(k.key) or 2
+        keys = ", ".join(exact(f"k{n}") for n in range(width))
+        values = ", ".join(exact(f"f{n}") for n in range(len(k.columns)))
+        rows = self._text(
+            f"SELECT c, {keys}, {values} FROM pg_temp.{decision} WHERE c = 'row' OR c LIKE '%1%' LIMIT {MOST_CONFLICTS}"
+        )
+        return disagreements(k, rows)
+
+
+def _today(
+    at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: set[ObjectId]
+) -> ObjectId | None:
+    """The name today; None where something else was renamed into the old name."""
+    if at_start in names:
+        return names[at_start]
+    return None if unless_renamed in taken else unless_renamed
+
+
+def _form(column: Column) -> str:
+    """The type in the shelf. Copies have the same collation, or the server would not know which one to compare by."""
+    if not column.core:
+        return "text"
+    return f'{column.type} COLLATE "C"' if column.collated else column.type
+
+
+def _in_form(k: KeptRows, rules: Rules) -> Rules:
+    """With the expressions in the shelf's form."""
+    types = {c.name: c for c in k.columns}
+    back = {}
+    for name, expression in rules.back.items():
+        value = f"CAST(({expression}) AS {types[name].type})"
+        back[name] = value if types[name].plain else exact(value)
+    return replace(rules, back=back)
+
+
+def _address(place: str) -> str:
+    return qualified(SCHEMA, place)
+
+
+def _int(value: object) -> int:
+    return int(str(value))
+
+
+def _unfit(table: ObjectId, error: StatementError, columns: Collection[str] = ()) -> RefusedError:
+    where = f"{', '.join(columns)} of {table}" if columns else str(table)
+    return RefusedError(
+        f"Values of {where} that were written since don't fit the schema to return to: {error.message}",
+        code="constraint",
+        hint="Correct these rows and try again. Nothing was touched.",
+    )

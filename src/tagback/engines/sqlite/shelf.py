@@ -1,0 +1,378 @@
+"""The shelf on SQLite: what was done to rows, kept beside the ledger, and merged with what was written since."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
+from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, disagreements, nothing_given
+from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Rules, Unkept
+from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
+from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
+from tagback.engines.sqlite.rows import Rows, affinity
+from tagback.errors import RefusedError
+
+_LONGEST = 33  # bytes of a value's text that are kept as they are
+_MOST_ARGUMENTS = 100
+
+
+class _Words:
+    """See `tagback.engines.merging.Words`. The first letter of a value's text is its type's."""
+
+    def quoted(self, name: str) -> str:
+        return quoted(name)
+
+    def exact(self, value: str) -> str:
+        # printf gives zero without its sign
+        real = f"CASE WHEN {value} = 0 THEN tagback_zero({value}) ELSE printf('%!.17g', {value}) END"
+        return (
+            f"CASE typeof({value}) WHEN 'null' THEN NULL WHEN 'text' THEN 't' || {value} WHEN 'blob' THEN 'b' || hex({value})"
+            f" WHEN 'real' THEN 'r' || {real} ELSE 'i' || {value} END"
+        )
+
+    def short(self, text: str) -> str:
+        return f"CASE WHEN length(CAST({text} AS BLOB)) <= {_LONGEST} THEN {text} ELSE '#' || {self.digest([text])} END"
+
+    def digest(self, texts: Sequence[str]) -> str:
+        parts = list(texts) or ["NULL"]
+        while len(parts) > _MOST_ARGUMENTS:
+            parts = [self.digest(parts[:_MOST_ARGUMENTS]), *parts[_MOST_ARGUMENTS:]]
+        return f"tagback_digest({', '.join(f'CAST({p} AS BLOB)' for p in parts)})"
+
+    def same(self, left: str, right: str) -> str:
+        return f"{left} IS {right}"
+
+    def alike(self, column: KeptColumn, left: str, right: str) -> str:
+        zero = f"typeof({left}) <> 'real' OR {left} <> 0 OR tagback_zero({left}) = tagback_zero({right})"
+        return f"({left} IS {right} COLLATE BINARY AND typeof({left}) = typeof({right}) AND ({zero}))"
+
+
+class Shelf:
+    """The shelf's side of one session."""
+
+    def __init__(self, connection: sqlite3.Connection, rows: Rows) -> None:
+        self._connection = connection
+        self._rows = rows
+        self._merging = Merging(_Words())
+        self._temporary: list[str] = []
+        connection.create_function("tagback_digest", -1, _digest, deterministic=True)
+        connection.create_function("tagback_zero", 1, str, deterministic=True)
+
+    def forget(self) -> None:
+        """Drops temporary tables."""
+        for name in self._temporary:
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+        self._temporary.clear()
+
+    def _temporary_name(self, what: str) -> str:
+        self._temporary.append(f"{OWN_PREFIX}{what}_{len(self._temporary) + 1}")
+        return self._temporary[-1]
+
+    # ------------------------------------------------------------------ keeping
+
+    def shelve(
+        self,
+        label: str,
+        before: Catalog,
+        after: Catalog,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]],
+        *,
+        every: bool,
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        """See Session.shelve. What virtual tables hold can't be compared: a write to one is a change of all it held."""
+        unkept = tuple(Unkept(table, max(rows, 1)) for table, rows in sorted(self._rows.virtual.items()))
+        kept: list[KeptRows] = []
+        for table, copy in sorted(self._rows.copies.items()):
+            was = before.objects[table]
+            another = table not in names and table in names.values()  # it goes back to another name
+            now = None if another else after.objects.get(names.get(table, table))
+            assert isinstance(was, Table)
+            place = f"{label}_{len(kept) + 1}"
+            for expression in ways.get(table, {}).values():
+                if isinstance(now, Table):
+                    self._connection.execute(f"SELECT ({expression}) FROM main.{quoted(now.name)} LIMIT 0")
+            today = now if isinstance(now, Table) else None
+            found = self._keep(place, was, copy, today, names, every=every or table in ways)
+            if found.rows or table in ways:
+                kept.append(found)
+            else:
+                self.drop([place])
+        return tuple(kept), unkept
+
+    def _keep(
+        self, place: str, was: Table, copy: str, now: Table | None, names: Mapping[ObjectId, ObjectId], *, every: bool
+    ) -> KeptRows:
+        columns = tuple(
+            KeptColumn(c.name, stored_type(c, strict=was.strict), c.default or "")
+            for c in was.columns
+            if not c.generated
+        )
+        end = self._side(columns, now, _places(was, columns, now, names)) if now is not None else None
+        alike = [c.name for c in columns if end is None or end.kept[c.name] == end.own.get(c.name)]
+        if end is not None and every:
+            end = nothing_given(end)
+        key = _key(was)
+        kept = KeptRows(
+            table=was.id,
+            place=place,
+            columns=columns,
+            key=key if end is None or all(name in end.own for name in key) else (),
+            matched=tuple(alike),
+            added=tuple(end.added) if end is not None else (),
+            whole=end is None,
+        )
+        values = {c.name: quoted(c.name) for c in columns}
+        start = Side(f"temp.{copy}", values, values)
+        width, count = len(kept.key) or 2, len(columns)
+        # SQLite finds rows by an index only where both sides of = convert alike.
+        types = {c.name: affinity(c.type) for c in columns}
+        keys = [f"k{n} {types[name]}" for n, name in enumerate(kept.key)] or [f"k{n}" for n in range(width)]
+        names_there = ["change", *keys, *(f"v{n}" for n in range(count)), "d"]
+        names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
+        self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
+        for sql in self._merging.keep(kept, start, end, _address(place)):
+            self._connection.execute(sql)
+        return self._counted(kept)
+
+    def _counted(self, kept: KeptRows) -> KeptRows:
+        size = " + ".join(f"coalesce(length({c}), 0)" for n in range(len(kept.columns)) for c in (f"v{n}", f"b{n}"))
+        found = {
+            change: (rows, size)
+            for change, rows, size in self._connection.execute(
+                f"SELECT change, count(*), sum({size}) FROM {_address(kept.place)} GROUP BY change"
+            )
+        }
+        gone, new, changed = (found.get(change, (0, 0)) for change in ("gone", "new", "changed"))
+        return replace(kept, gone=gone[0], new=new[0], changed=changed[0], bytes=int(gone[1] + new[1] + changed[1]))
+
+    def drop(self, places: Collection[str]) -> None:
+        """See Session.drop_shelf."""
+        for place in sorted(places):
+            self._connection.execute(f"DROP TABLE IF EXISTS {_address(place)}")
+
+    # ------------------------------------------------------------------ a table seen as the start's columns
+
+    def _side(self, start: Sequence[KeptColumn], now: Table, places: Mapping[str, str]) -> Side:
+        """`places`: today's column for each of the start's that is there. Affinity converts as values are stored."""
+        today = {c.name: c for c in now.columns}
+        kept = {c.name: quoted(places[c.name]) if c.name in places else "NULL" for c in start}
+        own = {
+            c.name: quoted(places[c.name]) for c in start if c.name in places and not today[places[c.name]].generated
+        }
+        used = set(places.values())
+        added = {c.name: quoted(c.name) for c in now.columns if c.name not in used and not c.generated}
+        address = _row_address(now)
+        made = {}
+        for c in start:
+            if c.name not in places:
+                if c.default and not is_constant(c.default):
+                    kept[c.name] = ""
+                elif c.default:
+                    made[c.name] = f"{affinity(c.type)} DEFAULT {c.default}"
+            elif affinity(c.type) != affinity(stored_type(today[places[c.name]], strict=now.strict)):
+                made[c.name] = affinity(c.type)
+        source = f"main.{quoted(now.name)}"
+        if made:
+            source = self._converted(source, now, made, places, address)
+            kept = {c: _extra("value", list(made).index(c)) if c in made else v for c, v in kept.items()}
+            address = [_extra("address", n) for n in range(len(address))]
+        return Side(source, kept, own, added, tuple(address))
+
+    def _converted(
+        self, source: str, now: Table, made: Mapping[str, str], places: Mapping[str, str], address: Sequence[str]
+    ) -> str:
+        """Copies the table with further columns of the start's affinities, and gives the copy's name."""
+        name = f"temp.{self._temporary_name('shape')}"
+        columns = [quoted(c.name) for c in now.columns]
+        addresses = [_extra("address", n) for n in range(len(address))]
+        values = [f"{_extra('value', n)} {kind}" for n, kind in enumerate(made.values())]
+        self._connection.execute(f"CREATE TABLE {name} ({', '.join([*columns, *addresses, *values])})")
+        there = {_extra("value", n): quoted(places[c]) for n, c in enumerate(made) if c in places}
+        into, taken = [*columns, *addresses, *there], [*columns, *address, *there.values()]
+        self._connection.execute(f"INSERT INTO {name} ({', '.join(into)}) SELECT {', '.join(taken)} FROM {source}")
+        return name
+
+    # ------------------------------------------------------------------ giving back
+
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        live: Catalog,
+        target: Catalog,
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        """See Session.merge."""
+        rows: dict[ObjectId, Restoration] = {}
+        restored: dict[ObjectId, int] = {}
+        conflicts: list[Disagreement] = []
+        total = 0
+        for k in kept:
+            now, then = live.objects.get(k.table), target.objects[k.table]
+            assert isinstance(then, Table)
+            today = self._today(k, now, names) if isinstance(now, Table) else None
+            decision = self._temporary_name("merge")
+            given = rules.get(k.place, Rules())
+            rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
+            query = self._merging.decide(
+                k, _address(k.place), today, rule, self._began(k, names) if rule.redo else None
+            )
+            self._connection.execute(f"CREATE TEMP TABLE {decision} AS {query}")
+            moving, staying, in_conflict = self._connection.execute(
+                "SELECT coalesce(sum(moves = 1), 0), coalesce(sum(moves = 1 AND stays = 1), 0),"
+                f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM temp.{decision}"
+            ).fetchone()
+            if moving:
+                # Foreign keys are enforced while the user's statements run: a row that went would take its children along.
+                enforced = self._connection.execute("PRAGMA foreign_keys").fetchone()[0]
+                if rule.redo and enforced and isinstance(now, Table):
+                    rows[k.table] = _correction(k, now, decision)
+                else:
+                    rows[k.table] = _restoration(k, then, now if isinstance(now, Table) else None, decision)
+            if staying:
+                restored[k.table] = staying
+            total += in_conflict
+            if in_conflict and len(conflicts) < MOST_CONFLICTS:
+                conflicts += self._conflicts(k, decision)
+        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _today(self, k: KeptRows, now: Table, names: Mapping[ObjectId, ObjectId]) -> Side:
+        there = {folded(c.name): c.name for c in now.columns}
+        places = {c: there[folded(c)] for c in k.names if folded(c) in there}
+        side = self._side(k.columns, now, places)
+        added = {}
+        for name in k.added:
+            at_end = column_id(now.name, name)
+            today = names.get(at_end, at_end).name[-1]
+            if today in side.added:
+                added[name] = side.added[today]
+        return replace(side, added=added)
+
+    def _began(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
+        """The copy of the table as it was when it began, seen by today's names; `names` gives those of then."""
+        then = names.get(k.table, k.table)
+        copy = self._rows.copies.get(then)
+        if copy is None or k.whole:
+            return None
+        there = {r[1] for r in self._connection.execute(f"PRAGMA temp.table_info({copy})")}
+        own = {}
+        for c in k.names:
+            at_start = names.get(column_id(k.table.name[0], c), column_id(then.name[0], c))
+            if at_start.name[1] in there:
+                own[c] = quoted(at_start.name[1])
+        kept = {c: own.get(c, "NULL") for c in k.names}
+        return Side(f"temp.{copy}", kept, own, {c: quoted(c) for c in k.added if c in there})
+
+    def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
+        keys = ", ".join(f"CAST(k{n} AS TEXT)" for n in range(len(k.key) or 2))
+        values = ", ".join(f"CAST(f{n} AS TEXT)" for n in range(len(k.columns)))
+        self._connection.text_factory = lambda text: text.decode(errors="replace")  # SQLite doesn't insist on UTF-8
+        try:
+            rows = self._connection.execute(
+                f"SELECT c, {keys}, {values} FROM temp.{decision} WHERE c = 'row' OR instr(c, '1') LIMIT {MOST_CONFLICTS}"
+            )
+            return disagreements(k, rows)
+        finally:
+            self._connection.text_factory = str
+
+
+def _restoration(k: KeptRows, then: Table, now: Table | None, decision: str) -> Restoration:
+    table, source = quoted(k.table.name[0]), f"temp.{decision}"
+    out = [] if now is None else [Step(_deletion(now, f"{source} WHERE moves = 1"), k.table, Action.DELETE, LOCK)]
+    columns, values = [quoted(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
+    which = "moves = 1 AND stays = 1"
+    into = []
+    if now is not None and then.rowid_name and not then.has_integer_key and not now.without_rowid:
+        # Rows that are only changed keep their number.
+        known = f"{which} AND a0 IS NOT NULL"
+        into.append(_insertion(table, [then.rowid_name, *columns], ["a0", *values], f"{source} WHERE {known}"))
+        which += " AND a0 IS NULL"
+    into.append(_insertion(table, columns, values, f"{source} WHERE {which}"))
+    return Restoration(tuple(out), tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in into))
+
+
+def _correction(k: KeptRows, now: Table, decision: str) -> Restoration:
+    """The same where no row may go that only changes."""
+    table, source = quoted(now.name), f"temp.{decision}"
+    columns, values = [quoted(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
+    address = _row_address(now)
+    given = ", ".join(f"{c} = decided.{v}" for c, v in zip(columns, values, strict=True))
+    same = " AND ".join(f"was.{c} = decided.a{n}" for n, c in enumerate(address))
+    update = (
+        f"UPDATE OR ABORT {table} AS was SET {given} FROM {source} AS decided WHERE moves = 1 AND stays = 1 AND {same}"
+    )
+    insertion = _insertion(table, columns, values, f"{source} WHERE moves = 1 AND stays = 1 AND a0 IS NULL")
+    out = _deletion(now, f"{source} WHERE moves = 1 AND stays = 0")
+    return Restoration(
+        (Step(out, k.table, Action.DELETE, LOCK),),
+        tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in (update, insertion)),
+    )
+
+
+def _row_address(table: Table) -> list[str]:
+    """What finds a row again. RefusedError where there is nothing."""
+    address = [table.rowid_name] if table.rowid_name else [quoted(c) for c in _key(table)]
+    if not address:
+        raise RefusedError(
+            f"The rows of {table.id} can't be told apart: its columns have all names of the row's number"
+            " (rowid, oid, _rowid_), and it has no key.",
+            code="no_row_address",
+            hint="Rename one of these columns, or give the table a key. Nothing was touched.",
+        )
+    return address
+
+
+def _deletion(now: Table, chosen: str) -> str:
+    address = _row_address(now)
+    numbers = ", ".join(f"a{n}" for n in range(len(address)))
+    return f"DELETE FROM {quoted(now.name)} WHERE ({', '.join(address)}) IN (SELECT {numbers} FROM {chosen})"
+
+
+def _insertion(table: str, columns: Sequence[str], values: Sequence[str], source: str) -> str:
+    # OR ABORT: the table's own conflict clauses (REPLACE, IGNORE) would drop rows in silence.
+    return f"INSERT OR ABORT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"
+
+
+def _places(
+    was: Table, columns: Sequence[KeptColumn], now: Table | None, names: Mapping[ObjectId, ObjectId]
+) -> dict[str, str]:
+    """Today's name of each of the start's columns that is still there."""
+    if now is None:
+        return {}
+    current = {folded(c.name): c.name for c in now.columns}
+    given = {folded(i.name[1]) for i in names.values() if i.kind == "column" and i.name[0] == now.name}
+    places = {}
+    for c in columns:
+        i = column_id(was.name, c.name)
+        if i not in names and folded(c.name) in given:
+            continue  # what has this name now goes back to another one
+        name = folded(names.get(i, i).name[1])
+        if name in current:
+            places[c.name] = current[name]
+    return places
+
+
+def _key(table: Table) -> tuple[str, ...]:
+    """The primary key, where no column of it can be NULL."""
+    columns = sorted((c for c in table.columns if c.key), key=lambda c: c.key)
+    sure = table.has_integer_key or table.without_rowid or table.strict or all(c.not_null for c in columns)
+    return tuple(c.name for c in columns) if sure else ()
+
+
+def _extra(what: str, number: int) -> str:
+    return f"{OWN_PREFIX}{what}_{number}"
+
+
+def _address(place: str) -> str:
+    return f"main.{quoted(OWN_PREFIX + place)}"
+
+
+def _digest(*texts: bytes | None) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        found.update(b"-" if text is None else b"%d:" % len(text) + text)
+    return found.hexdigest()
