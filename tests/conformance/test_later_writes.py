@@ -116,3 +116,38 @@ def _sorted(tables: Tables) -> dict[str, list[tuple[object, ...]]]:
 def _everything(url: str) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table there is."""
     return _rows(url, dict.fromkeys(client.tables(url), ()))
+
+
+def test_a_new_column_that_a_later_changeset_renames_is_no_conflict(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'x');"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_other.sql").write_text(
+            "UPDATE t SET b = 'z'; ALTER TABLE t DROP COLUMN b; ALTER TABLE t ADD COLUMN n TEXT;"
+        )
+        (changelog / "003_rename.sql").write_text("ALTER TABLE t RENAME COLUMN n TO m;")
+        target.apply(changelog, tagback.ApplyOptions(granular=True))
+        done = target.rollback(tagback.RollbackOptions(count=2, on_conflict=tagback.OnConflict.FAIL))
+    assert done.conflicts_total == 0
+    assert _rows(target_url, {"t": []}) == {"t": [(1, "x")]}
+
+
+def test_values_that_are_replaced_needn_t_fit_the_old_type(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a REAL); INSERT INTO t VALUES (1, 5.5);"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_text.sql").write_text(
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO n SELECT id, a FROM t; DROP TABLE t;"
+            " ALTER TABLE n RENAME TO t; UPDATE t SET a = '1';"
+        )
+        target.apply(changelog)
+        assert target.rollback(tagback.RollbackOptions(to="before")).verified
+    assert _rows(target_url, {"t": []}) == {"t": [(1, 5.5)]}

@@ -161,19 +161,21 @@ def _check_narrowing(counts: Mapping[Loss, int]) -> None:
 def _names_of_added(
     shelves: Sequence[Shelf], renamed: Sequence[Rename], moves: Sequence[Move]
 ) -> dict[ObjectId, ObjectId]:
-    """The names that columns have now which the start doesn't have, where something had to be moved out of the way."""
+    """The names that columns have now which the start doesn't have: renamed since, or moved out of the way."""
     tables = {r.before: r.after for r in renamed if r.before.kind == "table"}
+    columns = {r.before: r.after for r in renamed if r.before.kind == "column"}
     found = {}
     for s in shelves:
         at_end = tables.get(s.kept.table, s.kept.table)
         for name in s.kept.added:
-            column = ObjectId("column", (*at_end.name, name))
+            by_start = ObjectId("column", (*s.kept.table.name, name))
+            column = columns.get(by_start, ObjectId("column", (*at_end.name, name)))
             for here, there in moves:
                 if column == here:
                     column = there
                 elif here.kind == "table" and column.name[:-1] == here.name:
                     column = ObjectId("column", (*there.name, column.name[-1]))
-            found[ObjectId("column", (*s.kept.table.name, name))] = column
+            found[by_start] = column
     return found
 
 

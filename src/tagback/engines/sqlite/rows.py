@@ -38,6 +38,7 @@ class Rows:
         self._connection = connection
         self._copies: dict[ObjectId, str] = {}
         self._virtual: dict[ObjectId, int] = {}  # virtual tables that were written to, with their rows at the start
+        self.leaving: dict[ObjectId, str] = {}  # conditions for the rows that a merge leaves where they are
         self._written: set[str] = set()  # what identifies the tables, see Lineage
 
     # ------------------------------------------------------------------ the start state
@@ -142,7 +143,8 @@ class Rows:
         for name, kind in ((there, loss.type_after), (back, loss.type_before)):
             self._connection.execute(f"DROP TABLE IF EXISTS {name}")
             self._connection.execute(f"CREATE TABLE {name} (original, v {affinity(kind)})")
-        self._connection.execute(f"INSERT INTO {there} SELECT {column}, {column} FROM {table}")
+        staying = f" WHERE {self.leaving[loss.table]}" if loss.table in self.leaving else ""
+        self._connection.execute(f"INSERT INTO {there} SELECT {column}, {column} FROM {table}{staying}")
         self._connection.execute(f"INSERT INTO {back} SELECT original, v FROM {there}")
         lost = self._count(f"{back} WHERE original IS NOT v COLLATE BINARY OR typeof(original) <> typeof(v)")
         for name in (there, back):

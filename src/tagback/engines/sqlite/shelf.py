@@ -66,6 +66,7 @@ class Shelf:
         for name in self._temporary:
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self._temporary.clear()
+        self._rows.leaving.clear()
 
     def _temporary_name(self, what: str) -> str:
         self._temporary.append(f"{OWN_PREFIX}{what}_{len(self._temporary) + 1}")
@@ -207,6 +208,7 @@ class Shelf:
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
         """See Session.merge."""
+        self._rows.leaving.clear()
         rows: dict[ObjectId, Restoration] = {}
         restored: dict[ObjectId, int] = {}
         conflicts: list[Disagreement] = []
@@ -226,6 +228,8 @@ class Shelf:
                 "SELECT coalesce(sum(moves = 1), 0), coalesce(sum(moves = 1 AND stays = 1), 0),"
                 f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM temp.{decision}"
             ).fetchone()
+            if moving and isinstance(now, Table) and not rule.redo:
+                self._rows.leaving[k.table] = f"NOT {_among(now, f'temp.{decision} WHERE moves = 1')}"
             if moving:
                 # Foreign keys are enforced while the user's statements run: a row that went would take its children along.
                 enforced = self._connection.execute("PRAGMA foreign_keys").fetchone()[0]
@@ -327,9 +331,14 @@ def _row_address(table: Table) -> list[str]:
 
 
 def _deletion(now: Table, chosen: str) -> str:
+    return f"DELETE FROM {quoted(now.name)} WHERE {_among(now, chosen)}"
+
+
+def _among(now: Table, chosen: str) -> str:
+    """Whether a row is one of those."""
     address = _row_address(now)
     numbers = ", ".join(f"a{n}" for n in range(len(address)))
-    return f"DELETE FROM {quoted(now.name)} WHERE ({', '.join(address)}) IN (SELECT {numbers} FROM {chosen})"
+    return f"({', '.join(address)}) IN (SELECT {numbers} FROM {chosen} AND a0 IS NOT NULL)"
 
 
 def _insertion(table: str, columns: Sequence[str], values: Sequence[str], source: str) -> str:
