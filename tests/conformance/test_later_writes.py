@@ -151,3 +151,19 @@ def test_values_that_are_replaced_needn_t_fit_the_old_type(target_url: str, tmp_
         target.apply(changelog)
         assert target.rollback(tagback.RollbackOptions(to="before")).verified
     assert _rows(target_url, {"t": []}) == {"t": [(1, 5.5)]}
+
+
+def test_rows_with_a_text_for_a_key_are_found_again(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (id TEXT PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES ('x', 'one', '1'), ('y', 'two', '2');"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_drop.sql").write_text("ALTER TABLE t DROP COLUMN a; UPDATE t SET b = 'new';")
+        target.apply(changelog)
+    client.write(target_url, "UPDATE t SET b = 'mine' WHERE id = 'x'; INSERT INTO t VALUES ('z', 'mine')")
+    assert _told(_back(target_url)) == {("t", "id=x", "b")}
+    rows = {"t": [("x", "one", "mine"), ("y", "two", "2"), ("z", None, "mine")]}
+    assert _rows(target_url, rows) == _sorted(rows)

@@ -116,12 +116,12 @@ class Shelf:
         alike = [c.name for c in columns if end is None or end.kept[c.name] == end.own.get(c.name)]
         if end is not None and every:
             end = nothing_given(end)
-        key = _key(was)
+        key = self._usable_key(was, copy, end, now)
         kept = KeptRows(
             table=was.id,
             place=place,
             columns=columns,
-            key=key if end is None or all(name in end.own for name in key) else (),
+            key=key,
             matched=tuple(alike),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
@@ -138,6 +138,22 @@ class Shelf:
         for sql in self._merging.keep(kept, start, end, _address(place)):
             self._connection.execute(sql)
         return self._counted(kept)
+
+    def _usable_key(self, was: Table, copy: str, end: Side | None, now: Table | None) -> tuple[str, ...]:
+        """The primary key's columns, if they tell rows apart at both ends. A rowid table's key may hold NULL, many times."""
+        key = _key(was)
+        sides = [(f"temp.{copy}", [quoted(c) for c in key], was)]
+        if end is not None and now is not None:
+            if not all(c in end.own for c in key):
+                return ()
+            sides.append((end.source, [end.own[c] for c in key], now))
+        for source, columns, table in sides:
+            if set(columns) != {quoted(c) for c in _key(table)}:
+                return ()
+            unsure = " OR ".join(f"{c} IS NULL" for c in columns) if not _never_null(table) else ""
+            if unsure and self._connection.execute(f"SELECT 1 FROM {source} WHERE {unsure} LIMIT 1").fetchone():
+                return ()
+        return key
 
     def _counted(self, kept: KeptRows) -> KeptRows:
         size = " + ".join(f"coalesce(length({c}), 0)" for n in range(len(kept.columns)) for c in (f"v{n}", f"b{n}"))
@@ -319,7 +335,7 @@ def _correction(k: KeptRows, now: Table, decision: str) -> Restoration:
 
 def _row_address(table: Table) -> list[str]:
     """What finds a row again. RefusedError where there is nothing."""
-    address = [table.rowid_name] if table.rowid_name else [quoted(c) for c in _key(table)]
+    address = [table.rowid_name] if table.rowid_name else [quoted(c) for c in _key(table) if _never_null(table)]
     if not address:
         raise RefusedError(
             f"The rows of {table.id} can't be told apart: its columns have all names of the row's number"
@@ -366,10 +382,15 @@ def _places(
 
 
 def _key(table: Table) -> tuple[str, ...]:
-    """The primary key, where no column of it can be NULL."""
-    columns = sorted((c for c in table.columns if c.key), key=lambda c: c.key)
-    sure = table.has_integer_key or table.without_rowid or table.strict or all(c.not_null for c in columns)
-    return tuple(c.name for c in columns) if sure else ()
+    """The primary key's columns, in its order."""
+    return tuple(c.name for c in sorted((c for c in table.columns if c.key), key=lambda c: c.key))
+
+
+def _never_null(table: Table) -> bool:
+    """Whether no column of the key can be NULL."""
+    return (
+        table.has_integer_key or table.without_rowid or table.strict or all(c.not_null for c in table.columns if c.key)
+    )
 
 
 def _extra(what: str, number: int) -> str:
