@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tagback.engines import connect
-from tagback.engines.postgres.ahead import Ahead
+from tagback.engines.postgres.ahead import Ahead, ask_each
 from tagback.engines.postgres.reading import Reading
 from tagback.engines.postgres.session import PostgresSession
 from tagback.engines.session import StatementError
@@ -116,3 +116,15 @@ def test_a_reading_that_fails_leaves_the_transaction_usable(
         assert caught.value.sqlstate == "22012"
     assert any(i.name == ("public", "t") for i in session.read_catalog().objects)
     session.rollback()
+
+
+@pytest.mark.parametrize("pipelines", [True, False])
+def test_many_queries_are_answered_each_by_itself(
+    connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, pipelines: bool
+) -> None:
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: pipelines)
+    assert ask_each(connection, [f"SELECT {n}, '%'" for n in range(2000)]) == [[(n, "%")] for n in range(2000)]
+    assert ask_each(connection, []) == []
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        ask_each(connection, ["SELECT 1", "SELECT 1 / 0", "SELECT 2"])
+    assert ask_each(connection, ["SELECT 1", "SELECT 1 WHERE false"]) == [[(1,)], []]

@@ -49,3 +49,18 @@ class Ahead:
     def _take(self, until: str) -> None:
         while self._waiting and until not in self._taken:
             self._taken[self._waiting.pop()] = next(self._answers)
+
+
+def ask_each(connection: psycopg.Connection[Any], queries: Sequence[str]) -> list[list[Row]]:
+    """The rows of each query; all are on their way at once where the driver can do that."""
+    if not queries:
+        return []
+    if not psycopg.Pipeline.is_supported():
+        return [connection.execute(query.encode(), prepare=False).fetchall() for query in queries]
+    transformer = Transformer(connection)
+    found = []
+    with on_their_way(connection, [query.encode() for query in queries]) as answers:
+        for result in answers:
+            transformer.set_pgresult(result)
+            found.append(transformer.load_rows(0, result.ntuples, tuple))
+    return found

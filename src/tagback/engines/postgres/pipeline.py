@@ -115,6 +115,14 @@ def _encoding(connection: psycopg.Connection[Any]) -> str:
         return "utf-8"
 
 
+def encoded(connection: psycopg.Connection[Any], sql: str) -> bytes:
+    """The text as the server expects it now, after whatever the user's SET client_encoding was."""
+    try:
+        return sql.encode(_encoding(connection))
+    except UnicodeEncodeError:
+        return sql.encode()
+
+
 def leave_copy(connection: psycopg.Connection[Any]) -> None:
     """Ends a COPY with the client, which would wait for ever; nothing of it is wanted or given."""
     pgconn = connection.pgconn

@@ -18,7 +18,6 @@ from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.session import StatementError
 from tagback.errors import FailedError, RefusedError
 
-MOST_TOGETHER = 100  # queries in one statement
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
 
 
@@ -70,16 +69,19 @@ SELECT c.oid::bigint, c.relname, c.relfilenode::bigint,
 class Rows:
     """The rows' side of a session.
 
-    `text` runs one statement of tagback's own and gives its rows; `attempt` gives the error where it fails.
+    `text` runs one statement of tagback's own and gives its rows; `attempt` gives the error where it fails; `each` has
+    many queries on their way at once and gives the rows of each.
     """
 
     def __init__(
         self,
         text: Callable[[str], list[tuple[object, ...]]],
         attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
+        each: Callable[[Sequence[str]], Iterable[list[tuple[object, ...]]]],
     ) -> None:
         self._text = text
         self._attempt = attempt
+        self._each = each
         self._observation: Observation | None = None
         self._own: list[tuple[object, ...]] = []
         self._copies: dict[ObjectId, Copy] = {}
@@ -219,13 +221,8 @@ class Rows:
         return self._count(f"{source} WHERE {there}")
 
     def _together(self, queries: Sequence[str]) -> list[tuple[object, ...]]:
-        """The one row of each query, many in one round trip."""
-        rows: list[tuple[object, ...]] = []
-        for start in range(0, len(queries), MOST_TOGETHER):
-            some = queries[start : start + MOST_TOGETHER]
-            numbered = [f"SELECT {n} AS number, one.* FROM ({query}) one" for n, query in enumerate(some)]
-            rows += [row[1:] for row in self._text(f"{' UNION ALL '.join(numbered)} ORDER BY number")]
-        return rows
+        """The one row of each query. As one UNION of them all, planning would take most of the time."""
+        return [row for (row,) in self._each(queries)]
 
     def _count(self, source: str) -> int:
         return int(str(self._text(f"SELECT count(*) FROM {source}")[0][0]))

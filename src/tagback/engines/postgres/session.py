@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres import place
+from tagback.engines.postgres.ahead import ask_each
 from tagback.engines.postgres.batch import run_together, write_many
 from tagback.engines.postgres.deferral import settle
 from tagback.engines.postgres.failures import (
@@ -24,7 +25,7 @@ from tagback.engines.postgres.failures import (
     statement_error,
 )
 from tagback.engines.postgres.lock import Lock
-from tagback.engines.postgres.pipeline import in_groups, leave_copy, run_pipeline
+from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
 from tagback.engines.postgres.shelf import Shelf
@@ -57,7 +58,7 @@ class PostgresSession:
         self.notices: list[str] = []
         self._connection = connection
         self._url = url
-        self._rows = Rows(self._text, self._attempt)
+        self._rows = Rows(self._text, self._attempt, self._each)
         self._shelf = Shelf(self._text, self._attempt, self._rows)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
         self._lock = Lock(self._simple)
@@ -226,7 +227,7 @@ class PostgresSession:
         self._users_turn = True
         try:
             with refusals(self._connection):
-                run_pipeline(self._connection, [self._encoded(sql) for sql in sqls], done)
+                run_pipeline(self._connection, [encoded(self._connection, sql) for sql in sqls], done)
         finally:
             self._users_turn = False
         if self._status is not TransactionStatus.INTRANS:
@@ -401,6 +402,12 @@ class PostgresSession:
         self._take_settings()
         return self._simple(sql)
 
+    def _each(self, queries: Sequence[str]) -> list[list[_Row]]:
+        """Runs queries of tagback's own, all on their way at once."""
+        self._take_settings()
+        with refusals(self._connection):
+            return ask_each(self._connection, queries)
+
     def _attempt(self, sql: str) -> list[_Row] | StatementError:
         """The same for one that may be refused because of the data; the transaction goes on."""
         self._take_settings()
@@ -422,14 +429,8 @@ class PostgresSession:
         if "\0" in sql:
             raise StatementError("The statement contains a NUL character.", code="syntax", position=sql.index("\0"))
         with refusals(self._connection):
-            cursor = self._connection.execute(self._encoded(sql), prepare=False)
+            cursor = self._connection.execute(encoded(self._connection, sql), prepare=False)
             return cursor.fetchall() if cursor.description is not None else []
-
-    def _encoded(self, sql: str) -> bytes:
-        try:
-            return sql.encode(self._connection.info.encoding)
-        except (UnicodeEncodeError, psycopg.NotSupportedError):  # after the user's SET client_encoding
-            return sql.encode()
 
     def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if self._users_turn and len(self.notices) < NOTICES_KEPT:
