@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tagback.cli import parameters
@@ -63,7 +65,11 @@ def command(
         accept_changed=accept_changed,
         lock_wait=settings.seconds_to_wait,
     )
-    path = settings.changelog
+    path = Path(settings.changelog)
+    if not path.exists():
+        from tagback.changelog import read_changelog
+
+        read_changelog(path, settings.format)  # says what is wrong before a database is made
     result = change(settings, lambda t: t.apply(path, options), progress=Progress(verbose=verbose), create=True)
     fields = fields_of(result)
     if result.plan is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def on_their_way(connection: psycopg.Connection[Any], texts: Sequence[bytes]) ->
     """
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
-    all_sent = False
+    all_sent = stopping = False
     try:
         for text in texts:
             pgconn.send_query_params(text, None)
@@ -74,11 +75,31 @@ def on_their_way(connection: psycopg.Connection[Any], texts: Sequence[bytes]) ->
     except psycopg.Error:
         raise
     except BaseException:
-        if pgconn.status == ConnStatus.OK:
-            connection.cancel()
+        stopping = True
         raise
     finally:
-        _leave(connection, all_sent=all_sent)
+        with _stopped(connection) if stopping else contextlib.nullcontext():
+            _leave(connection, all_sent=all_sent)
+
+
+@contextlib.contextmanager
+def _stopped(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Asks the server to stop, again and again: between two statements there is nothing to stop, and the next one begins."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while connection.pgconn.status == ConnStatus.OK and not over.is_set():
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel()
+            over.wait(0.2)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
 
 
 def _answers(connection: psycopg.Connection[Any], count: int) -> Iterator[PGresult]:

@@ -1,12 +1,12 @@
-"""The file of an SQLite database: opened, known again by its inode, and removed when nothing came of it.
+"""The file of an SQLite database: opened, and known again by its inode.
 
-Several first runs may meet at a file that isn't there yet. Each may be the one that fails and cleans up after itself,
-so a file is removed only under its write lock, and whoever gets that lock looks whether it is still the file's.
+It is never removed. Several first runs may meet at a file that isn't there yet, and a file that is unlinked while another
+process has it open loses what is written to it; the journal of its successor, which has the same name, would even be
+taken for its own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sqlite3
@@ -27,13 +27,12 @@ _Identity = tuple[int, int]  # device and inode
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFile:
-    """A connection to a file. `mode` is SQLite's; `created`: it wasn't there before."""
+    """A connection to a file. `mode` is SQLite's."""
 
     path: Path
     mode: str
     connection: sqlite3.Connection
     identity: _Identity
-    created: bool
 
     @property
     def read_only(self) -> bool:
@@ -45,18 +44,8 @@ class DatabaseFile:
         return _identity(self.path) == self.identity
 
     def close(self) -> None:
-        """Ends the connection. A file that was made for it and got nothing goes, if nobody else is writing to it."""
-        if self.created:
-            with contextlib.suppress(sqlite3.Error, OSError, UnreachableError):
-                self._remove_if_empty()
+        """Ends the connection. A file that was made for nothing stays, empty: another process may have it open by now."""
         self.connection.close()
-
-    def _remove_if_empty(self) -> None:
-        self.connection.rollback()
-        self.connection.execute("PRAGMA busy_timeout = 0")
-        self.connection.execute("BEGIN EXCLUSIVE")
-        if self.is_there() and self.path.stat().st_size == 0:
-            os.unlink(os.path.realpath(self.path))
 
 
 def open_file(url: Url, *, create: bool) -> DatabaseFile:
@@ -65,16 +54,14 @@ def open_file(url: Url, *, create: bool) -> DatabaseFile:
     path = Path(url.database)
     if "\0" in url.database:
         raise UsageError("The sqlite URL has a NUL character in the file's name.")
-    created = False
     for _ in range(_ATTEMPTS):
         before = _identity(path)
         if before is None:
             _refuse_missing(url, path, mode)
-            created = True
         connection = _connection(path, mode)
         # Only what was there before and after is surely what was opened in between.
         if before is not None and _identity(path) == before:
-            return DatabaseFile(path, mode, connection, before, created)
+            return DatabaseFile(path, mode, connection, before)
         connection.close()
     raise UnreachableError(f"{path} is being replaced all the time.", hint="Try again later.")
 
