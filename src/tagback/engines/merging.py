@@ -26,8 +26,6 @@ GONE, NEW, CHANGED = "gone", "new", "changed"
 class Words(Protocol):
     """What engines say differently; arguments and results are SQL expressions."""
 
-    def quoted(self, name: str) -> str: ...
-
     def exact(self, value: str) -> str:
         """The value's exact text, NULL for NULL."""
 
@@ -111,8 +109,9 @@ class Merging:
         ]
         new = [f"'{NEW}'", *(f"n.{k}" for k in keys), *nothing, "NULL", *nothing, "NULL", "n.r"]
         together = self._together(keys, "s", "n")
+        values_at_end = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
         first, (left, right) = self._named_sources(
-            kept, s=self._rows(kept, start, values), n=self._rows(kept, end, self._end_values(kept, end))
+            kept, s=self._rows(kept, start, values), n=self._rows(kept, end, values_at_end | self._bases(kept, end))
         )
         return [
             f"{into} {first}"
@@ -130,18 +129,15 @@ class Merging:
             queries
         )
 
-    def _end_values(self, kept: KeptRows, end: Side) -> dict[str, str]:
-        found = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
-        found |= {
-            f"b{n}": self._w.short(self._w.exact(end.own[c])) if c in end.own else "NULL"
+    def _bases(self, kept: KeptRows, side: Side) -> dict[str, str]:
+        """What tells later whether somebody wrote since: each value's short text, the added columns, the whole row."""
+        found = {
+            f"b{n}": self._w.short(self._w.exact(side.own[c])) if c in side.own else "NULL"
             for n, c in enumerate(kept.names)
         }
-        return found | self._digests(kept, end)
-
-    def _digests(self, kept: KeptRows, end: Side) -> dict[str, str]:
-        added = [self._w.exact(end.added[c]) for c in kept.added if c in end.added]
-        own = [self._w.exact(end.own[c]) for c in kept.names if c in end.own]
-        return {"a": self._w.digest(added) if added else "NULL", "r": self._w.digest([*own, *added])}
+        added = [self._w.exact(side.added[c]) for c in kept.added if c in side.added]
+        own = [self._w.exact(side.own[c]) for c in kept.names if c in side.own]
+        return found | {"a": self._w.digest(added) if added else "NULL", "r": self._w.digest([*own, *added])}
 
     # ------------------------------------------------------------------ telling rows apart
 
@@ -194,7 +190,7 @@ class Merging:
         given = {f"q{n}": today.kept[c] for n, c in enumerate(kept.names) if today.kept[c]}
         backs = {f"e{n}": rules.back[c] for n, c in enumerate(kept.names) if c in rules.back}
         raw = {f"w{n}": today.raw[c] for n, c in enumerate(kept.names) if c in today.raw}
-        rows = self._rows(kept, today, given | backs | raw | self._today_values(kept, today))
+        rows = self._rows(kept, today, given | backs | raw | self._bases(kept, today))
         together = self._together(keys, "h", "n")
         alike = (
             " AND ".join(
@@ -233,7 +229,7 @@ class Merging:
         sources = {"h": f"SELECT * FROM {place}", "n": rows}
         if rules.redo and began is not None:
             values_then = {f"q{n}": began.own[c] for n, c in enumerate(kept.names) if c in began.own}
-            sources["z"] = self._rows(kept, began, values_then | self._today_values(kept, began))
+            sources["z"] = self._rows(kept, began, values_then | self._bases(kept, began))
         start, found = self._named_sources(kept, **sources)
         h, t, *rest = found
         joined = {to: f" LEFT JOIN {rest[0]} ON {self._together(keys, to, 'z')}" if rest else "" for to in ("h", "n")}
@@ -278,14 +274,6 @@ class Merging:
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
 
-    def _today_values(self, kept: KeptRows, today: Side) -> dict[str, str]:
-        found = {
-            f"b{n}": self._w.short(self._w.exact(today.own[c])) if c in today.own else "NULL"
-            for n, c in enumerate(kept.names)
-        }
-        digests = self._digests(kept, today)
-        return found | {"added": digests["a"], "r": digests["r"]}
-
 
 class _Column:
     """One column of a row that the change changed, as expressions over the shelf's row `h` and today's `n`."""
@@ -303,7 +291,7 @@ class _Column:
             elif name in began.own:
                 since = words.same(f"z.b{n}", f"h.b{n}")
             else:
-                since = f"(h.a IS NULL OR {words.same('z.added', 'h.a')})"
+                since = f"(h.a IS NULL OR {words.same('z.a', 'h.a')})"
             other = f"NOT ({words.alike(kept.columns[n], f'h.v{n}', f'n.q{n}')})"
             self.conflicts = "1 = 0"
             self.moves = f"({took_part} AND {since} AND {other})"
@@ -325,7 +313,7 @@ class _Column:
             self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE n.q{n} END"
             return
         otherwise = f"n.q{n}" if today.kept[name] else "NULL"
-        superseded = f"(h.a IS NOT NULL AND NOT ({words.same('n.added', 'h.a')}))" if kept.added else "1 = 0"
+        superseded = f"(h.a IS NOT NULL AND NOT ({words.same('n.a', 'h.a')}))" if kept.added else "1 = 0"
         if name in rules.back:
             self.conflicts = "1 = 0"
             self.moves = f"({took_part} OR {superseded})"
@@ -348,21 +336,22 @@ def _named(expressions: Sequence[str], names: Sequence[str]) -> str:
     return ", ".join(f"{e} AS {n}" for e, n in zip(expressions, names, strict=True))
 
 
+def counts(decision: str) -> str:
+    """A query over what was decided: rows that move, rows that are put in, and conflicts."""
+    return (
+        "SELECT coalesce(sum(moves), 0), coalesce(sum(moves * stays), 0),"
+        f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM {decision}"
+    )
+
+
 def disagreements(kept: KeptRows, rows: Iterable[Sequence[object]]) -> list[Disagreement]:
-    """What is in conflict, from rows of `c`, the key's columns and the exact text of every value to be put in."""
-    width = len(kept.key) or 2
+    """What is in conflict, from rows of `c` and the key's columns as text."""
     found = []
-    for digits, *rest in rows:
-        key, values = rest[:width], rest[width:]
+    for digits, *key in rows:
         if kept.key:
             told = ", ".join(f"{name}={value}" for name, value in zip(kept.key, key, strict=True))
         else:
             told = f"row {key[0]}, {key[1]}"
-        if digits == "row":
-            found.append(Disagreement(kept.table, told, "", None))
-            continue
-        for n, digit in enumerate(str(digits)):
-            if digit == "1":
-                stands = values[n]
-                found.append(Disagreement(kept.table, told, kept.names[n], None if stands is None else str(stands)))
+        columns = [""] if digits == "row" else [kept.names[n] for n, digit in enumerate(str(digits)) if digit == "1"]
+        found += [Disagreement(kept.table, told, column) for column in columns]
     return found

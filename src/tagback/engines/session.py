@@ -116,12 +116,11 @@ class Unkept:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A value (or, without a column, a whole row) that the change and somebody after it both wrote, and what stands."""
+    """A value (or, without a column, a whole row) that the change and somebody after it both wrote."""
 
     table: ObjectId
     key: str
     column: str
-    stands: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,9 +235,6 @@ class Rows:
             )
         )
 
-    def columns_of(self, table: ObjectId) -> tuple[Column, ...]:
-        return self.described([table])[table].columns
-
     def described(self, tables: Iterable[ObjectId]) -> dict[ObjectId, Described]:
         """Tables as the server has them; one that isn't there has no columns."""
         asked = list(dict.fromkeys(tables))

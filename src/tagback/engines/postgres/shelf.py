@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step
-from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, disagreements, nothing_given
+from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, counts, disagreements, nothing_given
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
@@ -30,9 +30,6 @@ _LONGEST = 32  # bytes of a value's text that are kept as they are
 
 class _Words:
     """See `tagback.engines.merging.Words`."""
-
-    def quoted(self, name: str) -> str:
-        return ident(name)
 
     def exact(self, value: str) -> str:
         return exact(value)
@@ -187,7 +184,6 @@ class Shelf:
         today: Described,
         now: ObjectId,
         places: Mapping[str, str],
-        hidden: Collection[str] = (),
     ) -> Side:
         """`places`: today's column for each of the start's that is there."""
         columns = {c.name: c for c in today.columns}
@@ -258,10 +254,7 @@ class Shelf:
                 made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
                 if isinstance(made, StatementError):
                     raise _unfit(k.table, made, turning.raw) if is_about_data(made) else made
-            ((moving, staying, in_conflict),) = self._text(
-                "SELECT count(*) FILTER (WHERE moves = 1), count(*) FILTER (WHERE moves = 1 AND stays = 1),"
-                f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM pg_temp.{decision}"
-            )
+            ((moving, staying, in_conflict),) = self._text(counts(f"pg_temp.{decision}"))
             if _int(moving):
                 self._rows.leaving[k.table] = decision
                 rows[k.table] = self._restoration(k, decision, there=today is not None)
@@ -368,9 +361,8 @@ class Shelf:
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         width = len(k.key) or 2
         keys = ", ".join(exact(f"k{n}") for n in range(width))
-        values = ", ".join(exact(f"f{n}") for n in range(len(k.columns)))
         rows = self._text(
-            f"SELECT c, {keys}, {values} FROM pg_temp.{decision} WHERE c = 'row' OR c LIKE '%1%' LIMIT {MOST_CONFLICTS}"
+            f"SELECT c, {keys} FROM pg_temp.{decision} WHERE c = 'row' OR c LIKE '%1%' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
 

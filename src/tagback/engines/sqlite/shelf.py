@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
-from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, disagreements, nothing_given
+from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, counts, disagreements, nothing_given
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Rules, Unkept
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
@@ -21,9 +21,6 @@ _MOST_ARGUMENTS = 100
 
 class _Words:
     """See `tagback.engines.merging.Words`. The first letter of a value's text is its type's."""
-
-    def quoted(self, name: str) -> str:
-        return quoted(name)
 
     def exact(self, value: str) -> str:
         # printf gives zero without its sign
@@ -240,10 +237,7 @@ class Shelf:
                 k, _address(k.place), today, rule, self._began(k, names) if rule.redo else None
             )
             self._connection.execute(f"CREATE TEMP TABLE {decision} AS {query}")
-            moving, staying, in_conflict = self._connection.execute(
-                "SELECT coalesce(sum(moves = 1), 0), coalesce(sum(moves = 1 AND stays = 1), 0),"
-                f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM temp.{decision}"
-            ).fetchone()
+            moving, staying, in_conflict = self._connection.execute(counts(f"temp.{decision}")).fetchone()
             if moving and isinstance(now, Table) and not rule.redo:
                 self._rows.leaving[k.table] = f"NOT {_among(now, f'temp.{decision} WHERE moves = 1')}"
             if moving:
@@ -289,11 +283,10 @@ class Shelf:
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         keys = ", ".join(f"CAST(k{n} AS TEXT)" for n in range(len(k.key) or 2))
-        values = ", ".join(f"CAST(f{n} AS TEXT)" for n in range(len(k.columns)))
         self._connection.text_factory = lambda text: text.decode(errors="replace")  # SQLite doesn't insist on UTF-8
         try:
             rows = self._connection.execute(
-                f"SELECT c, {keys}, {values} FROM temp.{decision} WHERE c = 'row' OR instr(c, '1') LIMIT {MOST_CONFLICTS}"
+                f"SELECT c, {keys} FROM temp.{decision} WHERE c = 'row' OR instr(c, '1') LIMIT {MOST_CONFLICTS}"
             )
             return disagreements(k, rows)
         finally:
