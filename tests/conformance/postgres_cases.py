@@ -33,6 +33,9 @@ CASES = (
     exact("an index takes a table's name", TABLE, "ALTER TABLE t RENAME TO u; CREATE INDEX t ON u (a)"),
     exact("foreign-key cycle", "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); ALTER TABLE a ADD b int REFERENCES b", "ALTER TABLE a RENAME TO c; ALTER TABLE b ADD x int"),
     exact("foreign-key cycle dropped", "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); ALTER TABLE a ADD b int REFERENCES b", "DROP TABLE a, b CASCADE"),
+    conditional("column dropped before one of an enum that gets a label", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, f text NOT NULL CHECK (f > ''), m mood NOT NULL DEFAULT 'a', n mood[]); INSERT INTO t VALUES (1, 'x', 'b', '{a}')", "ALTER TABLE t DROP f; ALTER TYPE mood ADD VALUE 'c'"),
+    conditional("columns of an enum dropped that gets a label", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, m mood NOT NULL DEFAULT 'a', n mood); INSERT INTO t VALUES (1, 'b', 'a')", "ALTER TABLE t DROP m; ALTER TYPE mood ADD VALUE 'c' BEFORE 'a'; ALTER TABLE t ADD o mood"),
+    conditional("column dropped before one of a domain with another base", "CREATE DOMAIN d AS int CHECK (VALUE > 0); CREATE TABLE t (id int PRIMARY KEY, f text, m d DEFAULT 5); INSERT INTO t VALUES (1, 'x', 7)", "ALTER TABLE t ALTER m TYPE bigint, DROP f; DROP DOMAIN d; CREATE DOMAIN d AS bigint; ALTER TABLE t ALTER m TYPE d"),
     exact("duplicate rows without a key", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1), (NULL), (NULL)", "ALTER TABLE t ADD b int DEFAULT 5"),
     # ------------------------------------------------------------------ columns
     exact("column added", TABLE, "ALTER TABLE t ADD c text NOT NULL DEFAULT 'it''s; so'"),

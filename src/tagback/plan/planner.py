@@ -199,8 +199,10 @@ class _Planner:
                 here = _Node(Action.CREATE if object_id in up else Action.ALTER, object_id)
                 if needed in up:
                     before[here].add(_Node(Action.CREATE, needed))
-                elif needed in self.alterations and (
-                    object_id in up or self._hangs_on_disturbed(self.target, object_id, needed)
+                elif (
+                    needed in self.alterations
+                    and (object_id in up or self._hangs_on_disturbed(self.target, object_id, needed))
+                    and here not in before[_Node(Action.ALTER, needed)]  # what hangs on it now changes before it does
                 ):
                     before[here].add(_Node(Action.ALTER, needed))
         for object_id in down & up:
