@@ -36,6 +36,28 @@ class MergeCase:
 
 
 CASES = (
+    # ------------------------------------------------------------------ tables
+    MergeCase(
+        "a table was dropped, and another one of its name was written to",
+        SHOP + "CREATE INDEX t_i ON t (a);",
+        "DROP TABLE t; CREATE TABLE t (n INTEGER NOT NULL, w TEXT); CREATE INDEX t_i ON t (w); INSERT INTO t VALUES (1, 'new')",
+        "INSERT INTO t VALUES (2, 'mine')",
+        {"t": START},
+    ),
+    MergeCase(
+        "a table was dropped, and another one with its key was written to",
+        SHOP,
+        "DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, w TEXT); INSERT INTO t VALUES (1, 'new')",
+        "INSERT INTO t VALUES (9, 'mine')",
+        {"t": [*START, (9, None, None)]},
+    ),
+    MergeCase(
+        "an empty table was dropped, and another one of its name was written to",
+        "CREATE TABLE t (a INTEGER NOT NULL);",
+        "DROP TABLE t; CREATE TABLE t (w TEXT)",
+        "INSERT INTO t VALUES ('mine')",
+        {"t": []},
+    ),
     # ------------------------------------------------------------------ values
     MergeCase(
         "another column was written",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
-from tagback.catalog.lineage import SUBORDINATE, Rename, follow, renames
+from tagback.catalog.lineage import SUBORDINATE, Rename, follow, is_gone, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
 from tagback.catalog.step import Action, Alteration, Loss, LossKind, Restoration, Step
 
@@ -26,6 +26,7 @@ __all__ = [
     "diff",
     "explain",
     "follow",
+    "is_gone",
     "nothing",
     "renames",
 ]

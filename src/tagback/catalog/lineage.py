@@ -10,7 +10,10 @@ from tagback.catalog.model import Catalog, ObjectId
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rename:
-    """The same object under two names: a table, a column, or anything else that has a lineage."""
+    """The same object under two names: a table, a column, or anything else that has a lineage.
+
+    A table whose name another one took, without any of its columns, has `gone` as its name after.
+    """
 
     before: ObjectId
     after: ObjectId
@@ -20,8 +23,18 @@ SUBORDINATE = frozenset({"column", "constraint", "trigger", "policy", "rule", "d
 """Kinds whose path begins with their table's: they aren't renamed when only the table is."""
 
 
+def gone(table: ObjectId) -> ObjectId:
+    """A name that nothing can have, for a table that isn't there any more though another one has its name."""
+    return ObjectId(table.kind, (*table.name, ""))
+
+
+def is_gone(name: ObjectId) -> bool:
+    """Whether this is such a name."""
+    return name.name[-1] == ""
+
+
 def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
-    """Objects and columns of the same kind and lineage under another name."""
+    """Objects and columns of the same kind and lineage under another name, and tables whose name another one took."""
     places = {(i.kind, line): i for i, line in after.lineage.items()}
     found = []
     for old, line in before.lineage.items():
@@ -30,7 +43,17 @@ def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
             continue
         if _renamed(old, new):
             found.append(Rename(old, new))
+    taken = {r.after for r in found}
+    found += [Rename(i, gone(i)) for i in before.objects if i not in taken and _replaced(i, before, after, places)]
     return tuple(sorted(found))
+
+
+def _replaced(table: ObjectId, before: Catalog, after: Catalog, places: Mapping[tuple[str, str], ObjectId]) -> bool:
+    """Whether the table was dropped and another one has its name. One with columns of its is its successor, rebuilt."""
+    if table.kind != "table" or table not in after.objects or ("table", before.lineage.get(table, "")) in places:
+        return False
+    columns = [{p.name[-1].casefold() for p in c.objects[table].parts if p.kind == "column"} for c in (before, after)]
+    return not columns[0] & columns[1]
 
 
 def follow(chain: Iterable[tuple[Rename, ...]]) -> tuple[Rename, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import SUBORDINATE, Catalog, Loss, LossKind, ObjectId, Rename, Step, renames
+from tagback.catalog import SUBORDINATE, Catalog, Loss, LossKind, ObjectId, Rename, Step, is_gone, renames
 from tagback.deploy.events import Compared, Listener, StepDone
 from tagback.deploy.results import PlannedStep
 from tagback.engines.session import Disagreement, KeptRows, Rules, Session, StatementError
@@ -250,19 +250,26 @@ def _unfit(session: Session, steps: Sequence[Step], target: Catalog, e: _UnfitEr
 def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Move]:
     """Renames back, what is within a table before the table, past names that are taken at the moment."""
     wanted = {r.after: r.before for r in renamed if _applies(r, live, target)}
-    if not wanted:
+    others = _others(live, renamed)
+    if not wanted and not others:
         return []
     taken = set(live.objects) | {part for o in live.objects.values() for part in o.parts}
     within = [
         (here, _named(here, _own_name(there))) for here, there in sorted(wanted.items()) if not _shared_name(here)
     ]
     names = {i: _at_target(i, live, wanted) for i in taken if _shared_name(i)}
-    obstacles = _obstacles(names, wanted, target)
+    obstacles = _obstacles(names, wanted, target, others)
     return [
         *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in enumerate(obstacles, 1)),
         *_past_each_other(within, taken),
         *_past_each_other_in_schemas(live, {i: there for i, there in names.items() if i not in obstacles}, wanted),
     ]
+
+
+def _others(live: Catalog, renamed: Sequence[Rename]) -> set[ObjectId]:
+    """Tables that took the name of one that comes back, and what is part of them."""
+    tables = {r.before for r in renamed if is_gone(r.after)} & live.objects.keys()
+    return tables | {o.id for o in live.objects.values() if o.part_of in tables}
 
 
 def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
@@ -289,7 +296,7 @@ def _schemas(moves: Sequence[Move], live: Catalog, target: Catalog) -> Iterable[
 
 
 def _obstacles(
-    names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId], target: Catalog
+    names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId], target: Catalog, others: set[ObjectId]
 ) -> tuple[ObjectId, ...]:
     """What has a name that something else returns to, and goes in the end; what is within a table before the table."""
     arriving = {there for i, there in names.items() if there != i}
@@ -297,6 +304,8 @@ def _obstacles(
     def goes(i: ObjectId) -> bool:
         if i in wanted:
             return False
+        if i in others:
+            return True
         if target.owner_of(names[i]) is None or (i == names[i] and i in arriving):
             return True
         table = ObjectId("table", i.name[:-1])
@@ -305,6 +314,7 @@ def _obstacles(
     going = [i for i in names if goes(i)]
     staying = names.keys() - set(going)
     claimed = {_shared_name(names[i]) for i in staying if _shared_name(names[i]) != _shared_name(i)}
+    claimed |= {_shared_name(i) for i in others if _shared_name(i)}
     found = [i for i in going if {_shared_name(i), _shared_name(names[i])} & claimed]
     return tuple(sorted(found, key=lambda i: (i.kind not in SUBORDINATE, i)))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, renames
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
@@ -123,13 +123,15 @@ def run_stage(
 
 def _made(session: Session, before: Catalog, after: Catalog) -> dict[ObjectId, int]:
     """How many rows are in new tables."""
-    moved = {r.after for r in renames(before, after)}
+    renamed = renames(before, after)
+    moved = {r.after for r in renamed}
+    others = {r.before for r in renamed if is_gone(r.after)}
     new = [
         Loss(LossKind.TABLE, o.id)
         for o in after.objects.values()
         if o.carries_data
         and any(p.kind == "column" for p in o.parts)
-        and o.id not in before.objects
+        and (o.id not in before.objects or o.id in others)
         and o.id not in moved
     ]
     return {loss.table: count for loss, count in session.count_each(new).items() if count}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step
+from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step, is_gone
 from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, counts, disagreements, nothing_given
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
@@ -370,9 +370,9 @@ class Shelf:
 def _today(
     at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: set[ObjectId]
 ) -> ObjectId | None:
-    """The name today; None where something else was renamed into the old name."""
+    """The name today; None where something else has the old name."""
     if at_start in names:
-        return names[at_start]
+        return None if is_gone(names[at_start]) else names[at_start]
     return None if unless_renamed in taken else unless_renamed
 
 
