@@ -21,7 +21,7 @@ START = [(1, "x", 10), (2, None, 20), (3, "z", 30)]
 @dataclass(frozen=True, slots=True)
 class MergeCase:
     """`write` is the application's. `kept` are rows after the way back with `--on-conflict keep`, `restored` those with
-    `restore` where they differ; `conflicts` are (table, key, column). `again`: deployed once more, the same changesets
+    `restore` where they differ; `conflicts` are (table, key, column), and `stands` is what they say with `keep`. `again`: deployed once more, the same changesets
     lead to the rows that were there before the way back; not so where they find other rows than the first time.
     """
 
@@ -33,6 +33,7 @@ class MergeCase:
     conflicts: Conflicts = field(default_factory=set)
     restored: Tables | None = None
     again: bool = True
+    stands: str = "later"
 
 
 CASES = (
@@ -255,7 +256,7 @@ CASES = (
         "UPDATE t SET c = 'mine' WHERE id = 1",
         {"t": START},
         {("t", "id=1", "a"), ("t", "id=1", "b")},  # c may be what became of them
-        again=True,
+        stands="restored",
     ),
     MergeCase(
         "a table that was made anew by way of another",

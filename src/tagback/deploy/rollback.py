@@ -17,7 +17,7 @@ from tagback.deploy.results import Conflict, Restored, RolledBack
 from tagback.deploy.shelf import purged_reasons
 from tagback.deploy.shelves import place_label, shelved
 from tagback.deploy.turn import in_turn
-from tagback.engines.session import Session, StatementError
+from tagback.engines.session import Disagreement, Session, StatementError
 from tagback.errors import FailedError, RefusedError, UsageError
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import (
@@ -206,9 +206,10 @@ def _restored(done: Sequence[Return]) -> tuple[Restored, ...]:
 
 
 def _conflicts(done: Sequence[Return], *, restore: bool) -> tuple[Conflict, ...]:
-    found = [
-        Conflict(c.table.path, c.key, c.column, "restored" if restore else "later") for r in done for c in r.conflicts
-    ]
+    def stands(c: Disagreement) -> str:
+        return "restored" if restore or c.superseded else "later"
+
+    found = [Conflict(c.table.path, c.key, c.column, stands(c)) for r in done for c in r.conflicts]
     return tuple(found[:_MOST_CONFLICTS])
 
 

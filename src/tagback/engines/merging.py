@@ -204,7 +204,7 @@ class Merging:
             *addresses,
             f"CASE WHEN {' OR '.join(c.moves for c in column) or '1 = 0'} THEN 1 ELSE 0 END",
             "1",
-            _digits([c.conflicts for c in column]),
+            " || ".join(c.digit for c in column) or "''",
             *own_keys,
             *(c.value for c in column),
         ]
@@ -281,6 +281,7 @@ class _Column:
     def __init__(self, words: Words, kept: KeptRows, today: Side, began: Side | None, rules: Rules, n: int) -> None:
         name = kept.names[n]
         took_part = f"substr(h.d, {n + 1}, 1) = '1'"
+        self.conflicts = self.superseded = "1 = 0"
         self.unwritten, self.before = "1 = 1", f"h.v{n}"
         if began is not None and name in began.own:
             self.unwritten = f"(NOT ({took_part}) OR {words.same(f'z.b{n}', f'h.b{n}')})"
@@ -293,7 +294,6 @@ class _Column:
             else:
                 since = f"(h.a IS NULL OR {words.same('z.a', 'h.a')})"
             other = f"NOT ({words.alike(kept.columns[n], f'h.v{n}', f'n.q{n}')})"
-            self.conflicts = "1 = 0"
             self.moves = f"({took_part} AND {since} AND {other})"
             self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE n.q{n} END"
             return
@@ -315,13 +315,17 @@ class _Column:
         otherwise = f"n.q{n}" if today.kept[name] else "NULL"
         superseded = f"(h.a IS NOT NULL AND NOT ({words.same('n.a', 'h.a')}))" if kept.added else "1 = 0"
         if name in rules.back:
-            self.conflicts = "1 = 0"
             self.moves = f"({took_part} OR {superseded})"
             self.value = f"CASE WHEN {superseded} THEN n.e{n} WHEN {took_part} THEN h.v{n} ELSE {otherwise} END"
             return
-        self.conflicts = f"({took_part} AND {superseded})"
+        self.superseded = f"({took_part} AND {superseded})"
         self.moves = f"({took_part})"
         self.value = f"CASE WHEN {took_part} THEN h.v{n} ELSE {otherwise} END"
+
+    @property
+    def digit(self) -> str:
+        """How it stands: 0 for no conflict, 1 for one, 2 for one with what stands in new columns."""
+        return f"CASE WHEN {self.superseded} THEN '2' WHEN {self.conflicts} THEN '1' ELSE '0' END"
 
 
 def _digits(conditions: Sequence[str]) -> str:
@@ -352,6 +356,12 @@ def disagreements(kept: KeptRows, rows: Iterable[Sequence[object]]) -> list[Disa
             told = ", ".join(f"{name}={value}" for name, value in zip(kept.key, key, strict=True))
         else:
             told = f"row {key[0]}, {key[1]}"
-        columns = [""] if digits == "row" else [kept.names[n] for n, digit in enumerate(str(digits)) if digit == "1"]
-        found += [Disagreement(kept.table, told, column) for column in columns]
+        if digits == "row":
+            found.append(Disagreement(kept.table, told, ""))
+            continue
+        found += [
+            Disagreement(kept.table, told, kept.names[n], superseded=digit == "2")
+            for n, digit in enumerate(str(digits))
+            if digit != "0"
+        ]
     return found

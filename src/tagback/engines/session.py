@@ -116,11 +116,15 @@ class Unkept:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A value (or, without a column, a whole row) that the change and somebody after it both wrote."""
+    """A value (or, without a column, a whole row) that the change and somebody after it both wrote.
+
+    `superseded`: its column was gone and what was written since stands in new columns: the old value comes back.
+    """
 
     table: ObjectId
     key: str
     column: str
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

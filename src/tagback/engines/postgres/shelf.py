@@ -362,7 +362,7 @@ class Shelf:
         width = len(k.key) or 2
         keys = ", ".join(exact(f"k{n}") for n in range(width))
         rows = self._text(
-            f"SELECT c, {keys} FROM pg_temp.{decision} WHERE c = 'row' OR c LIKE '%1%' LIMIT {MOST_CONFLICTS}"
+            f"SELECT c, {keys} FROM pg_temp.{decision} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
 

@@ -286,7 +286,7 @@ class Shelf:
         self._connection.text_factory = lambda text: text.decode(errors="replace")  # SQLite doesn't insist on UTF-8
         try:
             rows = self._connection.execute(
-                f"SELECT c, {keys} FROM temp.{decision} WHERE c = 'row' OR instr(c, '1') LIMIT {MOST_CONFLICTS}"
+                f"SELECT c, {keys} FROM temp.{decision} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
             )
             return disagreements(k, rows)
         finally:
