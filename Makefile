@@ -16,10 +16,11 @@ PATHS ?= tests
 STEPS ?= 10000
 ENGINE ?=
 STRIDE ?= 1
+SECONDS ?= 60
 CORPORA ?=
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful faults corpora clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful faults writers corpora clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -31,8 +32,9 @@ help: ## Show this list
 #@ PATHS what `test` runs: make test PATHS=tests/unit/test_imports.py
 #@ JOBS parallel test workers; a number, auto (one for each core, at most 4) or 0
 #@ STEPS random steps of `stateful`, per engine (10000)
-#@ ENGINE sqlite or postgres: only that one in `stateful`
+#@ ENGINE sqlite or postgres: only that one in `stateful`, `faults` and `writers`
 #@ STRIDE `faults` injects at every n-th place (1: every one)
+#@ SECONDS how long the writers of `writers` write on each engine (60)
 #@ CORPORA folder of migration histories for `corpora`
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
 #@ PYTHON the Python >= 3.11 that makes .venv
@@ -82,6 +84,10 @@ faults: ready-test ## Slow: an error and a kill -9 at every statement and every 
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@$(PY) -m tests.faults --stride $(STRIDE) \
 		$(if $(ENGINE),--engine $(ENGINE),$(if $(filter 1,$(STRIDE)),--write docs/faults.md)) $(ARGS)
+
+writers: ready-test ## Slow: SECONDS of 4 writers on each ENGINE while a column goes and comes; stalls and their bound
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) -m tests.writers --seconds $(SECONDS) $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 corpora: ready-test ## Slow: replay the migration histories in CORPORA, each forth and back
 	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }

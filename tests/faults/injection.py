@@ -122,6 +122,7 @@ CALLS = frozenset(
         "touched",
         "shelve",
         "merge",
+        "hold",
         "misfits",
         "drop_shelf",
         "count_each",

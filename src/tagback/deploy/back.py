@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import SUBORDINATE, Catalog, Loss, LossKind, ObjectId, Rename, Step, is_gone, renames
+from tagback.catalog import (
+    SUBORDINATE,
+    Catalog,
+    Loss,
+    LossKind,
+    ObjectId,
+    Rename,
+    Restoration,
+    Step,
+    is_gone,
+    renames,
+)
 from tagback.deploy.events import Compared, Listener, StepDone
 from tagback.deploy.results import PlannedStep
 from tagback.engines.session import Disagreement, KeptRows, Rules, Session, StatementError
@@ -80,6 +91,7 @@ def bring_back(
         live = session.read_catalog()
     shelves = [s for s in leg.shelves if s.kept.table in target.objects]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
+    _hold(session, live, target, shelves)
     merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg.renamed, moves))
     if merge.conflicts_total and strict:
         raise _in_conflict(merge.conflicts, merge.conflicts_total)
@@ -106,6 +118,23 @@ def bring_back(
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
     return Return(tuple(done), start, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
+
+
+def _hold(session: Session, live: Catalog, target: Catalog, shelves: Sequence[Shelf]) -> None:
+    """Keeps others out of the tables whose rows come back, or would be lost, before they are looked at."""
+    coming = {s.kept.table: Restoration((), ()) for s in shelves}
+    planned = plan(live, target, coming)
+    tables = {t for t in (*coming, *(loss.table for loss in planned.losses)) if t in live.objects}
+    changing = {step.object for step in planned.steps}
+    changing |= {whole for i in changing if (whole := _table_of(i, live)) is not None}
+    session.hold(tables, tables & changing)
+
+
+def _table_of(i: ObjectId, live: Catalog) -> ObjectId | None:
+    """What this is a part of; it needn't be there yet."""
+    if i in live.objects:
+        return live.objects[i].part_of
+    return ObjectId("table", i.name[:-1]) if i.kind in SUBORDINATE else None
 
 
 def _take(session: Session, label: str, live: Catalog, after: Catalog) -> tuple[KeptRows, ...]:

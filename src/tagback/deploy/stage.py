@@ -73,6 +73,8 @@ def run_stage(
     kept |= {o.id for o in before.objects.values() if o.carries_data and columns & {p.name[-1] for p in o.parts}}
     if overlay is not None:
         kept |= overlay.tables & before.objects.keys()
+    if kept:
+        session.hold(kept, kept & _named(before, works, _changes_tables))
     for _ in range(_MOST_RUNS):
         if kept:
             session.keep_start(kept)
@@ -268,6 +270,11 @@ def _told(works: Sequence[Work], listen: Listener) -> Iterator[None]:
 
 def _foreseen(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:
     """Tables that a glance at the statements names as written to; what it misses, observation finds."""
+    return _named(before, works, _destroys)
+
+
+def _named(before: Catalog, works: Sequence[Work], wanted: Callable[[Statement], bool]) -> set[ObjectId]:
+    """The tables whose names are in these statements."""
     tables: dict[str, list[ObjectId]] = {}
     for o in before.objects.values():
         if o.id.kind == "table":
@@ -277,16 +284,22 @@ def _foreseen(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:
         return found
     for work in works:
         for statement in work.statements:
-            words = statement.words(2)
-            if words[:1] and (words[0] in _DESTROYS or words == ("DROP", "TABLE") or _alters(words, statement)):
+            if wanted(statement):
                 for token in tokens(statement.sql, statement.dialect):
                     if token.kind is TokenKind.WORD or token.kind is TokenKind.QUOTED:
                         found.update(tables.get(token.text.strip('"`[]').casefold(), ()))
     return found
 
 
-def _alters(words: tuple[str, ...], statement: Statement) -> bool:
-    """Whether an ALTER TABLE takes values away or changes them."""
+def _changes_tables(statement: Statement) -> bool:
+    return statement.words(1) in (("ALTER",), ("DROP",), ("TRUNCATE",))
+
+
+def _destroys(statement: Statement) -> bool:
+    """Whether it may take values away or change them."""
+    words = statement.words(2)
+    if words[:1] and (words[0] in _DESTROYS or words == ("DROP", "TABLE")):
+        return True
     if words != ("ALTER", "TABLE"):
         return False
     rest = statement.sql.upper()

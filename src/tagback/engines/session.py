@@ -271,6 +271,13 @@ class Session(Protocol):
 
     # ------------------------------------------------------------------ rows
 
+    def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
+        """Keeps other writers out of these tables until the transaction ends, and readers too where they will be `altered`.
+
+        It comes before anything is decided by their rows: what somebody writes between a look and a change would be lost.
+        And it asks for the last lock first: one that is raised later may have to wait for somebody who waits for it.
+        """
+
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """Copies these tables as they are now, for `shelve`. Copies end with the transaction or with `forget_start`."""
 

@@ -138,6 +138,13 @@ class Rows:
 
     # ------------------------------------------------------------------ the start
 
+    def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
+        """See Session.hold."""
+        for mode, some in (("ACCESS EXCLUSIVE", set(altered)), ("SHARE ROW EXCLUSIVE", set(tables) - set(altered))):
+            names = ", ".join(f"ONLY {qualified(*t.name)}" for t in sorted(some) if t != LARGE_OBJECTS)
+            if names:
+                self._text(f"LOCK TABLE {names} IN {mode} MODE")
+
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """See Session.keep_start. Writers have to wait from here on, or they would write between copy and change."""
         for table in sorted(tables):

@@ -319,6 +319,9 @@ class PostgresSession:
 
     # ------------------------------------------------------------------ rows
 
+    def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
+        self._rows.hold(tables, altered)
+
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         self._rows.keep_start(tables)
 

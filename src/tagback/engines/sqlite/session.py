@@ -325,6 +325,9 @@ class SqliteSession:
 
     # ------------------------------------------------------------------ rows
 
+    def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
+        """Nothing to do: the write transaction keeps all others out."""
+
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         with refusals("copying tables"):
             self._rows.keep_start(tables)
