@@ -85,6 +85,7 @@ class Row:
     points: int = 0
     at_start: int = 0
     at_end: int = 0
+    seconds: float = 0.0
     stuck: list[str] = field(default_factory=list)
 
     def add(self, where: str, problems: list[str], label: str) -> None:
@@ -139,36 +140,39 @@ class Campaign:
     def row(self, how: How, stride: int = 1, offset: int = 0) -> Row:
         """Tries the fault at every `stride`-th place; both ways of going on take turns."""
         row = Row(self._ground.engine, self._scenario.name, self._scenario.title, how)
+        started = time.monotonic()
         name = self._ground.copy(self._start_name)
-        untouched = self._ground.mark(name)
+        began = self._ground.moment()
         for turn, at in enumerate(self.points(how)):
             row.places += 1
             if turn % stride != offset % stride:
                 continue
             after = After.RECOVER if (turn // stride) % 2 else After.REPEAT
             outcome = self._run(name, self._scenario.act, Fault(how, at))
-            if row.points % THOROUGH and how is not How.KILLED_TWICE and self._is_untouched(name, untouched, outcome):
+            if row.points % THOROUGH and how is not How.KILLED_TWICE and self._is_untouched(name, began, outcome):
                 row.add("start", [], "")
+                began = self._ground.moment()
                 continue
             self._look(name, row, Fault(how, at), after, outcome)
             self._ground.drop(name)
             name = self._ground.copy(self._start_name)
             if how.place is Place.PAGE and outcome.code == Exit.DONE:
                 break
-            untouched = self._ground.mark(name)
+            began = self._ground.moment()
         self._ground.drop(name)
+        row.seconds = time.monotonic() - started
         return row
 
-    def _is_untouched(self, name: str, untouched: str, outcome: Outcome) -> bool:
-        """Whether nothing at all was committed, nothing is left, and the run told no tale: then this is the start.
+    def _is_untouched(self, name: str, began: int, outcome: Outcome) -> bool:
+        """Whether nothing at all was committed since it began, nothing is left, and the run told no tale: this is the start.
 
         It needs no `recover` to see, and a run without faults works as it did from the same bytes before. The database
         serves for the next fault.
         """
-        if not untouched or outcome.trace or outcome.code == Exit.DONE:
+        if outcome.trace or outcome.code == Exit.DONE:
             return False
         self._ground.settle(name)
-        return self._ground.mark(name) == untouched and not self._ground.leftovers(name)
+        return self._ground.untouched_since(began) and not self._ground.leftovers(name)
 
     def one(self, row: Row, fault: Fault, after: After) -> Outcome:
         """One fault, and all that must hold afterwards; noted in `row`."""

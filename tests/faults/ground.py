@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shutil
@@ -11,8 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
-
-import psycopg
 
 from tests.support import oracle
 from tests.support.postgres import PostgresServer
@@ -39,8 +36,11 @@ class Ground(Protocol):
     def look(self, name: str) -> tuple[oracle.State, Ledger]:
         """Schema and rows as the engine's own tools tell them, and every row of tagback's own tables."""
 
-    def mark(self, name: str) -> str:
-        """Changes with everything that is committed, to whatever table or catalog; empty where that can't be told."""
+    def moment(self) -> int:
+        """Now, as `untouched_since` needs it."""
+
+    def untouched_since(self, moment: int) -> bool:
+        """Whether nothing at all was committed since; False where that can't be told. Nobody is connected any more."""
 
     def settle(self, name: str) -> None:
         """Waits until the server has noticed that a client is dead."""
@@ -89,9 +89,12 @@ class SqliteGround:
         finally:
             connection.close()
 
-    def mark(self, name: str) -> str:
+    def moment(self) -> int:
         """Copies of files are cheap: each is looked at in full."""
-        return ""
+        return 0
+
+    def untouched_since(self, moment: int) -> bool:
+        return False
 
     def settle(self, name: str) -> None:
         """A dead process holds no locks on files."""
@@ -122,7 +125,6 @@ class PostgresGround:
         self._server = server
         self._names = itertools.count(1)
         self._administrator = server.connect()
-        self._watcher: tuple[str, psycopg.Connection, bytes] | None = None  # of which database, and what it asks
 
     def url(self, name: str) -> str:
         return self._server.url(name)
@@ -132,16 +134,13 @@ class PostgresGround:
 
     def close(self) -> None:
         """Ends its connections."""
-        self._leave()
         self._administrator.close()
 
     def copy(self, name: str) -> str:
-        self._leave()
         self.settle(name)
         return self._server.create_database(name, f"f{os.getpid()}_{next(self._names)}")
 
     def drop(self, name: str) -> None:
-        self._leave()
         self._server.drop_database(name)
 
     def look(self, name: str) -> tuple[oracle.State, Ledger]:
@@ -154,24 +153,16 @@ class PostgresGround:
             rows = ((t, f"SELECT * FROM tagback.{oracle.quoted(t)}".encode()) for (t,) in tables)
             return state, tuple((t, _texts(connection.execute(query))) for t, query in rows)
 
-    def mark(self, name: str) -> str:
-        """Address and transaction of every visible row of every table, the system's own included."""
-        if self._watcher is None or self._watcher[0] != name:
-            self._leave()
-            connection = self._server.connect(name)
-            tables = connection.execute(
-                "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-                " WHERE relkind IN ('r', 'm', 't') AND NOT relisshared AND relpersistence <> 't' ORDER BY 1"
-            ).fetchall()
-            asked = " UNION ALL ".join(
-                f"SELECT {n}, count(*), sum(hashtext(ctid::text || ' ' || xmin)::bigint) FROM ONLY {t}"
-                for n, (t,) in enumerate(tables)
-            )
-            self._watcher = (name, connection, asked.encode())
-        try:
-            return str(self._watcher[1].execute(self._watcher[2]).fetchall())
-        except psycopg.errors.UndefinedTable:
-            return "a table is gone"
+    def moment(self) -> int:
+        """The number of the server's next transaction."""
+        return self._asked("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+    def untouched_since(self, moment: int) -> bool:
+        """Every transaction since then that wrote anything, to whatever table or catalog, was given up."""
+        committed = f"""
+            SELECT count(*) FROM generate_series({moment}, {self.moment()} - 1) number
+            WHERE pg_xact_status(number::text::xid8) IS DISTINCT FROM 'aborted'"""
+        return self._asked(committed) == 0
 
     def settle(self, name: str) -> None:
         deadline = time.monotonic() + 20
@@ -181,11 +172,7 @@ class PostgresGround:
 
     def leftovers(self, name: str) -> list[str]:
         self.settle(name)
-        with contextlib.ExitStack() as stack:
-            watching = self._watcher is not None and self._watcher[0] == name
-            connection = (
-                self._watcher[1] if watching and self._watcher else stack.enter_context(self._server.connect(name))
-            )
+        with self._server.connect(name) as connection:
             found = connection.execute(
                 """
                 SELECT 'prepared transaction ' || gid FROM pg_prepared_xacts WHERE database = current_database()
@@ -200,16 +187,14 @@ class PostgresGround:
         return [str(text) for (text,) in found]
 
     def _others(self, name: str) -> Sequence[object]:
-        watcher = self._watcher[1].info.backend_pid if self._watcher else 0
         return self._administrator.execute(
-            "SELECT pid, state, query FROM pg_stat_activity WHERE datname = %s AND pid <> %s", (name, watcher)
+            "SELECT pid, state, query FROM pg_stat_activity WHERE datname = %s", (name,)
         ).fetchall()
 
-    def _leave(self) -> None:
-        """Nobody can copy or drop a database while somebody watches it."""
-        if self._watcher is not None:
-            self._watcher[1].close()
-            self._watcher = None
+    def _asked(self, query: str) -> int:
+        row = self._administrator.execute(query.encode()).fetchone()
+        assert row is not None
+        return int(row[0])
 
 
 def _texts(rows: object) -> tuple[str, ...]:

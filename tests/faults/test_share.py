@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import cast
 
+import psycopg
 import pytest
 
 from tagback.deploy.target import Target
@@ -110,6 +111,20 @@ def test_a_ledger_that_disagrees_is_found_out(files: SqliteGround, tmp_path: Pat
     campaign.one(row, Fault(How.REFUSED, 10_000), After.RECOVER)
     assert len(row.stuck) == 1
     assert "table half: left behind" in row.stuck[0]
+
+
+def test_what_a_transaction_gave_up_is_no_touch_and_what_it_committed_is_one(databases: PostgresGround) -> None:
+    """The shortcut of the judge: only what certainly left nothing may count as the start."""
+    name = databases.empty()
+    moment = databases.moment()
+    with psycopg.connect(databases.url(name)) as connection:
+        connection.execute("CREATE TABLE t (i integer); SAVEPOINT s; INSERT INTO t VALUES (1); RELEASE s")
+        connection.rollback()
+        assert databases.untouched_since(moment)
+        connection.execute("COMMENT ON SCHEMA public IS 'touched'")
+        connection.commit()
+        assert not databases.untouched_since(moment)
+    databases.drop(name)
 
 
 def test_an_undo_that_cannot_begin_says_that_a_person_is_needed(databases: PostgresGround, tmp_path: Path) -> None:
