@@ -123,6 +123,7 @@ CALLS = frozenset(
         "shelve",
         "merge",
         "hold",
+        "set_aside",
         "misfits",
         "drop_shelf",
         "count_each",

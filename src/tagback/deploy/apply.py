@@ -148,6 +148,9 @@ def _deploy(
     at = start.live
     deployment = ledger.next_deployment()
     for number, stage in enumerate(stages, 1):
+        for beginning in overlays.values():
+            if beginning.first in {work.number for work in stage}:
+                beginning.begin(at)
         overlay = overlays.get(stage[-1].number)
         observed.append(run_stage(session, at, stage, listen, place_label(deployment, number), overlay))
         at = observed[-1].after

@@ -39,13 +39,16 @@ Move = tuple[ObjectId, ObjectId]
 class Leg:
     """A part of the way back. `renamed`: name at the target, name now. `shelves`: rows to be merged at the target.
 
-    `undoes` are the changesets (deployment and position) that it takes back.
+    `undoes` are the changesets (deployment and position) that it takes back. `since`: what was renamed after the stage
+    that the shelves are of. `looked_at`: tables, by their names at the target, that the changesets may have written to.
     """
 
     target: Catalog
     renamed: tuple[Rename, ...] = ()
     shelves: tuple[Shelf, ...] = ()
     undoes: tuple[tuple[int, int], ...] = ()
+    since: tuple[Rename, ...] = ()
+    looked_at: frozenset[ObjectId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def bring_back(
     shelves = [s for s in leg.shelves if s.kept.table in target.objects]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
     _hold(session, live, target, shelves)
-    merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg.renamed, moves))
+    merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moves))
     if merge.conflicts_total and strict:
         raise _in_conflict(merge.conflicts, merge.conflicts_total)
     planned = plan(live, target, merge.rows)
@@ -104,7 +107,8 @@ def bring_back(
         )
     counts = session.count_each(planned.losses)
     _check_narrowing(counts)
-    touched = {loss.table for loss, count in counts.items() if count} | (merge.rows.keys() & live.objects.keys())
+    touched = {loss.table for loss, count in counts.items() if count}
+    touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
     session.keep_start(touched)
     session.savepoint()
     try:
@@ -113,7 +117,7 @@ def bring_back(
         raise _unfit(session, planned.steps, target, e) from None
     session.release_savepoint()
     after = session.read_catalog() if done else live
-    kept = _take(session, label, live, after) if touched else ()
+    kept = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
     kept = tuple(_named_as_before(k, moves) for k in kept)
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
@@ -137,9 +141,11 @@ def _table_of(i: ObjectId, live: Catalog) -> ObjectId | None:
     return ObjectId("table", i.name[:-1]) if i.kind in SUBORDINATE else None
 
 
-def _take(session: Session, label: str, live: Catalog, after: Catalog) -> tuple[KeptRows, ...]:
+def _take(
+    session: Session, label: str, live: Catalog, after: Catalog, given: Sequence[KeptRows]
+) -> tuple[KeptRows, ...]:
     """Keeps what went. All of it: what the same changesets would make again by themselves may not be what was there."""
-    kept, _ = session.shelve(label, live, after, {r.before: r.after for r in renames(live, after)}, every=True)
+    kept, _ = session.shelve(label, live, after, {r.before: r.after for r in renames(live, after)}, given=given)
     return kept
 
 
@@ -161,6 +167,7 @@ def _named_as_before(kept: KeptRows, moves: Sequence[Move]) -> KeptRows:
         columns=tuple(replace(c, name=names[c.name]) for c in kept.columns),
         key=tuple(names[c] for c in kept.key),
         matched=tuple(names[c] for c in kept.matched),
+        stood=kept.stood and replace(kept.stood, columns={names[c]: there for c, there in kept.stood.columns.items()}),
     )
 
 
@@ -187,18 +194,18 @@ def _check_narrowing(counts: Mapping[Loss, int]) -> None:
         )
 
 
-def _names_of_added(
-    shelves: Sequence[Shelf], renamed: Sequence[Rename], moves: Sequence[Move]
-) -> dict[ObjectId, ObjectId]:
+def _names_of_added(shelves: Sequence[Shelf], leg: Leg, moves: Sequence[Move]) -> dict[ObjectId, ObjectId]:
     """The names that columns have now which the start doesn't have: renamed since, or moved out of the way."""
-    tables = {r.before: r.after for r in renamed if r.before.kind == "table"}
-    columns = {r.before: r.after for r in renamed if r.before.kind == "column"}
+    names = {r.before: r.after for r in leg.renamed}
+    earlier = {r.after: r.before for r in leg.since}
+    later = {r.before: r.after for r in leg.since}
     found = {}
     for s in shelves:
-        at_end = tables.get(s.kept.table, s.kept.table)
+        now = names.get(s.kept.table, s.kept.table)
+        then = earlier.get(now, now)  # at the end of the stage that made these columns
         for name in s.kept.added:
             by_start = ObjectId("column", (*s.kept.table.name, name))
-            column = columns.get(by_start, ObjectId("column", (*at_end.name, name)))
+            column = later.get(ObjectId("column", (*then.name, name)), ObjectId("column", (*now.name, name)))
             for here, there in moves:
                 if column == here:
                     column = there

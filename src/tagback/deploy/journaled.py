@@ -214,7 +214,7 @@ def _note(session: Session, record: Deployment, position: int, part: Part, obser
     """Writes what an undo needs."""
     ledger = Ledger(session)
     ledger.add_renames(record.id, [(position, r) for r in observed.renamed])
-    if observed.kept or observed.made:
+    if observed.kept or observed.made or observed.looked_at:
         start = (record.snapshot_before, ledger.load_snapshot(record.snapshot_before))
         snapshot = ledger.save_snapshot(before, start)
         ledger.add_shelves(shelves_of(observed, record.id, position, snapshot, ledger.next_shelf(record.id)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tagback.catalog import Catalog, LossKind, Rename, follow
+from tagback.catalog import Catalog, LossKind, ObjectId, Rename, follow
 from tagback.deploy.back import Leg
 from tagback.deploy.drift import Gap, keep
 from tagback.engines.session import Session
 from tagback.ledger.history import History, Point
-from tagback.ledger.records import NO_SNAPSHOT, AppliedChangeset, DeploymentId, Shelf, ShelfState, SnapshotId
+from tagback.ledger.records import LOOKED_AT, NO_SNAPSHOT, AppliedChangeset, DeploymentId, Shelf, ShelfState, SnapshotId
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
 
@@ -37,7 +37,12 @@ def legs(
     shelves = undone_shelves(ledger, history, point.depth)
     renamed = [(d, stage, r) for d, stage, r in ledger.renames() if _is_undone(d, stage, undone, history)]
     everything = [(int(c.deployment), c.position) for c in undone]
-    net = Leg(target, _net(renamed), (), tuple(everything))
+    looked_at = [
+        (s.deployment, s.stage, s.kept.table)
+        for s in ledger.everything_kept()
+        if s.kept.how == LOOKED_AT and _is_undone(s.deployment, s.stage, undone, history)
+    ]
+    net = Leg(target, _net(renamed), (), tuple(everything), (), _at_start(looked_at, renamed))
     if not shelves and not (len({c.deployment for c in undone}) > 1 and _takes_rows(session, live, net)):
         return [net]
     places = _places(history, undone, shelves)
@@ -56,6 +61,11 @@ def legs(
                 _net((d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until),
                 tuple(s for s in shelves if since <= (s.deployment, s.stage) < until),
                 tuple(c for c in everything if _belongs(c, since, until, history)),
+                _net((d, stage, r) for d, stage, r in renamed if since < (d, stage) < until),
+                _at_start(
+                    [(d, stage, t) for d, stage, t in looked_at if since <= (d, stage) < until],
+                    [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
+                ),
             )
         )
         until = since
@@ -132,6 +142,17 @@ def _is_undone(deployment: int, stage: int, undone: Iterable[AppliedChangeset], 
         return False
     granular = next(d.granular for d in history.deployments if d.id == deployment)
     return not granular or stage in positions
+
+
+def _at_start(
+    tables: Iterable[tuple[int, int, ObjectId]], renamed: Sequence[tuple[int, int, Rename]]
+) -> frozenset[ObjectId]:
+    """The names that tables had before these renames, given by their names at some stage's start."""
+    found = set()
+    for deployment, stage, table in tables:
+        until = _net((d, s, r) for d, s, r in renamed if (d, s) < (deployment, stage))
+        found.add(next((r.before for r in until if r.after == table), table))
+    return frozenset(found)
 
 
 def _net(renamed: Iterable[tuple[int, int, Rename]]) -> tuple[Rename, ...]:

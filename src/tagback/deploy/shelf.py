@@ -53,7 +53,11 @@ def list_shelf(session: Session) -> tuple[ShelfView, ...]:
     """Everything that is kept, the oldest first; inside a reading transaction."""
     ledger = Ledger(session)
     history = read_history(ledger)
-    return tuple(_view(s, history) for s in ledger.shelves() if s.state is not ShelfState.PURGED)
+    return tuple(
+        _view(s, history)
+        for s in ledger.shelves()
+        if s.state is not ShelfState.PURGED and (s.kept.rows or s.snapshot != NO_SNAPSHOT)
+    )
 
 
 def purge(session: Session, older_than: datetime.timedelta | None, lock_wait: float, listen: Listener) -> Purged:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from tagback.catalog import Catalog, ObjectId, renames
 from tagback.changelog import Changeset
 from tagback.deploy.results import Shelved
 from tagback.deploy.stage import Observed, Overlay
-from tagback.engines.session import KeptRows, Rules, Session, StatementError
+from tagback.engines.session import KeptRows, Redo, Rules, Session, StatementError, Stood
 from tagback.errors import RefusedError
 from tagback.ledger.history import History
 from tagback.ledger.records import (
+    LOOKED_AT,
+    MADE,
     NO_DEPLOYMENT,
-    NO_SNAPSHOT,
     DeploymentId,
     Shelf,
     ShelfState,
@@ -33,9 +34,10 @@ def shelves_of(
 ) -> list[Shelf]:
     """What a stage kept, for the ledger. `snapshot`: the schema at its start; `first`: the first one's position.
 
-    Of new tables it only says how many rows they got; that has no place.
+    Entries without a place say how many rows new tables got, and which tables were compared and are the same.
     """
-    made = [KeptRows(table, "", (), (), (), (), False, new=count, how="made") for table, count in observed.made.items()]
+    made = [_without_place(table, MADE, count) for table, count in observed.made.items()]
+    made += [_without_place(table, LOOKED_AT) for table in sorted(observed.looked_at)]
     return [
         Shelf(
             deployment=deployment,
@@ -48,6 +50,10 @@ def shelves_of(
         )
         for n, kept in enumerate((*observed.kept, *made))
     ]
+
+
+def _without_place(table: ObjectId, how: str, rows: int = 0) -> KeptRows:
+    return KeptRows(table, "", (), (), (), (), False, new=rows, how=how)
 
 
 def shelved(kept: Iterable[KeptRows]) -> tuple[Shelved, ...]:
@@ -70,40 +76,49 @@ def overlays_of(
             numbers[int(once.deployment), once.position] = number
     found: dict[int, list[Shelf]] = {}
     for s in ledger.shelves() if numbers else ():
-        if s.state is ShelfState.KEPT and s.undoes and s.kept.rows and numbers.keys() >= set(s.undoes):
+        if s.state is ShelfState.KEPT and s.undoes and numbers.keys() >= set(s.undoes):
             found.setdefault(max(numbers[one] for one in s.undoes), []).append(s)
-    overlays = {}
+    overlays: dict[int, Overlay] = {}
     for number, shelves in found.items():
         # A rollback's last leg went furthest back: what it took away comes first.
         legs = sorted({(s.deployment, -s.stage) for s in shelves})
         of_legs = [[s for s in shelves if (s.deployment, -s.stage) == leg] for leg in legs]
-        overlay = together([_overlay(session, ledger, some) for some in of_legs])
+        first = min(numbers[one] for s in shelves for one in s.undoes)
+        overlay = together([_Overlay(session, ledger, some, first) for some in of_legs])
         if overlay is not None:
             overlays[number] = overlay
     return overlays
 
 
-def _made(ledger: Ledger, undoes: Iterable[tuple[int, int]]) -> dict[ObjectId, int]:
-    """How many rows these changesets had put into each table."""
-    deployments = {deployment for deployment, _ in undoes}
-    found: dict[ObjectId, int] = {}
-    for s in ledger.everything_kept():
-        if s.deployment in deployments and s.snapshot != NO_SNAPSHOT:
-            found[s.kept.table] = found.get(s.kept.table, 0) + s.kept.new
-    return found
+class _Overlay:
+    """What one leg of a rollback took away. See `tagback.deploy.stage.Overlay`."""
 
+    def __init__(self, session: Session, ledger: Ledger, shelves: Sequence[Shelf], first: int) -> None:
+        self._session, self._ledger, self._shelves = session, ledger, shelves
+        self._before: Catalog | None = None
+        self._digests: Mapping[ObjectId, str] = {}
+        self.first = first
 
-def _overlay(session: Session, ledger: Ledger, shelves: Sequence[Shelf]) -> Overlay:
-    by = shelves[0].deployment
-    made = {(s.deployment, s.position): _made(ledger, s.undoes).get(s.kept.table, -1) for s in shelves}
+    def begin(self, before: Catalog) -> None:
+        if self._before is None:
+            stood = [stood.table for s in self._shelves if (stood := _stood(s.kept, before)) is not None]
+            self._session.set_aside(stood, before)
+            self._digests = self._session.digests(stood, before)
+            self._before = before
 
-    def put(before: Catalog, after: Catalog) -> str:
-        there = [s for s in shelves if s.kept.table in after.objects]
-        rules = {s.kept.place: Rules(redo=True, made=made[s.deployment, s.position]) for s in there}
-        names = {r.after: r.before for r in renames(before, after)}
+    def tables(self, before: Catalog) -> Set[ObjectId]:
+        began = self._before or before
+        names = {r.before: r.after for r in renames(began, before)}
+        stood = [stood.table for s in self._shelves if (stood := _stood(s.kept, began)) is not None]
+        return {names.get(table, table) for table in stood} & before.objects.keys()
+
+    def put(self, after: Catalog) -> str:
+        session, by = self._session, self._shelves[0].deployment
+        there = [s for s in self._shelves if s.kept.table in after.objects]
+        rules = {s.kept.place: Rules(redo=self._redo(s.kept)) for s in there}
         session.savepoint()
         try:
-            merge = session.merge([s.kept for s in there], after, after, rules, names)
+            merge = session.merge([s.kept for s in there], after, after, rules, {})
             steps = plan(after, after, merge.rows)
             if not steps.blocked:
                 session.run_steps(steps.steps, lambda step, seconds: None)
@@ -115,18 +130,48 @@ def _overlay(session: Session, ledger: Ledger, shelves: Sequence[Shelf]) -> Over
         session.release_savepoint()
         if steps.blocked:
             return f"what rollback {by} took away stays on the shelf: {'; '.join(steps.blocked)}"
-        ledger.set_shelf_state(there, ShelfState.RETURNED)
+        self._ledger.set_shelf_state(there, ShelfState.RETURNED)
         return ""
 
-    return Overlay(frozenset(s.kept.table for s in shelves), put)
+    def _redo(self, kept: KeptRows) -> Redo:
+        assert self._before is not None
+        stood = _stood(kept, self._before)
+        return Redo(stood, unwritten=stood is not None and self._digests.get(stood.table) == stood.digest)
+
+
+def _stood(kept: KeptRows, before: Catalog) -> Stood | None:
+    """The table before the changesets run again: None where there is none, so that they make it."""
+    if kept.stood is not None and kept.stood.table in before.objects:
+        return kept.stood
+    if kept.table not in before.objects:
+        return None
+    there = {p.name[-1] for p in before.objects[kept.table].parts}
+    return Stood(kept.table, {c: c for c in kept.names if c in there})  # somebody made another one
+
+
+class _Together:
+    """Overlays of several legs that are put at one point, one after the other."""
+
+    def __init__(self, overlays: Sequence[Overlay]) -> None:
+        self._overlays = overlays
+        self.first = min(o.first for o in overlays)
+
+    def begin(self, before: Catalog) -> None:
+        self._overlays[0].begin(before)
+
+    def tables(self, before: Catalog) -> Set[ObjectId]:
+        return {t for o in self._overlays for t in o.tables(before)}
+
+    def put(self, after: Catalog) -> str:
+        notes = []
+        for overlay in self._overlays:
+            overlay.begin(after)
+            notes.append(overlay.put(after))
+        return "; ".join(note for note in notes if note)
 
 
 def together(overlays: Sequence[Overlay]) -> Overlay | None:
     """One after the other, as one; None for none."""
     if len(overlays) < 2:
         return overlays[0] if overlays else None
-
-    def put(before: Catalog, after: Catalog) -> str:
-        return "; ".join(note for overlay in overlays if (note := overlay.put(before, after)))
-
-    return Overlay(frozenset(t for o in overlays for t in o.tables), put)
+    return _Together(overlays)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
@@ -33,7 +34,8 @@ class Work:
 class Observed:
     """What a stage did: the schema after it, renames, what was kept of the rows, how to get columns again, the verdict.
 
-    `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got.
+    `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got;
+    `looked_at` are tables that were compared and found unchanged.
     """
 
     after: Catalog
@@ -42,18 +44,25 @@ class Observed:
     ways: Mapping[ObjectId, Mapping[str, str]]
     verdict: Verdict
     made: Mapping[ObjectId, int]
+    looked_at: frozenset[ObjectId] = frozenset()
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
-    """What is done to rows once the statements have run, before anything is judged; `tables` are kept beforehand.
+class Overlay(Protocol):
+    """What is done to rows once the statements of some changesets have run, before anything is judged."""
 
-    `put` is given the schemas before and after, and gives what a person should know.
-    """
+    @property
+    def first(self) -> int:
+        """The number of the first of these changesets."""
 
-    tables: frozenset[ObjectId]
-    put: Callable[[Catalog, Catalog], str]
+    def begin(self, before: Catalog) -> None:
+        """Sees the rows as they are before the changesets run; it is the first call that counts."""
+
+    def tables(self, before: Catalog) -> Set[ObjectId]:
+        """The tables of a schema since then whose rows it may change."""
+
+    def put(self, after: Catalog) -> str:
+        """Changes the rows; gives what a person should know."""
 
 
 def run_stage(
@@ -72,9 +81,11 @@ def run_stage(
     columns = {column for column, _, _ in _backs(works)}
     kept |= {o.id for o in before.objects.values() if o.carries_data and columns & {p.name[-1] for p in o.parts}}
     if overlay is not None:
-        kept |= overlay.tables & before.objects.keys()
+        kept |= overlay.tables(before)
     if kept:
         session.hold(kept, kept & _named(before, works, _changes_tables))
+    if overlay is not None:
+        overlay.begin(before)
     for _ in range(_MOST_RUNS):
         if kept:
             session.keep_start(kept)
@@ -100,7 +111,7 @@ def run_stage(
     made = _made(session, before, after)
     note = ""
     if overlay is not None:
-        note = overlay.put(before, after)
+        note = overlay.put(after)
         after = session.read_catalog()
     notes = (note,) if note else ()
     renamed = renames(before, after)
@@ -110,6 +121,7 @@ def run_stage(
     unwanted = [k for k in rows if k.table in _not_to_be_kept(before, works)]
     session.drop_shelf([k.place for k in unwanted])
     rows = tuple(k for k in rows if k not in unwanted)
+    looked_at = frozenset(t for t in kept if t.kind == "table") - {k.table for k in rows}
     verdict = judge(
         before,
         after,
@@ -120,7 +132,7 @@ def run_stage(
         renamed,
         ways,
     )
-    return Observed(after, renamed, rows, ways, verdict, made, notes)
+    return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes)
 
 
 def _made(session: Session, before: Catalog, after: Catalog) -> dict[ObjectId, int]:

@@ -4,9 +4,11 @@ It is the same on every engine but for a few words, which `Words` has. A row is 
 by the text of those columns that the change left alone, and a number among those that are alike. Values are compared by
 their exact text: two are the same when they look the same, not when `=` says so.
 
-Places (the shelf's tables) have these columns: `change` (gone, new or changed: seen from the start), `k0` … the key,
+Places (the shelf's tables) have these columns: `change` (gone, new or changed: seen from the start; for rollbacks see
+`tagback.engines.redoing`), `k0` … the key,
 `v0` … the start's values, `d` a digit for each column, 1 where the change made another value, `b0` … the text of
-the value that the change left, `a` a digest of the columns that the start doesn't have, `r` of the whole row if it is new.
+the value that the change left, `a` a digest of the columns that the start doesn't have, `r` of the whole row that the
+change left if it is new, or if a rollback asks.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ class Words(Protocol):
 
     def digest(self, texts: Sequence[str]) -> str:
         """Something short that stands for these texts together, NULLs included."""
+
+    def total(self, digest: str) -> str:
+        """An aggregate of digests that is the same in whatever order they come."""
 
     def same(self, left: str, right: str) -> str:
         """Whether two texts are equal or both NULL."""
@@ -96,7 +101,7 @@ class Merging:
             _digits(differs),
             *(f"CASE WHEN {different} THEN n.b{n} END" for n, different in enumerate(differs)),
             "n.a",
-            "NULL",
+            "n.r" if kept.stood is not None else "NULL",
         ]
         gone = [
             f"'{GONE}'",
@@ -170,12 +175,11 @@ class Merging:
 
     # ------------------------------------------------------------------ merging
 
-    def decide(self, kept: KeptRows, place: str, today: Side | None, rules: Rules, began: Side | None = None) -> str:
+    def decide(self, kept: KeptRows, place: str, today: Side | None, rules: Rules) -> str:
         """A query for what becomes of each row that the change touched.
 
         Columns: `a0` … the address of today's row, `moves` (1: it is taken out, or put in, or both), `stays` (1: it is put
         in), `c` what is in conflict (a digit for each column, or `row`), the key's text, and `f0` … the row to put in.
-        `began` is the table as it was before the changesets were run again, for a redo: it says what was written since.
         """
         count = len(kept.columns)
         keys = self._key_names(kept)
@@ -199,7 +203,7 @@ class Merging:
             )
             or "1 = 1"
         )
-        column = [_Column(self._w, kept, today, began, rules, n) for n in range(count)]
+        column = [_Column(self._w, kept, today, rules, n) for n in range(count)]
         changed = [
             *addresses,
             f"CASE WHEN {' OR '.join(c.moves for c in column) or '1 = 0'} THEN 1 ELSE 0 END",
@@ -210,9 +214,9 @@ class Merging:
         ]
         gone = [
             *addresses,
-            f"CASE WHEN n.k0 IS NULL OR ({int(rules.restore or rules.redo)} = 1 AND NOT ({alike})) THEN 1 ELSE 0 END",
+            f"CASE WHEN n.k0 IS NULL OR ({int(rules.restore)} = 1 AND NOT ({alike})) THEN 1 ELSE 0 END",
             "1",
-            "''" if rules.redo else f"CASE WHEN n.k0 IS NULL OR ({alike}) THEN '' ELSE 'row' END",
+            f"CASE WHEN n.k0 IS NULL OR ({alike}) THEN '' ELSE 'row' END",
             *own_keys,
             *values,
         ]
@@ -226,37 +230,14 @@ class Merging:
             *nowhere,
         ]
         names = [*(f"a{n}" for n in range(width)), "moves", "stays", "c", *keys, *(f"f{n}" for n in range(count))]
-        sources = {"h": f"SELECT * FROM {place}", "n": rows}
-        if rules.redo and began is not None:
-            values_then = {f"q{n}": began.own[c] for n, c in enumerate(kept.names) if c in began.own}
-            sources["z"] = self._rows(kept, began, values_then | self._bases(kept, began))
-        start, found = self._named_sources(kept, **sources)
-        h, t, *rest = found
-        joined = {to: f" LEFT JOIN {rest[0]} ON {self._together(keys, to, 'z')}" if rest else "" for to in ("h", "n")}
+        start, (h, t) = self._named_sources(kept, h=f"SELECT * FROM {place}", n=rows)
         queries = [
-            f"SELECT {_named(changed, names)} FROM {h} JOIN {t} ON {together}{joined['h']} WHERE h.change = '{CHANGED}'",
-            f"SELECT {', '.join(gone)} FROM {h} LEFT JOIN {t} ON {together if kept.key or rules.redo else '1 = 0'}"
+            f"SELECT {_named(changed, names)} FROM {h} JOIN {t} ON {together} WHERE h.change = '{CHANGED}'",
+            f"SELECT {', '.join(gone)} FROM {h} LEFT JOIN {t} ON {together if kept.key else '1 = 0'}"
             f" WHERE h.change = '{GONE}'",
             f"SELECT {', '.join(new)} FROM {h} JOIN {t} ON {together} WHERE h.change = '{NEW}'",
         ]
-        if rules.redo:
-            # Rows that were made again under other keys are the same rows if they are as many as the first time.
-            fresh = f"FROM {t} LEFT JOIN {h} ON {together}{joined['n']} WHERE h.k0 IS NULL"
-            fresh += " AND z.k0 IS NULL" if began is not None else ""
-            missing = f"SELECT count(*) FROM {h} LEFT JOIN {t} ON {together} WHERE h.change = '{GONE}' AND n.k0 IS NULL"
-            again = [*addresses, "1", "0", "''", *(f"n.{k}" for k in keys), *nowhere]
-            every = f"SELECT count(*) FROM {t}{joined['n']}" + (" WHERE z.k0 IS NULL" if began is not None else "")
-            same = f"(SELECT count(*) {fresh}) = ({missing}) OR ({every}) = {rules.made}"
-            queries.append(f"SELECT {', '.join(again)} {fresh} AND ({same})")
-            if began is not None:
-                # A row that was there before the rollback, though the changesets remove one of its key.
-                unwritten = " AND ".join(c.unwritten for c in column) or "1 = 1"
-                kept_on = [*["NULL"] * width, "1", "1", "''", *own_keys, *(c.before for c in column)]
-                queries.append(
-                    f"SELECT {', '.join(kept_on)} FROM {h} JOIN {rest[0]} ON {self._together(keys, 'h', 'z')}"
-                    f" LEFT JOIN {t} ON {together} WHERE h.change = '{CHANGED}' AND n.k0 IS NULL AND {unwritten}"
-                )
-        elif not kept.key:
+        if not kept.key:
             # Without a key a row that was changed since can't be told from one that was removed; and what is alike was
             # not put back by somebody, but is one more.
             lost = [*["NULL"] * width, "0", "0", "'row'", *own_keys, *nowhere]
@@ -278,25 +259,10 @@ class Merging:
 class _Column:
     """One column of a row that the change changed, as expressions over the shelf's row `h` and today's `n`."""
 
-    def __init__(self, words: Words, kept: KeptRows, today: Side, began: Side | None, rules: Rules, n: int) -> None:
+    def __init__(self, words: Words, kept: KeptRows, today: Side, rules: Rules, n: int) -> None:
         name = kept.names[n]
         took_part = f"substr(h.d, {n + 1}, 1) = '1'"
         self.conflicts = self.superseded = "1 = 0"
-        self.unwritten, self.before = "1 = 1", f"h.v{n}"
-        if began is not None and name in began.own:
-            self.unwritten = f"(NOT ({took_part}) OR {words.same(f'z.b{n}', f'h.b{n}')})"
-            self.before = f"CASE WHEN {took_part} THEN h.v{n} ELSE z.q{n} END"
-        if rules.redo and today.kept[name]:
-            if began is None:  # nobody can have written to a table that these changesets make
-                since = "1 = 1"
-            elif name in began.own:
-                since = words.same(f"z.b{n}", f"h.b{n}")
-            else:
-                since = f"(h.a IS NULL OR {words.same('z.a', 'h.a')})"
-            other = f"NOT ({words.alike(kept.columns[n], f'h.v{n}', f'n.q{n}')})"
-            self.moves = f"({took_part} AND {since} AND {other})"
-            self.value = f"CASE WHEN {self.moves} THEN h.v{n} ELSE n.q{n} END"
-            return
         if name in today.turned:
             changed = f"NOT ({words.same(f'n.b{n}', f'h.b{n}')})"
             self.conflicts = f"({took_part} AND {changed})"

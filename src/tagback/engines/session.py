@@ -72,13 +72,28 @@ class KeptColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Stood:
+    """A table as a rollback left it.
+
+    `columns` has the name there of each kept column that is there. `digest` stands for all its rows, in no order.
+    `made`: how many rows the changesets had put into it, which the rollback took back; -1: it isn't known.
+    """
+
+    table: ObjectId
+    columns: Mapping[str, str]
+    digest: str = ""
+    made: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class KeptRows:
     """What a change did to one table's rows, kept in a table of the ledger's named `place`.
 
     `columns` are the start's stored columns. `key` are those that tell rows apart; where there is none, `matched` are
     the columns that the change left alone. `added` are columns that the start doesn't have. `whole`: the table is gone.
     `gone`, `new` and `changed` count rows, `bytes` is what they take up. `broken`: how many foreign keys of the table's
-    rows led nowhere at the start, by the table that they refer to, where an engine allows that.
+    rows led nowhere at the start, by the table that they refer to, where an engine allows that. `stood`: the table as a
+    rollback left it; by then it may be `whole`: gone.
     """
 
     table: ObjectId
@@ -94,6 +109,7 @@ class KeptRows:
     bytes: int = 0
     how: str = "compared"
     broken: Mapping[str, int] = field(default_factory=dict)
+    stood: Stood | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,17 +157,26 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Redo:
+    """What a rollback took away is put over what the same changesets have just made again.
+
+    `stood`: the table as it was before they ran again, which `hold` copied; None: there was none. `unwritten`: nobody
+    wrote to it since the rollback.
+    """
+
+    stood: Stood | None
+    unwritten: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How to merge. `restore`: what the change took away stands against what was written since.
 
-    `back` are expressions over today's columns, by the start's column that they give again. `redo`: what a rollback took
-    away is put over what the same changesets have just made again; the copies of `keep_start` say what was written since.
-    `made`: how many rows they had put into the table the first time. As many as that are those rows.
+    `back` are expressions over today's columns, by the start's column that they give again.
     """
 
     restore: bool = False
-    redo: bool = False
-    made: int = -1
+    redo: Redo | None = None
     back: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -283,6 +308,12 @@ class Session(Protocol):
 
     def forget_start(self) -> None: ...
 
+    def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
+        """Copies these tables as they are now, for a merge with `Rules.redo`; held until the next time or the end."""
+
+    def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
+        """What stands for the names of each table's columns and for all its rows, whatever their order."""
+
     def watch(self, before: Catalog) -> None:
         """Starts to observe which tables' rows are touched, from here on in this transaction."""
 
@@ -301,15 +332,17 @@ class Session(Protocol):
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
-        every: bool = False,
+        given: Sequence[KeptRows] | None = None,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """Keeps what was done to the rows of the tables that `keep_start` copied; those without a change are left out.
 
         `label` begins the places' names. `names` maps tables and columns of `before` to their names in `after`, where
         those differ. `ways` are expressions over a table's columns of today that give columns of `before` again: they are
         tried, StatementError if one is refused, and there is an entry for these tables even if their rows are the same.
-        `every`: of columns that are gone every value is kept, even one that the column would get by itself if it came
-        again; so it is where there are `ways`, which are for rows that came or were changed since.
+        `given`: a rollback asks, and this is what it gave back. Then there is an entry for every table, which says how the
+        table stood; of columns that are gone every value is kept, even one that the column would get by itself if it
+        came again (so it is where there are `ways`, which are for rows that came or were changed since); and of rows
+        in `given` that are as they were, or still away, that is noted.
         """
 
     def merge(
@@ -351,9 +384,11 @@ __all__ = [
     "KeptColumn",
     "KeptRows",
     "Merge",
+    "Redo",
     "Rules",
     "Session",
     "StatementError",
+    "Stood",
     "Unkept",
     "Value",
 ]

@@ -15,6 +15,9 @@ SnapshotId = NewType("SnapshotId", int)
 NO_DEPLOYMENT = DeploymentId(0)
 NO_SNAPSHOT = SnapshotId(0)
 
+MADE, LOOKED_AT = "made", "looked at"
+"""How rows are kept that have no place: of a new table only their number is, of one that was compared and is the same none."""
+
 
 class DeploymentKind(enum.StrEnum):
     """A deployment brings changesets or takes them back: both are changes, and both are remembered."""

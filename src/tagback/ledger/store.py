@@ -363,7 +363,7 @@ class Ledger:
         return tuple(s for s in self.everything_kept() if s.kept.place)
 
     def everything_kept(self) -> tuple[Shelf, ...]:
-        """The same with entries that only say how many rows a new table got."""
+        """The same with entries that have no place: see `LOOKED_AT` and `MADE`."""
         return shelf.read(self._session) if self._exists else ()
 
     def next_shelf(self, deployment: DeploymentId) -> int:

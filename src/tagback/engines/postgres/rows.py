@@ -85,6 +85,7 @@ class Rows:
         self._observation: Observation | None = None
         self._own: list[tuple[object, ...]] = []
         self._copies: dict[ObjectId, Copy] = {}
+        self._held: dict[ObjectId, Copy] = {}
         self._marks: list[dict[ObjectId, Copy]] = []
         self._made = 0
         self.leaving: dict[ObjectId, str] = {}  # temporary tables with the addresses (a0) of rows that go (moves = 1)
@@ -95,6 +96,7 @@ class Rows:
         """The transaction is over: temporary tables and counters are gone with it."""
         self._observation = None
         self._copies.clear()
+        self._held.clear()
         self._marks.clear()
         self.leaving.clear()
 
@@ -148,27 +150,39 @@ class Rows:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """See Session.keep_start. Writers have to wait from here on, or they would write between copy and change."""
         for table in sorted(tables):
-            if table in self._copies or table == LARGE_OBJECTS:
-                continue
-            name = qualified(*table.name)
-            mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
-            self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
-            described = self.described([table])[table]
-            columns = tuple(c for c in described.columns if not c.generated)
-            self._made += 1
-            copy = Copy(f"tagback_start_{self._made}", columns, described.key)
-            values = ", ".join(f"{kept_form(c)} AS c{n}" for n, c in enumerate(columns))
-            try:
-                self._text(f"CREATE TEMP TABLE {copy.name} ON COMMIT DROP AS SELECT {values} FROM ONLY {name}")
-            except StatementError as error:
-                if error.sqlstate != "42501":
-                    raise
-                raise RefusedError(
-                    f"Not all rows of {table} can be read and kept: {error.message}.",
-                    code="rows_hidden",
-                    hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
-                ) from error
-            self._copies[table] = copy
+            if table not in self._copies and table != LARGE_OBJECTS:
+                self._copies[table] = self._copied(table)
+
+    def set_aside(self, tables: Collection[ObjectId]) -> None:
+        """See Session.set_aside."""
+        for table in sorted(tables):
+            self._held[table] = self._copied(table)
+
+    @property
+    def held(self) -> Mapping[ObjectId, Copy]:
+        """The tables that were set aside."""
+        return self._held
+
+    def _copied(self, table: ObjectId) -> Copy:
+        name = qualified(*table.name)
+        mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
+        self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
+        described = self.described([table])[table]
+        columns = tuple(c for c in described.columns if not c.generated)
+        self._made += 1
+        copy = Copy(f"tagback_start_{self._made}", columns, described.key)
+        values = ", ".join(f"{kept_form(c)} AS c{n}" for n, c in enumerate(columns))
+        try:
+            self._text(f"CREATE TEMP TABLE {copy.name} ON COMMIT DROP AS SELECT {values} FROM ONLY {name}")
+        except StatementError as error:
+            if error.sqlstate != "42501":
+                raise
+            raise RefusedError(
+                f"Not all rows of {table} can be read and kept: {error.message}.",
+                code="rows_hidden",
+                hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
+            ) from error
+        return copy
 
     def forget_start(self) -> None:
         """See Session.forget_start."""

@@ -328,6 +328,12 @@ class PostgresSession:
     def forget_start(self) -> None:
         self._rows.forget_start()
 
+    def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
+        self._rows.set_aside(tables & catalog.objects.keys())
+
+    def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
+        return self._shelf.digests(tables & catalog.objects.keys())
+
     def watch(self, before: Catalog) -> None:
         self._rows.watch(before)
 
@@ -342,9 +348,9 @@ class PostgresSession:
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
-        every: bool = False,
+        given: Sequence[KeptRows] | None = None,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        return self._shelf.shelve(label, names, ways or {}, every=every)
+        return self._shelf.shelve(label, names, ways or {}, given)
 
     def merge(
         self,

@@ -5,17 +5,29 @@ A place has core types only, so that nothing hangs on the living schema; values 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step, is_gone
-from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, counts, disagreements, nothing_given
+from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
-from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Rules, StatementError, Unkept
+from tagback.engines.redoing import Redoing
+from tagback.engines.session import (
+    Disagreement,
+    KeptColumn,
+    KeptRows,
+    Merge,
+    Redo,
+    Rules,
+    StatementError,
+    Stood,
+    Unkept,
+)
 from tagback.errors import RefusedError
 
 # Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.
@@ -40,6 +52,13 @@ class _Words:
     def digest(self, texts: Sequence[str]) -> str:
         return f"md5(ROW({', '.join(texts)})::text)"
 
+    def total(self, digest: str) -> str:
+        halves = [
+            f"sum(('x' || {part})::bit(64)::bigint::numeric)"
+            for part in (f"left({digest}, 16)", f"right({digest}, 16)")
+        ]
+        return f"concat_ws(' ', count(*), {', '.join(halves)})"
+
     def same(self, left: str, right: str) -> str:
         return f"{left} IS NOT DISTINCT FROM {right}"
 
@@ -61,7 +80,7 @@ class Shelf:
         self._text = text
         self._attempt = attempt
         self._rows = rows
-        self._merging = Merging(_Words())
+        self._merging = Redoing(_Words())
         self._merges = 0
 
     # ------------------------------------------------------------------ keeping
@@ -71,8 +90,7 @@ class Shelf:
         label: str,
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
-        *,
-        every: bool,
+        given: Sequence[KeptRows] | None,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve."""
         large = self._rows.large_written()
@@ -81,8 +99,9 @@ class Shelf:
         kept: list[KeptRows] = []
         for table, copy in sorted(self._rows.copies.items()):
             now = _today(table, table, names, taken)
-            end = None
+            end, stood = None, None
             told_apart = True
+            returned = [k for k in given or () if k.table == now]
             if now is not None and self._rows.is_table(now):
                 described = self._rows.described([now])[now]
                 places = {}
@@ -93,14 +112,19 @@ class Shelf:
                         places[column.name] = place.name[-1]
                 end = self._side(copy.columns, described, now, places)
                 told_apart = self._told_apart(copy.key, described, places)
+                if given is not None:
+                    there = {c.name for c in described.columns}
+                    columns = {c: place for c, place in places.items() if place in there}
+                    stood = Stood(now, columns, self.digests([now])[now], sum(k.new for k in returned))
             for name, expression in ways.get(table, {}).items():
                 if end is not None:
                     column = next(c for c in copy.columns if c.name == name)
                     self._text(f"SELECT CAST(({expression}) AS {column.type}) FROM {end.source} LIMIT 0")
-            if end is not None and (every or table in ways):
+            if end is not None and (given is not None or table in ways):
                 end = nothing_given(end)
-            found = self._keep(f"{label}_{len(kept) + 1}", table, copy, end, told_apart=told_apart)
-            if found.rows or table in ways:
+            address = f"{label}_{len(kept) + 1}"
+            found = self._keep(address, table, copy, end, stood, returned, told_apart=told_apart)
+            if found.rows or found.stood is not None or table in ways:
                 kept.append(found)
             else:
                 self.drop([found.place])
@@ -120,7 +144,27 @@ class Shelf:
         )
         return not isinstance(twice, StatementError) and not twice
 
-    def _keep(self, place: str, table: ObjectId, copy: Copy, end: Side | None, *, told_apart: bool) -> KeptRows:
+    def digests(self, tables: Collection[ObjectId]) -> dict[ObjectId, str]:
+        """See Session.digests."""
+        found = {}
+        for table, described in self._rows.described(sorted(tables)).items():
+            names = sorted(c.name for c in described.columns if not c.generated)
+            query = self._merging.digest_of([ident(n) for n in names], f"ONLY {qualified(*table.name)}")
+            ((total,),) = self._text(query)
+            found[table] = f"{hashlib.sha256(repr(names).encode()).hexdigest()[:16]} {total}"
+        return found
+
+    def _keep(
+        self,
+        place: str,
+        table: ObjectId,
+        copy: Copy,
+        end: Side | None,
+        stood: Stood | None,
+        given: Sequence[KeptRows],
+        *,
+        told_apart: bool,
+    ) -> KeptRows:
         alike = [c.name for c in copy.columns if end is not None and end.kept[c.name] == end.own.get(c.name)]
         usable = told_apart and (end is None or all(end.kept[name] for name in copy.key))
         kept = KeptRows(
@@ -131,6 +175,7 @@ class Shelf:
             matched=tuple(alike if end is not None else (c.name for c in copy.columns)),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
+            stood=stood,
         )
         values = {c.name: f"c{n}" for n, c in enumerate(copy.columns)}
         start = Side(f"pg_temp.{copy.name}", values, values)
@@ -143,7 +188,9 @@ class Shelf:
         columns += ["d text", *(f"b{n} text" for n in range(len(copy.columns))), "a text", "r text"]
         self._text(f"CREATE TABLE {address} ({', '.join(columns)})")
         self._show_to_nobody(address)
-        for sql in self._merging.keep(kept, start, end, address):
+        returned = {_address(k.place): k for k in given}
+        statements = self._merging.keep(kept, start, end, address)
+        for sql in [*statements, *self._merging.remain(kept, address, returned, start, end)]:
             refused = self._attempt(sql)
             if isinstance(refused, StatementError):
                 if not is_about_data(refused) or end is None or all(c in alike or not v for c, v in end.kept.items()):
@@ -151,7 +198,7 @@ class Shelf:
                 # Values that don't go into the start's types: the columns that were retyped are other ones altogether.
                 end = replace(end, kept={c: v if c in alike else "" for c, v in end.kept.items()})
                 self.drop([place])
-                return self._keep(place, table, copy, end, told_apart=told_apart)
+                return self._keep(place, table, copy, end, stood, given, told_apart=told_apart)
         return self._counted(kept)
 
     def _show_to_nobody(self, address: str) -> None:
@@ -241,9 +288,10 @@ class Shelf:
             decision = f"tagback_merge_{self._merges}"
             today = self._today(k, names)
             rule = _in_form(k, rules.get(k.place, Rules()))
-            query = self._merging.decide(
-                k, _address(k.place), today, rule, self._began(k, names) if rule.redo else None
-            )
+            if rule.redo is not None and today is not None:
+                query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
+            else:
+                query = self._merging.decide(k, _address(k.place), today, rule)
             made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
             if isinstance(made, StatementError):
                 if not is_about_data(made) or today is None or rule.redo:
@@ -306,20 +354,31 @@ class Shelf:
                 added[name] = side.added[now]
         return replace(side, added=added)
 
-    def _began(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
-        """The copy of the table as it was when it began, seen by today's names; `names` gives those of then."""
-        then = names.get(k.table, k.table)
-        copy = self._rows.copies.get(then)
-        if copy is None or k.whole:
+    def _began(self, k: KeptRows, redo: Redo) -> Side | None:
+        """The table as it was before the changesets ran again, seen as the kept columns."""
+        copy = self._rows.held.get(redo.stood.table) if redo.stood is not None else None
+        if copy is None or redo.stood is None:
             return None
-        values = {c.name: f"c{n}" for n, c in enumerate(copy.columns)}
-        own = {}
-        for c in k.names:
-            at_start = names.get(ObjectId("column", (*k.table.name, c)), ObjectId("column", (*then.name, c)))
-            if at_start.name[-1] in values and at_start.name[:-1] == then.name:
-                own[c] = values[at_start.name[-1]]
-        kept = {c.name: own.get(c.name, "NULL") for c in k.columns}
-        return Side(f"pg_temp.{copy.name}", kept, own, {c: values[c] for c in k.added if c in values})
+        there = {c.name: (f"c{n}", c) for n, c in enumerate(copy.columns)}
+        kept, own = {}, {}
+        for c in k.columns:
+            name, column = there.get(redo.stood.columns.get(c.name, ""), ("", None))
+            kept[c.name] = name
+            if column is not None:
+                own[c.name] = name
+                if column.type != c.type:
+                    kept[c.name] = self._turned(c, name, column, copy)
+        added = {name: there[name][0] for name in k.added if name in there}
+        return Side(f"pg_temp.{copy.name}", kept, own, added)
+
+    def _turned(self, c: KeptColumn, name: str, column: Column, copy: Copy) -> str:
+        """A copied value in another type, in the form of that one."""
+        start = Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default)
+        value = cast(name if column.core else f"CAST({name} AS {column.type})", column.type, c.type)
+        known = self._attempt(f"SELECT {value} FROM pg_temp.{copy.name} LIMIT 0")
+        if isinstance(known, StatementError):
+            return exact(name)
+        return kept_form(start, value)
 
     def _restoration(self, k: KeptRows, decision: str, *, there: bool) -> Restoration:
         """Takes out what moves and puts in what stays. An identity column goes on behind what it has then."""

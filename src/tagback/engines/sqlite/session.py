@@ -18,6 +18,7 @@ from tagback.engines.sqlite.failures import BUSY, refusals, statement_error, unr
 from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, quoted
+from tagback.engines.sqlite.objects import Table
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
@@ -336,6 +337,15 @@ class SqliteSession:
         with refusals("dropping the copies of tables"):
             self._rows.forget_start()
 
+    def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
+        with refusals("copying tables"):
+            for table in _tables(tables, catalog):
+                self._shelf.set_aside(table)
+
+    def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
+        with refusals("reading rows"):
+            return {table.id: self._shelf.digest(table) for table in _tables(tables, catalog)}
+
     def watch(self, before: Catalog) -> None:
         self._rows.watch(self._lineage)
 
@@ -351,10 +361,10 @@ class SqliteSession:
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
-        every: bool = False,
+        given: Sequence[KeptRows] | None = None,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         with refusals("keeping rows"):
-            kept, unkept = self._shelf.shelve(label, before, after, names, ways or {}, every=every)
+            kept, unkept = self._shelf.shelve(label, before, after, names, ways or {}, given)
         broken: dict[str, Counter[str]] = {}
         for (token, _, _), (_, parent) in (self._violations or {}).items():
             broken.setdefault(token, Counter())[parent] += 1
@@ -414,6 +424,10 @@ class SqliteSession:
                     raise statement_error("checking foreign keys", e) from None
                 found[self._lineage.table(table), None, ""] = (table, str(e))
         return found
+
+
+def _tables(names: Collection[ObjectId], catalog: Catalog) -> list[Table]:
+    return [table for name in sorted(names) if isinstance(table := catalog.objects.get(name), Table)]
 
 
 def _foreign_keys_setting(statement: Statement) -> bool | None:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
-from tagback.engines.merging import MOST_CONFLICTS, Merging, Side, counts, disagreements, nothing_given
-from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Rules, Unkept
+from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given
+from tagback.engines.redoing import Redoing
+from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Redo, Rules, Stood, Unkept
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
 from tagback.engines.sqlite.rows import Rows, affinity
@@ -39,6 +40,9 @@ class _Words:
             parts = [self.digest(parts[:_MOST_ARGUMENTS]), *parts[_MOST_ARGUMENTS:]]
         return f"tagback_digest({', '.join(f'CAST({p} AS BLOB)' for p in parts)})"
 
+    def total(self, digest: str) -> str:
+        return f"tagback_total({digest})"
+
     def same(self, left: str, right: str) -> str:
         return f"{left} IS {right}"
 
@@ -53,16 +57,19 @@ class Shelf:
     def __init__(self, connection: sqlite3.Connection, rows: Rows) -> None:
         self._connection = connection
         self._rows = rows
-        self._merging = Merging(_Words())
+        self._merging = Redoing(_Words())
         self._temporary: list[str] = []
+        self._held: dict[ObjectId, tuple[str, Table]] = {}
         connection.create_function("tagback_digest", -1, _digest, deterministic=True)
         connection.create_function("tagback_zero", 1, str, deterministic=True)
+        connection.create_aggregate("tagback_total", 1, _Total)  # type: ignore[arg-type]
 
     def forget(self) -> None:
         """Drops temporary tables."""
         for name in self._temporary:
             self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self._temporary.clear()
+        self._held.clear()
         self._rows.leaving.clear()
 
     def _temporary_name(self, what: str) -> str:
@@ -78,8 +85,7 @@ class Shelf:
         after: Catalog,
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
-        *,
-        every: bool,
+        given: Sequence[KeptRows] | None,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve. What virtual tables hold can't be compared: a write to one is a change of all it held."""
         unkept = tuple(Unkept(table, max(rows, 1)) for table, rows in sorted(self._rows.virtual.items()))
@@ -94,22 +100,32 @@ class Shelf:
                 if isinstance(now, Table):
                     self._connection.execute(f"SELECT ({expression}) FROM main.{quoted(now.name)} LIMIT 0")
             today = now if isinstance(now, Table) else None
-            found = self._keep(place, was, copy, today, names, every=every or table in ways)
-            if found.rows or table in ways:
+            returned = None if given is None else [k for k in given if today is not None and k.table == today.id]
+            found = self._keep(place, was, copy, today, names, returned, every=given is not None or table in ways)
+            if found.rows or found.stood is not None or table in ways:
                 kept.append(found)
             else:
                 self.drop([place])
         return tuple(kept), unkept
 
     def _keep(
-        self, place: str, was: Table, copy: str, now: Table | None, names: Mapping[ObjectId, ObjectId], *, every: bool
+        self,
+        place: str,
+        was: Table,
+        copy: str,
+        now: Table | None,
+        names: Mapping[ObjectId, ObjectId],
+        given: Sequence[KeptRows] | None,
+        *,
+        every: bool,
     ) -> KeptRows:
         columns = tuple(
             KeptColumn(c.name, stored_type(c, strict=was.strict), c.default or "")
             for c in was.columns
             if not c.generated
         )
-        end = self._side(columns, now, _places(was, columns, now, names)) if now is not None else None
+        places = _places(was, columns, now, names)
+        end = self._side(columns, now, places) if now is not None else None
         alike = [c.name for c in columns if end is None or end.kept[c.name] == end.own.get(c.name)]
         if end is not None and every:
             end = nothing_given(end)
@@ -122,6 +138,7 @@ class Shelf:
             matched=tuple(alike),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
+            stood=self._stood(now, places, given) if now is not None and given is not None else None,
         )
         values = {c.name: quoted(c.name) for c in columns}
         start = Side(f"temp.{copy}", values, values)
@@ -133,6 +150,9 @@ class Shelf:
         names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
         self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
         for sql in self._merging.keep(kept, start, end, _address(place)):
+            self._connection.execute(sql)
+        returned = {_address(k.place): k for k in given or ()}
+        for sql in self._merging.remain(kept, _address(place), returned, start, end):
             self._connection.execute(sql)
         return self._counted(kept)
 
@@ -163,6 +183,21 @@ class Shelf:
         gone, new, changed = (found.get(change, (0, 0)) for change in ("gone", "new", "changed"))
         return replace(kept, gone=gone[0], new=new[0], changed=changed[0], bytes=int(gone[1] + new[1] + changed[1]))
 
+    def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
+        return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
+
+    def digest(self, table: Table) -> str:
+        """See Session.digests."""
+        names = sorted(c.name for c in table.columns if not c.generated)
+        query = self._merging.digest_of([quoted(n) for n in names], f"main.{quoted(table.name)}")
+        return f"{_digest(*(n.encode() for n in names))} {self._connection.execute(query).fetchone()[0]}"
+
+    def set_aside(self, table: Table) -> None:
+        """See Session.hold."""
+        copy = self._temporary_name("held")
+        self._connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT * FROM main.{quoted(table.name)}")
+        self._held[table.id] = (copy, table)
+
     def drop(self, places: Collection[str]) -> None:
         """See Session.drop_shelf."""
         for place in sorted(places):
@@ -170,8 +205,11 @@ class Shelf:
 
     # ------------------------------------------------------------------ a table seen as the start's columns
 
-    def _side(self, start: Sequence[KeptColumn], now: Table, places: Mapping[str, str]) -> Side:
-        """`places`: today's column for each of the start's that is there. Affinity converts as values are stored."""
+    def _side(self, start: Sequence[KeptColumn], now: Table, places: Mapping[str, str], copy: str = "") -> Side:
+        """`places`: today's column for each of the start's that is there. Affinity converts as values are stored.
+
+        `copy` has the rows, if the table hasn't; they have no address then.
+        """
         today = {c.name: c for c in now.columns}
         kept = {c.name: quoted(places[c.name]) if c.name in places else "NULL" for c in start}
         own = {
@@ -179,7 +217,7 @@ class Shelf:
         }
         used = set(places.values())
         added = {c.name: quoted(c.name) for c in now.columns if c.name not in used and not c.generated}
-        address = _row_address(now)
+        address = _row_address(now) if not copy else []
         made = {}
         for c in start:
             if c.name not in places:
@@ -189,7 +227,7 @@ class Shelf:
                     made[c.name] = f"{affinity(c.type)} DEFAULT {c.default}"
             elif affinity(c.type) != affinity(stored_type(today[places[c.name]], strict=now.strict)):
                 made[c.name] = affinity(c.type)
-        source = f"main.{quoted(now.name)}"
+        source = f"temp.{copy}" if copy else f"main.{quoted(now.name)}"
         if made:
             source = self._converted(source, now, made, places, address)
             kept = {c: _extra("value", list(made).index(c)) if c in made else v for c, v in kept.items()}
@@ -233,9 +271,10 @@ class Shelf:
             decision = self._temporary_name("merge")
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
-            query = self._merging.decide(
-                k, _address(k.place), today, rule, self._began(k, names) if rule.redo else None
-            )
+            if rule.redo is not None and today is not None:
+                query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
+            else:
+                query = self._merging.decide(k, _address(k.place), today, rule)
             self._connection.execute(f"CREATE TEMP TABLE {decision} AS {query}")
             moving, staying, in_conflict = self._connection.execute(counts(f"temp.{decision}")).fetchone()
             if moving and isinstance(now, Table) and not rule.redo:
@@ -266,20 +305,12 @@ class Shelf:
                 added[name] = side.added[today]
         return replace(side, added=added)
 
-    def _began(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
-        """The copy of the table as it was when it began, seen by today's names; `names` gives those of then."""
-        then = names.get(k.table, k.table)
-        copy = self._rows.copies.get(then)
-        if copy is None or k.whole:
+    def _began(self, k: KeptRows, redo: Redo) -> Side | None:
+        """The table as it was before the changesets ran again, seen as the kept columns."""
+        if redo.stood is None or redo.stood.table not in self._held:
             return None
-        there = {r[1] for r in self._connection.execute(f"PRAGMA temp.table_info({copy})")}
-        own = {}
-        for c in k.names:
-            at_start = names.get(column_id(k.table.name[0], c), column_id(then.name[0], c))
-            if at_start.name[1] in there:
-                own[c] = quoted(at_start.name[1])
-        kept = {c: own.get(c, "NULL") for c in k.names}
-        return Side(f"temp.{copy}", kept, own, {c: quoted(c) for c in k.added if c in there})
+        copy, table = self._held[redo.stood.table]
+        return self._side(k.columns, table, redo.stood.columns, copy)
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         keys = ", ".join(f"CAST(k{n} AS TEXT)" for n in range(len(k.key) or 2))
@@ -392,6 +423,22 @@ def _extra(what: str, number: int) -> str:
 
 def _address(place: str) -> str:
     return f"main.{quoted(OWN_PREFIX + place)}"
+
+
+class _Total:
+    """How many digests there are, and their sum."""
+
+    def __init__(self) -> None:
+        self._count = self._sum = 0
+
+    def step(self, digest: str) -> None:
+        """One more."""
+        self._count += 1
+        self._sum = (self._sum + int(digest, 16)) % 2**128
+
+    def finalize(self) -> str:
+        """Both."""
+        return f"{self._count} {self._sum:032x}"
 
 
 def _digest(*texts: bytes | None) -> str:
