@@ -27,14 +27,6 @@ from tests.unit.sqlite.conftest import Shop, same, with_rows
             id="a dropped table and another one under its name, with equal rows",
         ),
         pytest.param(
-            "CREATE TABLE t (a TEXT NOT NULL DEFAULT 'x')",
-            "INSERT INTO t VALUES ('y'); CREATE TABLE n (b); INSERT INTO n SELECT NULL FROM t;"
-            "DROP TABLE t; ALTER TABLE n RENAME TO t",
-            "INSERT INTO t VALUES ('z')",
-            "INSERT INTO t VALUES ('x')",
-            id="a row in a table of which no column is left",
-        ),
-        pytest.param(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'old')",
             "REPLACE INTO t VALUES (1, 'new')",
             "INSERT INTO t VALUES (2, 'later')",
