@@ -117,6 +117,8 @@ CALLS = frozenset(
         "ledger_obstacle",
         "read_catalog",
         "keep_start",
+        "keeps_late",
+        "keep_late",
         "forget_start",
         "watch",
         "touched",

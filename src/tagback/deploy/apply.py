@@ -152,7 +152,8 @@ def _deploy(
             if beginning.first in {work.number for work in stage}:
                 beginning.begin(at)
         overlay = overlays.get(stage[-1].number)
-        observed.append(run_stage(session, at, stage, listen, place_label(deployment, number), overlay))
+        label = place_label(deployment, number)
+        observed.append(run_stage(session, at, stage, listen, label, overlay, alone=len(stages) == 1))
         at = observed[-1].after
     if not session.ledger_exists():
         raise RefusedError(

@@ -205,7 +205,7 @@ def _run_together(
     listen: Listener,
 ) -> Observed:
     session.begin()
-    observed = run_stage(session, at, part.works, listen, place_label(record.id, position), overlay)
+    observed = run_stage(session, at, part.works, listen, place_label(record.id, position), overlay, alone=True)
     check_allowed(observed.verdict, options)
     return observed
 

@@ -72,16 +72,15 @@ def run_stage(
     listen: Listener,
     label: str,
     overlay: Overlay | None = None,
+    *,
+    alone: bool,
 ) -> Observed:
     """Runs the statements and observes; FailedError, located in the changelog, when one fails.
 
-    `label` begins the names of the places where rows are kept.
+    `label` begins the names of the places where rows are kept. `alone`: no other stage runs in this transaction.
     """
-    kept = _foreseen(before, works)
-    columns = {column for column, _, _ in _backs(works)}
-    kept |= {o.id for o in before.objects.values() if o.carries_data and columns & {p.name[-1] for p in o.parts}}
-    if overlay is not None:
-        kept |= overlay.tables(before)
+    needed = _needed(before, works, overlay)
+    kept = set() if alone and session.keeps_late() else needed | _foreseen(before, works)
     if kept:
         session.hold(kept, kept & _named(before, works, _changes_tables))
     if overlay is not None:
@@ -95,11 +94,12 @@ def run_stage(
         _run_changesets(session, works, listen)
         session.settle()
         after = session.read_catalog()
-        missed = session.touched(before, after) - kept
+        untold = (needed | session.touched(before, after)) - kept
+        missed = session.keep_late(untold) if alone else untold
+        kept |= untold
         if not missed:
             break
         session.rollback_to_savepoint()
-        kept |= missed
         listen(RunAgain(tuple(str(t) for t in sorted(missed))))
     else:
         raise FailedError(
@@ -133,6 +133,15 @@ def run_stage(
         ways,
     )
     return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes)
+
+
+def _needed(before: Catalog, works: Sequence[Work], overlay: Overlay | None) -> set[ObjectId]:
+    """Tables that are compared whatever the statements do to them."""
+    columns = {column for column, _, _ in _backs(works)}
+    found = {o.id for o in before.objects.values() if o.carries_data and columns & {p.name[-1] for p in o.parts}}
+    if overlay is not None:
+        found |= overlay.tables(before)
+    return found
 
 
 def _made(session: Session, before: Catalog, after: Catalog) -> dict[ObjectId, int]:

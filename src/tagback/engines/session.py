@@ -306,6 +306,16 @@ class Session(Protocol):
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """Copies these tables as they are now, for `shelve`. Copies end with the transaction or with `forget_start`."""
 
+    def keeps_late(self) -> bool:
+        """Whether `keep_late` will do for what is run next, as far as that can be told: then copies are a waste."""
+
+    def keep_late(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        """Keeps the start of tables that were touched already; gives those of which it can't, so that another run is needed.
+
+        The start is what the last savepoint found. Only an engine that can still read what was there before the transaction
+        has it, and only if that is the same. None of the user's statements may run afterwards.
+        """
+
     def forget_start(self) -> None: ...
 
     def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:

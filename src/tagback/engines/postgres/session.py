@@ -325,6 +325,12 @@ class PostgresSession:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         self._rows.keep_start(tables)
 
+    def keeps_late(self) -> bool:
+        return False
+
+    def keep_late(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        return frozenset(tables)
+
     def forget_start(self) -> None:
         self._rows.forget_start()
 

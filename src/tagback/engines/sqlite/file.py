@@ -66,6 +66,11 @@ def open_file(url: Url, *, create: bool) -> DatabaseFile:
     raise UnreachableError(f"{path} is being replaced all the time.", hint="Try again later.")
 
 
+def uri(path: Path, mode: str) -> str:
+    """The path as SQLite takes it, whatever characters are in it."""
+    return f"file:{quote(os.fsencode(path))}?mode={mode}"
+
+
 def _mode(url: Url, *, create: bool) -> str:
     mode = "rwc" if create else "rw"
     for name, value in url.options:
@@ -123,7 +128,7 @@ def _identity(path: Path) -> _Identity | None:
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?mode={mode}",
+            uri(path, mode),
             uri=True,
             isolation_level=None,
             check_same_thread=False,

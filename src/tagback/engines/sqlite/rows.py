@@ -1,13 +1,14 @@
 """Rows of SQLite tables: kept as they were, watched, and counted where steps would take them away.
 
-The start state is copied into the connection's temporary database; it outlives the savepoint in which the user's
-statements run.
+The start state is copied into the connection's temporary database, where it outlives the savepoint in which the user's
+statements run; or it is read where it still is, see `committed`.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.sqlite.lineage import Lineage
@@ -31,12 +32,25 @@ _STANDS_ON = {sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_CREATE_TRIGGER}
 _CASCADES = {"CASCADE", "SET NULL", "SET DEFAULT"}
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a table can be read as it was: a table of an attached database."""
+
+    schema: str
+    name: str
+
+    @property
+    def source(self) -> str:
+        """For use in FROM."""
+        return f"{self.schema}.{quoted(self.name)}"
+
+
 class Rows:
     """The rows' side of one session."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._copies: dict[ObjectId, str] = {}
+        self._starts: dict[ObjectId, Start] = {}
         self._virtual: dict[ObjectId, int] = {}  # virtual tables that were written to, with their rows at the start
         self.leaving: dict[ObjectId, str] = {}  # conditions for the rows that a merge leaves where they are
         self._written: set[str] = set()  # what identifies the tables, see Lineage
@@ -49,17 +63,26 @@ class Rows:
             if table.kind != "table":
                 self._virtual.setdefault(table, self._count(f"main.{quoted(table.name[0])}"))
                 continue
-            if table in self._copies:
+            if table in self._starts:
                 continue
-            copy = f"tagback_start_{len(self._copies) + 1}"
-            self._connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT * FROM main.{quoted(table.name[0])}")
-            self._copies[table] = copy
+            copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
+            self._connection.execute(f"CREATE TABLE {copy.source} AS SELECT * FROM main.{quoted(table.name[0])}")
+            self._starts[table] = copy
+
+    def read_start(self, tables: Collection[ObjectId], schema: str) -> None:
+        """Has tables read in an attached database that has them as they were."""
+        for table in tables:
+            if table.kind != "table":
+                self._virtual.setdefault(table, self._count(f"{schema}.{quoted(table.name[0])}"))
+            else:
+                self._starts[table] = Start(schema, table.name[0])
 
     def forget_start(self) -> None:
         """Drops the copies."""
-        for copy in self._copies.values():
-            self._connection.execute(f"DROP TABLE IF EXISTS temp.{copy}")
-        self._copies.clear()
+        for start in self._starts.values():
+            if start.schema == "temp":
+                self._connection.execute(f"DROP TABLE IF EXISTS {start.source}")
+        self._starts.clear()
         self._virtual.clear()
 
     # ------------------------------------------------------------------ what is touched
@@ -113,9 +136,9 @@ class Rows:
         return found
 
     @property
-    def copies(self) -> Mapping[ObjectId, str]:
-        """The tables that are kept as they were, and the names of the copies in the temporary database."""
-        return self._copies
+    def starts(self) -> Mapping[ObjectId, Start]:
+        """The tables that are kept as they were, and where."""
+        return self._starts
 
     @property
     def virtual(self) -> Mapping[ObjectId, int]:

@@ -14,6 +14,7 @@ from tagback.catalog.step import Action
 from tagback.changelog import Dialect, Statement, StatementKind
 from tagback.engines.session import Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.sqlite import objects
+from tagback.engines.sqlite.committed import SCHEMA, Committed
 from tagback.engines.sqlite.failures import BUSY, refusals, statement_error, unreachable
 from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
 from tagback.engines.sqlite.lineage import Lineage
@@ -59,6 +60,8 @@ class SqliteSession:
         self._patience = PATIENCE
         self._violations: _Violations | None = None
         self._users_ran = False
+        self._written = False  # by statements or steps in this transaction: it isn't what is committed any more
+        self._written_at_savepoint = False
         self._returning = False
         self._allowed: Counter[tuple[str, str]] = Counter()  # broken keys (table, parent) that come back as they were
         self.notices: list[str] = []
@@ -77,6 +80,7 @@ class SqliteSession:
         self._file = file
         self._connection = file.connection
         self._rows = Rows(file.connection)
+        self._committed = Committed(file)
         self._shelf = Shelf(file.connection, self._rows)
 
     def close(self) -> None:
@@ -108,6 +112,7 @@ class SqliteSession:
         self._begin_in_the_file_that_is_there(self._begin_writing)
         self._violations = None
         self._users_ran = False
+        self._written = self._written_at_savepoint = False
         self._returning = False
         self._allowed.clear()
         self.notices.clear()
@@ -129,6 +134,8 @@ class SqliteSession:
         self._lineage = Lineage()
 
     def _begin_writing(self) -> None:
+        with refusals("detaching the start"):
+            self._committed.detach()
         self._execute(f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}")
         try:
             self._patiently("BEGIN IMMEDIATE")
@@ -169,6 +176,7 @@ class SqliteSession:
             self._check_foreign_keys([broken for key, broken in found.items() if key not in self._violations])
         self._forget()
         self._execute("COMMIT")
+        self._committed.leave()
 
     def _check_foreign_keys(self, broken: Collection[tuple[str, str]]) -> None:
         """What a changeset leaves broken is its own business, as it is for SQLite, but is told; a way back breaks nothing.
@@ -199,6 +207,7 @@ class SqliteSession:
             with refusals("ROLLBACK"):
                 self._connection.rollback()
         self._forget()
+        self._committed.leave()
 
     def _forget(self) -> None:
         self._foreign_keys = False  # as a file wished for its own transaction: the next one may be a way back
@@ -210,12 +219,14 @@ class SqliteSession:
     def savepoint(self) -> None:
         self._execute("SAVEPOINT tagback_start")
         self._lineage_at_savepoint = self._lineage.copy()
+        self._written_at_savepoint = self._written
 
     def rollback_to_savepoint(self) -> None:
         self._rows.end_watch()
         self._execute("ROLLBACK TO tagback_start")
         self._execute("RELEASE tagback_start")
         self._lineage = self._lineage_at_savepoint
+        self._written = self._written_at_savepoint
 
     def release_savepoint(self) -> None:
         self._rows.end_watch()
@@ -237,7 +248,7 @@ class SqliteSession:
 
     def run(self, sql: str) -> None:
         self._note_violations()
-        self._users_ran = True
+        self._users_ran = self._written = True
         if not self._connection.in_transaction:
             raise StatementError("the deployment's transaction is gone", code="transaction")
         if why := forbidden(sql):
@@ -264,6 +275,7 @@ class SqliteSession:
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         self._note_violations()
+        self._written = True
         self._returning = not self._users_ran
         for step in steps:
             started = time.perf_counter()
@@ -332,6 +344,17 @@ class SqliteSession:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         with refusals("copying tables"):
             self._rows.keep_start(tables)
+
+    def keeps_late(self) -> bool:
+        with refusals("asking for the journal mode"):
+            return not self._written and self._committed.can_be_read()
+
+    def keep_late(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        with refusals("reading the start"):
+            if not tables or self._written_at_savepoint or not self._committed.attach():
+                return frozenset(tables)
+            self._rows.read_start(tables, SCHEMA)
+        return frozenset()
 
     def forget_start(self) -> None:
         with refusals("dropping the copies of tables"):

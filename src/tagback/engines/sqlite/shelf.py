@@ -13,7 +13,7 @@ from tagback.engines.redoing import Redoing
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Redo, Rules, Stood, Unkept
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
-from tagback.engines.sqlite.rows import Rows, affinity
+from tagback.engines.sqlite.rows import Rows, Start, affinity
 from tagback.errors import RefusedError
 
 _LONGEST = 33  # bytes of a value's text that are kept as they are
@@ -90,7 +90,7 @@ class Shelf:
         """See Session.shelve. What virtual tables hold can't be compared: a write to one is a change of all it held."""
         unkept = tuple(Unkept(table, max(rows, 1)) for table, rows in sorted(self._rows.virtual.items()))
         kept: list[KeptRows] = []
-        for table, copy in sorted(self._rows.copies.items()):
+        for table, begun in sorted(self._rows.starts.items()):
             was = before.objects[table]
             another = table not in names and table in names.values()  # it goes back to another name
             now = None if another else after.objects.get(names.get(table, table))
@@ -101,7 +101,7 @@ class Shelf:
                     self._connection.execute(f"SELECT ({expression}) FROM main.{quoted(now.name)} LIMIT 0")
             today = now if isinstance(now, Table) else None
             returned = None if given is None else [k for k in given if today is not None and k.table == today.id]
-            found = self._keep(place, was, copy, today, names, returned, every=given is not None or table in ways)
+            found = self._keep(place, was, begun, today, names, returned, every=given is not None or table in ways)
             if found.rows or found.stood is not None or table in ways:
                 kept.append(found)
             else:
@@ -112,7 +112,7 @@ class Shelf:
         self,
         place: str,
         was: Table,
-        copy: str,
+        begun: Start,
         now: Table | None,
         names: Mapping[ObjectId, ObjectId],
         given: Sequence[KeptRows] | None,
@@ -129,7 +129,7 @@ class Shelf:
         alike = [c.name for c in columns if end is None or end.kept[c.name] == end.own.get(c.name)]
         if end is not None and every:
             end = nothing_given(end)
-        key = self._usable_key(was, copy, end, now)
+        key = self._usable_key(was, begun, end, now)
         kept = KeptRows(
             table=was.id,
             place=place,
@@ -141,7 +141,7 @@ class Shelf:
             stood=self._stood(now, places, given) if now is not None and given is not None else None,
         )
         values = {c.name: quoted(c.name) for c in columns}
-        start = Side(f"temp.{copy}", values, values)
+        start = Side(begun.source, values, values)
         width, count = len(kept.key) or 2, len(columns)
         # SQLite finds rows by an index only where both sides of = convert alike.
         types = {c.name: affinity(c.type) for c in columns}
@@ -156,10 +156,10 @@ class Shelf:
             self._connection.execute(sql)
         return self._counted(kept)
 
-    def _usable_key(self, was: Table, copy: str, end: Side | None, now: Table | None) -> tuple[str, ...]:
+    def _usable_key(self, was: Table, begun: Start, end: Side | None, now: Table | None) -> tuple[str, ...]:
         """The primary key's columns, if they tell rows apart at both ends. A rowid table's key may hold NULL, many times."""
         key = _key(was)
-        sides = [(f"temp.{copy}", [quoted(c) for c in key], was)]
+        sides = [(begun.source, [quoted(c) for c in key], was)]
         if end is not None and now is not None:
             if not all(c in end.own for c in key):
                 return ()
