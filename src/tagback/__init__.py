@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tagback import errors as errors
     from tagback.deploy import events as events
     from tagback.deploy.apply import ApplyOptions as ApplyOptions
+    from tagback.deploy.back import ColumnOrder as ColumnOrder
     from tagback.deploy.drift import OnDrift as OnDrift
     from tagback.deploy.look import Comparison as Comparison
     from tagback.deploy.look import PastDeployment as PastDeployment
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "tagback.deploy.apply": ("ApplyOptions",),
+    "tagback.deploy.back": ("ColumnOrder",),
     "tagback.deploy.drift": ("OnDrift",),
     "tagback.deploy.look": ("Comparison", "PastDeployment", "Status", "TagView"),
     "tagback.deploy.results": ("Applied", "Recovered", "RolledBack"),

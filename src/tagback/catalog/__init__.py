@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tagback.catalog.appending import by_appending, reordered, same_but_for_order
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
 from tagback.catalog.lineage import SUBORDINATE, Rename, follow, is_gone, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
@@ -23,10 +24,13 @@ __all__ = [
     "SchemaObject",
     "Step",
     "UnmanagedObject",
+    "by_appending",
     "diff",
     "explain",
     "follow",
     "is_gone",
     "nothing",
     "renames",
+    "reordered",
+    "same_but_for_order",
 ]

@@ -81,6 +81,13 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it allows fewer rows than what stands in its place afterwards."""
         return self.limits_rows and self != after
 
+    def appended(self, live: SchemaObject) -> SchemaObject:
+        """The same with its parts in the order they have when those that `live` lacks are put behind the others.
+
+        Itself where an engine puts parts anywhere.
+        """
+        return self
+
     @property
     def can_be_made(self) -> bool:
         """Whether `create` gives exactly this. What an engine left half done can only go."""

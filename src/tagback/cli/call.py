@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from tagback.cli.measures import amount
 from tagback.errors import UsageError
+
+if TYPE_CHECKING:
+    import datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a call works with, after the configuration file. `lock_timeout`, `lock_wait`: seconds; None: the default."""
+    """What a call works with, after the configuration file. `lock_timeout`, `lock_wait`: seconds; None: the default.
+
+    `status_within`: seconds for looking at live rows. `shelf_limit`: bytes; `shelf_retention`: the age at which what is
+    kept goes; None: there is none.
+    """
 
     url: str = ""
     target: str = ""
@@ -18,6 +27,10 @@ class Settings:
     format: str | None = None
     lock_timeout: float | None = None
     lock_wait: float | None = None
+    column_order: str = "exact"
+    status_within: float = 2.0
+    shelf_limit: int | None = None
+    shelf_retention: datetime.timedelta | None = None
 
     @property
     def seconds_to_wait(self) -> float:
@@ -45,9 +58,20 @@ class Call:
         format: str | None = None,
         lock_timeout: float | None = None,
         lock_wait: float | None = None,
+        column_order: str | None = None,
+        status_within: float | None = None,
+        shelf_limit: str | None = None,
     ) -> Settings:
         """The configuration's settings, with what the command's own options say put over them."""
-        given = {"changelog": changelog, "format": format, "lock_timeout": lock_timeout, "lock_wait": lock_wait}
+        given = {
+            "changelog": changelog,
+            "format": format,
+            "lock_timeout": lock_timeout,
+            "lock_wait": lock_wait,
+            "column_order": column_order,
+            "status_within": status_within,
+            "shelf_limit": amount(shelf_limit) if shelf_limit is not None else None,
+        }
         return replace(self._configured(), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
     def _configured(self) -> Settings:

@@ -6,14 +6,18 @@ import difflib
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagback.cli.call import Settings
+from tagback.cli.measures import age, amount
 from tagback.errors import Location, UsageError
 
 _TEXTS = ("changelog", "format")
-_SECONDS = ("lock_timeout", "lock_wait")
+_SECONDS = ("lock_timeout", "lock_wait", "status_within")
+_MEASURES: dict[str, Callable[[str], object]] = {"shelf_limit": amount, "shelf_retention": age}
+_CHOICES = {"column_order": ("exact", "logical")}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
@@ -97,8 +101,8 @@ class _Reader:
         self, table: tuple[str, ...], options: dict[str, object], base: Settings, also: tuple[str, ...]
     ) -> Settings:
         """The settings of one table over the base; `also`: keys that are somebody else's business."""
-        known = (*_TEXTS, *_SECONDS, *also)
-        changes: dict[str, str | float] = {}
+        known = (*_TEXTS, *_SECONDS, *_MEASURES, *_CHOICES, *also)
+        changes: dict[str, object] = {}
         for key, value in options.items():
             if key not in known:
                 near = difflib.get_close_matches(key, known, 1, 0.5)
@@ -112,6 +116,15 @@ class _Reader:
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
                     raise self.mistake(table, key, f"{key} has to be a number of seconds.")
                 changes[key] = float(value)
+            elif key in _MEASURES:
+                try:
+                    changes[key] = _MEASURES[key](value if isinstance(value, str) else repr(value))
+                except UsageError as e:
+                    raise self.mistake(table, key, f"{key}: {e.message}", f"In quotes: {e.hint}") from None
+            elif key in _CHOICES:
+                if value not in _CHOICES[key]:
+                    raise self.mistake(table, key, f"{key} is one of {', '.join(_CHOICES[key])}.")
+                changes[key] = value
         return replace(base, **changes)  # type: ignore[arg-type]
 
     def mistake(self, table: tuple[str, ...], key: str, message: str, hint: str = "") -> UsageError:

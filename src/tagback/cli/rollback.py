@@ -12,10 +12,13 @@ from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
 from tagback.cli.page import Page, short
 from tagback.cli.progress import Progress
+from tagback.deploy.back import ColumnOrder
 from tagback.deploy.drift import OnDrift
-from tagback.deploy.results import RolledBack
+from tagback.deploy.results import PlannedStep, RolledBack
 from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.errors import UsageError, counted
+
+_WORTH_TELLING = 0.01  # seconds
 
 
 @click.command("rollback")
@@ -38,6 +41,12 @@ from tagback.errors import UsageError, counted
     default="refuse",
     help="What was changed by hand: refuse to go on (the default), keep it, or undo it too.",
 )
+@click.option(
+    "--column-order",
+    type=click.Choice([c.value for c in ColumnOrder]),
+    help="Where columns that come back stand: exact, in their place (the default; PostgreSQL rewrites the table for it), or"
+    " logical, behind the others.",
+)
 @parameters.lock_timeout
 @parameters.lock_wait
 @parameters.verbose
@@ -53,6 +62,7 @@ def command(
     yes: bool,
     on_conflict: str,
     on_drift: str,
+    column_order: str | None,
     lock_timeout: float | None,
     lock_wait: float | None,
     verbose: bool,
@@ -70,7 +80,7 @@ def command(
             "Say where to go back to, and only once." if given else "Say where to go back to.",
             hint="Give one of --to TAG, --deployment ID, --count N, --to-changeset ID.",
         )
-    settings = call.settings(lock_timeout=lock_timeout, lock_wait=lock_wait)
+    settings = call.settings(column_order=column_order, lock_timeout=lock_timeout, lock_wait=lock_wait)
     options = RollbackOptions(
         to=to,
         deployment=deployment,
@@ -79,6 +89,7 @@ def command(
         dry_run=dry_run,
         on_conflict=OnConflict(on_conflict),
         on_drift=OnDrift(on_drift),
+        column_order=ColumnOrder(settings.column_order),
         lock_wait=settings.seconds_to_wait,
     )
     if not (yes or dry_run):
@@ -127,7 +138,10 @@ def _show(page: Page, result: RolledBack, objects: int | None) -> None:
     _show_rows(page, result)
     seen = f"{counted(objects, 'object')}, " if objects is not None else ""
     place = f" = tag {result.tag}" if result.tag and not result.kept_drift else ""
-    page.line(("verified: ", "good"), f"{seen}fingerprint {short(result.fingerprint_after)}{place}")
+    but = ", equal but for column order" if result.reordered else ""
+    page.line(("verified: ", "good"), f"{seen}fingerprint {short(result.fingerprint_after)}{but or place}")
+    for table in result.reordered:
+        page.line("  ", (f"columns in another order: {table}", "warn"))
 
 
 def _show_plan(page: Page, result: RolledBack) -> None:
@@ -137,10 +151,20 @@ def _show_plan(page: Page, result: RolledBack) -> None:
     if len(result.changesets) > 12:
         page.line(f"  … and {len(result.changesets) - 12} more")
     for step in result.plan or ():
-        page.line("  ", (" ".join(step.sql.split())[:150], "dim"), (f"  {', '.join(step.destroys)}", "warn"))
+        page.line(
+            "  ", (" ".join(step.sql.split())[:150], "dim"), (f"  {', '.join(step.destroys)}", "warn"), cost(step)
+        )
     for kept in result.kept_drift:
         page.line(("would keep: ", "warn"), kept)
     _show_rows(page, result)
+
+
+def cost(step: PlannedStep) -> tuple[str, str]:
+    """What a step that was tried locked, and how long it took, where that is worth a word."""
+    told = [step.lock] if step.lock else []
+    if step.seconds_estimate is not None and step.seconds_estimate >= _WORTH_TELLING:
+        told.append(f"{step.seconds_estimate:.2f} s")
+    return (f"  [{', '.join(told)}]" if told else "", "dim")
 
 
 def _show_rows(page: Page, result: RolledBack, limit: int = 8) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,14 +10,11 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call
+from tagback.cli.measures import age, size
 from tagback.cli.page import Page, local_time
-from tagback.errors import UsageError
 
 if TYPE_CHECKING:
     from tagback.deploy.shelf import Purged, ShelfView
-
-_AGE = re.compile(r"(\d+)([dhms])\Z")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 @click.group("shelf")
@@ -54,17 +49,10 @@ def purge(call: Call, older_than: str | None, lock_timeout: float | None, lock_w
     """Drops kept rows for good. A deployment that is in effect can't be gone back over without them."""
     from tagback.cli.change import change
 
-    age = _age(older_than) if older_than is not None else None
+    limit = age(older_than) if older_than is not None else None
     settings = call.settings(lock_timeout=lock_timeout, lock_wait=lock_wait)
-    result = change(settings, lambda t: t.purge_shelf(age, lock_wait=settings.seconds_to_wait))
+    result = change(settings, lambda t: t.purge_shelf(limit, lock_wait=settings.seconds_to_wait))
     return Answer(fields_of(result), lambda page: _show_purged(page, result))
-
-
-def _age(text: str) -> datetime.timedelta:
-    match = _AGE.match(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is no age.", hint="A number and a unit: 30d, 12h, 90m, 45s.")
-    return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def show_shelf(page: Page, shelf: Sequence[ShelfView]) -> None:
@@ -92,12 +80,3 @@ def _show_purged(page: Page, result: Purged) -> None:
     page.line(("✓ ", "good"), result.message)
     for v in result.purged:
         page.line("  ", v.table, (f"  {v.rows} rows of {v.kind} {v.deployment}", "dim"))
-
-
-def size(count: int) -> str:
-    """Bytes for people: 512 B, 1.5 KiB, 20.0 MiB."""
-    amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while amount >= 1024 and len(units) > 1:
-        amount /= 1024
-        units.pop(0)
-    return f"{amount:.1f} {units[0]}" if units[0] != "B" else f"{count} B"

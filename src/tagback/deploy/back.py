@@ -7,6 +7,7 @@ deployment's doings are.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from tagback.catalog import (
     Rename,
     Restoration,
     Step,
+    by_appending,
     is_gone,
     renames,
 )
@@ -33,6 +35,13 @@ _TOLD = 5  # rows that an error names
 
 Move = tuple[ObjectId, ObjectId]
 """A rename to be done: the name before it and the name after it."""
+
+
+class ColumnOrder(enum.StrEnum):
+    """Where a column that comes back stands: in its place, or behind the others where the engine only appends."""
+
+    EXACT = "exact"
+    LOGICAL = "logical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,13 @@ class Leg:
 class Return:
     """What was done: the steps with what each took away and how long it took, the rows, and the schema afterwards.
 
-    `before` is the schema at the leg's start and `kept` what the leg took away.
+    `before` is the schema at the leg's start and `kept` what the leg took away. `target` is the leg's, with columns in
+    the order that was asked for.
     """
 
     steps: tuple[PlannedStep, ...]
     before: Catalog
+    target: Catalog
     after: Catalog
     kept: tuple[KeptRows, ...]
     restored: Mapping[ObjectId, int]
@@ -76,6 +87,7 @@ def bring_back(
     *,
     restore: bool = False,
     strict: bool = False,
+    order: ColumnOrder = ColumnOrder.EXACT,
 ) -> Return:
     """Goes one leg inside the open transaction and compares. `label` begins the names of the places for what it takes away.
 
@@ -92,6 +104,8 @@ def bring_back(
     if naming:
         _run(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
+    if order is ColumnOrder.LOGICAL:
+        target = by_appending(live, target)
     shelves = [s for s in leg.shelves if s.kept.table in target.objects]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
     _hold(session, live, target, shelves)
@@ -121,7 +135,7 @@ def bring_back(
     kept = tuple(_named_as_before(k, moves) for k in kept)
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
-    return Return(tuple(done), start, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
+    return Return(tuple(done), start, target, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
 
 
 def _hold(session: Session, live: Catalog, target: Catalog, shelves: Sequence[Shelf]) -> None:

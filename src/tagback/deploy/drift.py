@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog, ObjectId, SchemaObject, diff, explain
+from tagback.catalog import Catalog, ObjectId, SchemaObject, diff, explain, same_but_for_order
 from tagback.errors import RefusedError, counted
+from tagback.ledger.history import History
+from tagback.ledger.records import SnapshotHead, SnapshotId
+from tagback.ledger.store import Ledger
 
 
 class OnDrift(enum.StrEnum):
@@ -48,6 +51,22 @@ def refuse(gaps: Sequence[Gap]) -> RefusedError:
     )
 
 
+def is_drift(
+    ledger: Ledger,
+    history: History,
+    heads: Mapping[SnapshotId, SnapshotHead],
+    left: SnapshotId,
+    found: SnapshotId,
+) -> bool:
+    """Whether two recorded schemas that should be one aren't. Where a rollback was to append columns, order is no matter."""
+    prints = [heads[s].fingerprint for s in (left, found) if s in heads]
+    if len(set(prints)) == 1 and len(prints) == 2:
+        return False
+    if found not in history.reordered:
+        return True
+    return not same_but_for_order(ledger.load_snapshot(left), ledger.load_snapshot(found))
+
+
 def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, tuple[str, ...]]:
     """The target with what was changed by hand put into it, and what that is in words.
 
@@ -74,7 +93,9 @@ def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, 
     return whole, tuple(kept)
 
 
-def told(changesets: int, deployments: int, place: str, *, kept: bool, dry_run: bool) -> str:
+def told(
+    changesets: int, deployments: int, place: str, *, kept: bool, dry_run: bool, reordered: Sequence[ObjectId] = ()
+) -> str:
     """What a rollback says that it did: of no changesets at all there are changes by hand, taken back or kept."""
     is_, are = ("would be", "would be") if dry_run else ("is", "are")
     if changesets:
@@ -83,7 +104,14 @@ def told(changesets: int, deployments: int, place: str, *, kept: bool, dry_run: 
         done = f"What was changed by hand {is_} kept, and no deployment undone"
     else:
         done = f"What was changed by hand {is_} taken back, and no deployment undone"
-    return f"{done}; the schema is that of {place}{', but for what was kept' if kept else ''}."
+    but = [*(["what was kept"] if kept else []), *([column_order(reordered)] if reordered else [])]
+    return f"{done}; the schema is that of {place}{', but for ' + ' and '.join(but) if but else ''}."
+
+
+def column_order(tables: Sequence[ObjectId], limit: int = 5) -> str:
+    """`column order (table a, table b)`."""
+    more = f" and {len(tables) - limit} more" if len(tables) > limit else ""
+    return f"column order ({', '.join(str(t) for t in tables[:limit])}{more})"
 
 
 def _put(

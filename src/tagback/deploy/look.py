@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagback.catalog import Catalog, Loss, LossKind, diff, explain
-from tagback.deploy.drift import describe
+from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import purged_reasons
 from tagback.engines.session import Session
@@ -216,7 +216,7 @@ class Reader:
         t = self.history.tag(name)
         reasons = self._obstacles(t.depth, t.snapshot)
         gaps = self.history.gaps(Point(t.depth, t.snapshot, name))
-        if drifted or any(self._print(left) != self._print(found) for left, found in gaps):
+        if drifted or any(is_drift(self.ledger, self.history, self._heads, left, found) for left, found in gaps):
             reasons = (*reasons, "the schema was changed outside tagback: --on-drift has to say what becomes of that")
         return TagView(
             tag=t.name,

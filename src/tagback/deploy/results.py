@@ -79,7 +79,11 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """The outcome of `rollback`. `receipt` is None when there was nothing to undo, or in a dry run."""
+    """The outcome of `rollback`. `receipt` is None when there was nothing to undo, or in a dry run.
+
+    `reordered` are tables whose columns were to be appended, and stand in another order than at the tag: there `verified`
+    means equal but for that.
+    """
 
     deployments: tuple[int, ...]
     changesets: tuple[str, ...]
@@ -93,6 +97,7 @@ class RolledBack:
     conflicts_total: int
     shelved: tuple[Shelved, ...]
     kept_drift: tuple[str, ...]
+    reordered: tuple[str, ...]
     receipt: int | None
     message: str
     duration_ms: int

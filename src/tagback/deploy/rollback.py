@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, ObjectId, by_appending, reordered
 from tagback.deploy.author import author
-from tagback.deploy.back import Leg, Return, bring_back
-from tagback.deploy.drift import Gap, OnDrift, keep, refuse, told
+from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
+from tagback.deploy.drift import Gap, OnDrift, column_order, is_drift, keep, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.legs import legs, undone_shelves
 from tagback.deploy.results import Conflict, Restored, RolledBack
@@ -57,6 +57,7 @@ class RollbackOptions:
     dry_run: bool = False
     on_conflict: OnConflict = OnConflict.KEEP
     on_drift: OnDrift = OnDrift.REFUSE
+    column_order: ColumnOrder = ColumnOrder.EXACT
     lock_wait: float = 60.0
     attempts: int = 5
 
@@ -107,25 +108,27 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if gaps and options.on_drift is OnDrift.KEEP:
         target, kept = keep(recorded, live, gaps)
     attested = ledger.snapshots()[history.attested].fingerprint
-    if not undone and live.fingerprint == target.fingerprint == attested:
+    near = by_appending(live, target) if options.column_order is ColumnOrder.LOGICAL else target
+    if not undone and live.fingerprint == near.fingerprint == attested:
         session.rollback()
         return _nothing(history, point, live, target, kept, dry_run=options.dry_run)
     deployment = ledger.next_deployment()
     done: list[Return] = []
-    at = live
+    at = goal = live
     way = legs(session, ledger, history, point, live, target, gaps if options.on_drift is OnDrift.KEEP else ())
     for number, leg in enumerate(way, 1):
         label = place_label(deployment, number)
         strict, restore = options.on_conflict is OnConflict.FAIL, options.on_conflict is OnConflict.RESTORE
-        done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict))
-        at = done[-1].after
-        if at.fingerprint != leg.target.fingerprint:
-            raise _not_equal(leg.target, at)
-    verified = at.fingerprint == target.fingerprint
+        order = options.column_order
+        done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict, order=order))
+        at, goal = done[-1].after, done[-1].target
+        if at.fingerprint != goal.fingerprint:
+            raise _not_equal(goal, at)
+    elsewhere = reordered(target, goal)
     ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
     standing = [t.name for t in history.tags if t.depth == point.depth]
     tag = options.to or (standing[-1] if standing else "")
-    receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept)
+    receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept, elsewhere)
     _note_rows(ledger, deployment, way, done)
     if options.dry_run:
         session.rollback()
@@ -138,15 +141,16 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         tag=tag,
         fingerprint_before=live.fingerprint,
         fingerprint_after=at.fingerprint,
-        fingerprint_expected=target.fingerprint,
-        verified=verified,
+        fingerprint_expected=goal.fingerprint,
+        verified=at.fingerprint == goal.fingerprint,
         restored=_restored(done),
         conflicts=_conflicts(done, restore=options.on_conflict is OnConflict.RESTORE),
         conflicts_total=sum(r.conflicts_total for r in done),
         shelved=shelved(k for r in done for k in r.kept),
         kept_drift=kept,
+        reordered=tuple(str(i) for i in elsewhere),
         receipt=None if options.dry_run else receipt,
-        message=told(len(undone), len(ids), point.name, kept=bool(kept), dry_run=options.dry_run),
+        message=told(len(undone), len(ids), point.name, kept=bool(kept), dry_run=options.dry_run, reordered=elsewhere),
         duration_ms=0,
         plan=tuple(step for r in done for step in r.steps) if options.dry_run else None,
     )
@@ -187,11 +191,11 @@ def _refuse_irreversible(undone: Sequence[AppliedChangeset], purged: Sequence[st
 
 def _gaps(ledger: Ledger, history: History, point: Point, live: Catalog) -> list[Gap]:
     gaps = []
+    heads = ledger.snapshots()
     for left, found in history.gaps(point):
-        a, b = ledger.load_snapshot(left), ledger.load_snapshot(found)
-        if a.fingerprint != b.fingerprint:
-            gaps.append(Gap(a, b))
-    if ledger.snapshots()[history.attested].fingerprint != live.fingerprint:
+        if is_drift(ledger, history, heads, left, found):
+            gaps.append(Gap(ledger.load_snapshot(left), ledger.load_snapshot(found)))
+    if heads[history.attested].fingerprint != live.fingerprint:
         gaps.append(Gap(ledger.load_snapshot(history.attested), live))
     return gaps
 
@@ -238,21 +242,24 @@ def _not_equal(target: Catalog, after: Catalog) -> FailedError:
 def _nothing(
     history: History, point: Point, live: Catalog, target: Catalog, kept: tuple[str, ...], *, dry_run: bool
 ) -> RolledBack:
+    elsewhere = reordered(target, live)
+    but = f", but for {column_order(elsewhere)}" if elsewhere else ""
     return RolledBack(
         deployments=(),
         changesets=(),
         tag=history.current_tag,
         fingerprint_before=live.fingerprint,
         fingerprint_after=live.fingerprint,
-        fingerprint_expected=target.fingerprint,
+        fingerprint_expected=live.fingerprint,
         verified=True,
         restored=(),
         conflicts=(),
         conflicts_total=0,
         shelved=(),
         kept_drift=kept,
+        reordered=tuple(str(i) for i in elsewhere),
         receipt=None,
-        message=f"Nothing to undo: the database is at {point.name} already.",
+        message=f"Nothing to undo: the database is at {point.name} already{but}.",
         duration_ms=0,
         plan=() if dry_run else None,
     )
@@ -268,9 +275,13 @@ def _record(
     tag: str,
     began: str,
     kept: tuple[str, ...],
+    elsewhere: Sequence[ObjectId],
 ) -> int:
     """Writes the rollback, what it undid, and the receipt; gives the receipt's id."""
     live, recorded, after = catalogs
+    but = [f"what was kept: {'; '.join(kept)}"] if kept else []
+    but += [column_order(elsewhere, len(elsewhere))] if elsewhere else []
+    verdict = f"equal but for {' and '.join(but)}" if but else "equal"
     attested = ledger.load_snapshot(history.attested)
     before = ledger.save_snapshot(live, (history.attested, attested))
     now_at = ledger.save_snapshot(after, (point.snapshot, recorded))
@@ -289,7 +300,7 @@ def _record(
             snapshot_before=before,
             snapshot_after=now_at,
             reversibility=Reversibility.FREE,
-            reasons=(),
+            reasons=(verdict,) if elsewhere else (),
             granular=0,
         )
     )
@@ -302,7 +313,7 @@ def _record(
         tag=tag,
         expected=recorded.fingerprint,
         actual=after.fingerprint,
-        verdict="equal" if not kept else "equal but for what was kept: " + "; ".join(kept),
+        verdict=verdict,
         objects=len(after.objects),
         details="; ".join(c.id for c in undone),
         at=now(),

@@ -13,6 +13,7 @@ from tagback.ledger.records import (
     AppliedChangeset,
     Deployment,
     DeploymentId,
+    DeploymentKind,
     Outcome,
     SnapshotId,
     Tag,
@@ -95,6 +96,11 @@ class History:
                 f"Did you mean {known}?" if near else f"Tags that are set: {known}." if known else "No tag is set yet."
             ),
         )
+
+    @property
+    def reordered(self) -> frozenset[SnapshotId]:
+        """Schemas that rollbacks left with columns in another order than the recorded one, by wish."""
+        return frozenset(d.snapshot_after for d in self.deployments if d.kind is DeploymentKind.ROLLBACK and d.reasons)
 
     # ------------------------------------------------------------------ places
 

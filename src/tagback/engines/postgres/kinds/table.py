@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+import msgspec
+
 from tagback.catalog import (
     Action,
     Alteration,
@@ -131,6 +133,21 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
         return Alteration((*self.resettle(after), *own, *layout.steps()), layout.disturbed)
+
+    def appended(self, live: SchemaObject) -> Table:
+        if not isinstance(live, Table):
+            return self
+        wanted = {c.name: c for c in self.columns}
+        again: frozenset[str] = frozenset()
+        while True:
+            stay = [c.name for c in live.columns if c.name in wanted and c.name not in again]
+            columns = [wanted[n] for n in (*stay, *(n for n in wanted if n not in stay))]
+            layout = lay_out(self.id, self.owner, live.columns, columns, {}, {})
+            # Columns that are dropped to be made anew come to stand behind those that stay.
+            anew = again | layout.remade | (wanted.keys() & set(layout.dropped))
+            if anew == again:
+                return msgspec.structs.replace(self, columns=tuple(columns))
+            again = anew
 
     @staticmethod
     def _security(before: Table, after: Table) -> list[str]:
