@@ -12,7 +12,8 @@ from tagback.errors import Location
 
 Version = tuple[int | str, ...]
 
-_LINE_END = re.compile(r"[ \t\f\v]*(?:\r\n|\r|\n|\Z)")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANK = " \t\f\v"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def checksum_of(text: str) -> str:
 
     Line endings, trailing space of lines, trailing blank lines and a byte order mark do not count.
     """
-    plain = _LINE_END.sub("\n", text.removeprefix("\ufeff")).rstrip("\n")
-    return hashlib.sha256(plain.encode()).hexdigest()
+    lines = [line.rstrip(_BLANK) for line in _LINE_END.split(text.removeprefix("\ufeff"))]
+    return hashlib.sha256("\n".join(lines).rstrip("\n").encode()).hexdigest()
 
 
 def locate(changeset: Changeset, offset: int) -> Location:

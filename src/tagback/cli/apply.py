@@ -27,6 +27,7 @@ from tagback.errors import UsageError, counted
 @parameters.format
 @parameters.lock_timeout
 @parameters.lock_wait
+@parameters.shelf_limit
 @parameters.verbose
 @parameters.as_json
 @click.pass_obj
@@ -42,6 +43,7 @@ def command(
     format: str | None,
     lock_timeout: float | None,
     lock_wait: float | None,
+    shelf_limit: str | None,
     verbose: bool,
 ) -> Answer:
     """Deploys the pending changesets as one deployment: either all of it is in effect afterwards, or none of it.
@@ -52,7 +54,9 @@ def command(
     from tagback.cli.progress import Progress
     from tagback.deploy.apply import ApplyOptions
 
-    settings = call.settings(changelog=changelog, format=format, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    settings = call.settings(
+        changelog=changelog, format=format, lock_timeout=lock_timeout, lock_wait=lock_wait, shelf_limit=shelf_limit
+    )
     if settings.changelog is None:
         raise UsageError("Which changelog? None was named.", hint="Give --changelog PATH, a folder or a file.")
     options = ApplyOptions(
@@ -63,6 +67,8 @@ def command(
         dry_run=dry_run,
         allow_irreversible=allow_irreversible,
         accept_changed=accept_changed,
+        shelf_limit=settings.shelf_limit,
+        shelf_retention=settings.shelf_retention,
         lock_wait=settings.seconds_to_wait,
     )
     path = Path(settings.changelog)

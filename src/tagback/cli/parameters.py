@@ -16,4 +16,7 @@ lock_wait = click.option(
 lock_timeout = click.option(
     "--lock-timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds a statement may wait for a lock."
 )
+shelf_limit = click.option(
+    "--shelf-limit", metavar="SIZE", help="The most that the shelf may take in all: 2GB, 500MB. More fails the change."
+)
 verbose = click.option("-v", "--verbose", is_flag=True, help="A line on standard error for each step.")

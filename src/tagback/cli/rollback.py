@@ -49,6 +49,7 @@ _WORTH_TELLING = 0.01  # seconds
 )
 @parameters.lock_timeout
 @parameters.lock_wait
+@parameters.shelf_limit
 @parameters.verbose
 @parameters.as_json
 @click.pass_obj
@@ -65,6 +66,7 @@ def command(
     column_order: str | None,
     lock_timeout: float | None,
     lock_wait: float | None,
+    shelf_limit: str | None,
     verbose: bool,
 ) -> Answer:
     """Brings the database back to what it was at a place, and proves that it is.
@@ -80,7 +82,9 @@ def command(
             "Say where to go back to, and only once." if given else "Say where to go back to.",
             hint="Give one of --to TAG, --deployment ID, --count N, --to-changeset ID.",
         )
-    settings = call.settings(column_order=column_order, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    settings = call.settings(
+        column_order=column_order, lock_timeout=lock_timeout, lock_wait=lock_wait, shelf_limit=shelf_limit
+    )
     options = RollbackOptions(
         to=to,
         deployment=deployment,
@@ -90,6 +94,8 @@ def command(
         on_conflict=OnConflict(on_conflict),
         on_drift=OnDrift(on_drift),
         column_order=ColumnOrder(settings.column_order),
+        shelf_limit=settings.shelf_limit,
+        shelf_retention=settings.shelf_retention,
         lock_wait=settings.seconds_to_wait,
     )
     if not (yes or dry_run):
@@ -133,6 +139,8 @@ def _show(page: Page, result: RolledBack, objects: int | None) -> None:
             _what(result, "took back", "kept"),
             (f"  ({result.duration_ms} ms, receipt {result.receipt})", "dim"),
         )
+    for note in result.notes:
+        page.line(("note: ", "warn"), note)
     for kept in result.kept_drift:
         page.line(("kept: ", "warn"), kept)
     _show_rows(page, result)

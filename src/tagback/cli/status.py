@@ -8,8 +8,9 @@ import click
 
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
-from tagback.cli.call import Call
-from tagback.cli.page import Page, short
+from tagback.cli.call import Call, Settings
+from tagback.cli.measures import size
+from tagback.cli.page import Page, local_time, short
 from tagback.cli.tags import show_tags
 from tagback.errors import counted
 
@@ -29,10 +30,10 @@ def command(call: Call, changelog: str | None, format: str | None) -> Answer:
     settings = call.settings(changelog=changelog, format=format)
     with Target.open(settings.url) as target:
         result = target.status(settings.changelog, settings.format)
-    return Answer(fields_of(result), lambda page: _show(page, result))
+    return Answer(fields_of(result), lambda page: _show(page, result, settings))
 
 
-def _show(page: Page, result: Status) -> None:
+def _show(page: Page, result: Status, settings: Settings) -> None:
     page.line((result.place, "bold"), (f"  {result.server}", "dim"))
     page.line(result.message, " At " if result.tag else "", (result.tag, "name"))
     page.line(
@@ -50,10 +51,18 @@ def _show(page: Page, result: Status) -> None:
         page.line(("drift: ", "dim"), "none")
     if result.interrupted:
         page.line(("interrupted: ", "bad"), ", ".join(f"deployment {d}" for d in result.interrupted))
+    if result.shelf.rows:
+        s = result.shelf
+        told = f"{counted(s.rows, 'row')} of {counted(s.tables, 'table')}, {size(s.bytes)}"
+        page.line(("shelf: ", "dim"), told, f", since {local_time(s.oldest)}", _limited(settings))
     if result.unmanaged:
         _show_list(page, "not managed yet: ", result.unmanaged, "warn")
     if result.tags:
         show_tags(page, result.tags)
+
+
+def _limited(settings: Settings) -> str:
+    return f"; the limit is {size(settings.shelf_limit)}" if settings.shelf_limit is not None else ""
 
 
 def _show_list(page: Page, title: str, items: tuple[str, ...], style: str, limit: int = 12) -> None:

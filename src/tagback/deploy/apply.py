@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
 from tagback.deploy.events import Committing, Listener
 from tagback.deploy.pending import changed_files, find_pending, statements_of
-from tagback.deploy.results import Applied, ChangesetVerdict
+from tagback.deploy.results import Applied, ChangesetVerdict, Shelved
+from tagback.deploy.shelf import ShelfView, expire, expired, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
 from tagback.deploy.stage import Observed, Work, planned, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
@@ -38,7 +40,10 @@ from tagback.ledger.store import Ledger, now
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How to deploy. `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had."""
+    """How to deploy. `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had.
+
+    `shelf_limit`: bytes that the shelf may take in all; `shelf_retention`: what is kept longer is dropped at the end.
+    """
 
     tag: str | None = None
     to: str | None = None
@@ -47,6 +52,8 @@ class ApplyOptions:
     dry_run: bool = False
     allow_irreversible: bool = False
     accept_changed: tuple[str, ...] = ()
+    shelf_limit: int | None = None
+    shelf_retention: datetime.timedelta | None = None
     lock_wait: float = 60.0
     attempts: int = 5
 
@@ -92,6 +99,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     session.begin()
     ledger = Ledger(session)
     start = begin_in_ledger(session, ledger, listen)
+    limit(session, ledger, options.shelf_limit)
     if start.history != history:
         # Where the write transaction is the lock, somebody else may have deployed until it began.
         session.rollback()
@@ -99,12 +107,19 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     result = _deploy(session, start, pending.changesets, statements, author(path), options, listen)
     for changeset, applied in changed:
         ledger.set_checksum(applied, changeset.checksum)
+    result = with_expired(result, expire(session, ledger, options.shelf_retention))
     if options.dry_run:
         session.rollback()
     else:
         listen(Committing())
         session.commit()
     return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
+
+
+def with_expired(result: Applied, purged: Sequence[ShelfView]) -> Applied:
+    """The result with what the retention dropped."""
+    told = tuple(Shelved(v.table, v.rows, v.bytes, v.how) for v in purged)
+    return replace(result, purged=told, notes=(*result.notes, *expired(purged)))
 
 
 def _not_granular(outside: Sequence[Changeset]) -> UsageError:

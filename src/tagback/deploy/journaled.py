@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog
 from tagback.changelog import Changeset, Statement
-from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged
+from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged, with_expired
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
+from tagback.deploy.shelf import expire, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of, together
 from tagback.deploy.stage import Observed, Overlay, Work, planned, run_stage, run_statement
 from tagback.deploy.start import Start, begin_in_ledger
@@ -65,6 +66,7 @@ def apply_journaled(
     """
     parts = _parts(changesets, statements)
     record, start = _begin(session, by, options, listen)
+    limit(session, Ledger(session), options.shelf_limit)
     before, previous = start.live, record.previous_tag
     overlays = overlays_of(session, Ledger(session), start.history, changesets)
     if options.dry_run:
@@ -73,12 +75,13 @@ def apply_journaled(
     session.commit()
     try:
         at, verdict, kept, notes = _run_parts(session, record, parts, before, overlays, options, listen)
+        purged = expire(session, Ledger(session), options.shelf_retention)
         record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
         return_to_start(session, record, listen)
         raise
     result = _result(record, before, at, changesets, verdict, kept, previous, parts, options)
-    return replace(result, notes=(*notes, *result.notes))
+    return with_expired(replace(result, notes=(*notes, *result.notes)), purged)
 
 
 def _run_parts(

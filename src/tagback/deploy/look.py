@@ -8,7 +8,7 @@ from pathlib import Path
 from tagback.catalog import Catalog, Loss, LossKind, diff, explain
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
-from tagback.deploy.shelf import purged_reasons
+from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
 from tagback.engines.session import Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
@@ -45,6 +45,7 @@ class Status:
     pending: tuple[str, ...] | None
     changed: tuple[str, ...] | None
     interrupted: tuple[int, ...]
+    shelf: ShelfSize
     unmanaged: tuple[str, ...]
     tags: tuple[TagView, ...]
     message: str
@@ -131,6 +132,7 @@ class Reader:
             pending=pending,
             changed=changed,
             interrupted=tuple(int(d.id) for d in self.history.interrupted),
+            shelf=measure(self.ledger, self.history),
             unmanaged=tuple(str(o.id) for o in self.live.unmanaged),
             tags=self.tags(),
             message=self._summary(pending),

@@ -57,6 +57,7 @@ class Applied:
     message: str
     duration_ms: int
     plan: tuple[PlannedStep, ...] | None = None
+    purged: tuple[Shelved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ class RolledBack:
     kept_drift: tuple[str, ...]
     reordered: tuple[str, ...]
     receipt: int | None
+    notes: tuple[str, ...]
     message: str
     duration_ms: int
     plan: tuple[PlannedStep, ...] | None = None
+    purged: tuple[Shelved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

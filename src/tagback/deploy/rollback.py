@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import time
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
 from tagback.deploy.drift import Gap, OnDrift, column_order, is_drift, keep, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.legs import legs, undone_shelves
-from tagback.deploy.results import Conflict, Restored, RolledBack
-from tagback.deploy.shelf import purged_reasons
+from tagback.deploy.results import Conflict, Restored, RolledBack, Shelved
+from tagback.deploy.shelf import expire, expired, limit, purged_reasons
 from tagback.deploy.shelves import place_label, shelved
 from tagback.deploy.turn import in_turn
 from tagback.engines.session import Disagreement, Session, StatementError
@@ -48,7 +49,10 @@ class OnConflict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """Where to, exactly one of the first four, and how. `lock_wait`: seconds to wait for the deployment lock."""
+    """Where to, exactly one of the first four, and how. `lock_wait`: seconds to wait for the deployment lock.
+
+    `shelf_limit`: bytes that the shelf may take in all; `shelf_retention`: what is kept longer is dropped at the end.
+    """
 
     to: str | None = None
     deployment: int | None = None
@@ -58,6 +62,8 @@ class RollbackOptions:
     on_conflict: OnConflict = OnConflict.KEEP
     on_drift: OnDrift = OnDrift.REFUSE
     column_order: ColumnOrder = ColumnOrder.EXACT
+    shelf_limit: int | None = None
+    shelf_retention: datetime.timedelta | None = None
     lock_wait: float = 60.0
     attempts: int = 5
 
@@ -112,6 +118,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if not undone and live.fingerprint == near.fingerprint == attested:
         session.rollback()
         return _nothing(history, point, live, target, kept, dry_run=options.dry_run)
+    limit(session, ledger, options.shelf_limit)
     deployment = ledger.next_deployment()
     done: list[Return] = []
     at = goal = live
@@ -130,6 +137,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     tag = options.to or (standing[-1] if standing else "")
     receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept, elsewhere)
     _note_rows(ledger, deployment, way, done)
+    purged = expire(session, ledger, options.shelf_retention)
     if options.dry_run:
         session.rollback()
     else:
@@ -150,6 +158,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         kept_drift=kept,
         reordered=tuple(str(i) for i in elsewhere),
         receipt=None if options.dry_run else receipt,
+        notes=expired(purged),
+        purged=tuple(Shelved(v.table, v.rows, v.bytes, v.how) for v in purged),
         message=told(len(undone), len(ids), point.name, kept=bool(kept), dry_run=options.dry_run, reordered=elsewhere),
         duration_ms=0,
         plan=tuple(step for r in done for step in r.steps) if options.dry_run else None,
@@ -259,6 +269,7 @@ def _nothing(
         kept_drift=kept,
         reordered=tuple(str(i) for i in elsewhere),
         receipt=None,
+        notes=(),
         message=f"Nothing to undo: the database is at {point.name} already{but}.",
         duration_ms=0,
         plan=() if dry_run else None,

@@ -11,7 +11,7 @@ from tagback.deploy.turn import in_turn
 from tagback.engines.session import Session
 from tagback.errors import counted
 from tagback.ledger.history import History, read_history
-from tagback.ledger.records import NO_SNAPSHOT, Shelf, ShelfState
+from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Shelf, ShelfState
 from tagback.ledger.store import Ledger
 
 _ATTEMPTS = 5
@@ -49,6 +49,54 @@ class Purged:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShelfSize:
+    """How much is kept, and since when; `needed`: the bytes that ways back would use."""
+
+    tables: int
+    rows: int
+    bytes: int
+    needed: int
+    oldest: str
+
+
+def measure(ledger: Ledger, history: History) -> ShelfSize:
+    """The shelf's size."""
+    views = [_view(s, history) for s in ledger.shelves() if s.state is not ShelfState.PURGED]
+    return ShelfSize(
+        tables=len({v.table for v in views}),
+        rows=sum(v.rows for v in views),
+        bytes=sum(v.bytes for v in views),
+        needed=sum(v.bytes for v in views if v.needed),
+        oldest=min((v.kept_at for v in views), default=""),
+    )
+
+
+def limit(session: Session, ledger: Ledger, most: int | None) -> None:
+    """Has the shelf take so many bytes at most, what is there included; None: any."""
+    if most is None:
+        session.limit_shelf(None)
+        return
+    there = sum(s.kept.bytes for s in ledger.shelves() if s.state is not ShelfState.PURGED)
+    session.limit_shelf(most - there)
+
+
+def expire(session: Session, ledger: Ledger, retention: datetime.timedelta | None) -> tuple[ShelfView, ...]:
+    """Drops what is older, at the end of a deployment or rollback. Needed or not: the user set an age."""
+    return _drop(session, ledger, retention) if retention is not None else ()
+
+
+def expired(purged: Sequence[ShelfView]) -> tuple[str, ...]:
+    """That in words."""
+    if not purged:
+        return ()
+    tables = dict.fromkeys(v.table for v in purged)
+    stuck = sorted({v.deployment for v in purged if v.needed and v.kind == DeploymentKind.APPLY.value})
+    no_way = f"; there is no way back over {', '.join(f'deployment {d}' for d in stuck)} any more" if stuck else ""
+    rows = counted(sum(v.rows for v in purged), "row")
+    return (f"dropped from the shelf by shelf_retention: {rows} of {', '.join(tables)}{no_way}",)
+
+
 def list_shelf(session: Session) -> tuple[ShelfView, ...]:
     """Everything that is kept, the oldest first; inside a reading transaction."""
     ledger = Ledger(session)
@@ -72,7 +120,21 @@ def purge(session: Session, older_than: datetime.timedelta | None, lock_wait: fl
 
 def _purge(session: Session, older_than: datetime.timedelta | None, listen: Listener) -> Purged:
     session.begin()
-    ledger = Ledger(session)
+    purged = _drop(session, Ledger(session), older_than)
+    listen(Committing())
+    session.commit()
+    rows, size = sum(v.rows for v in purged), sum(v.bytes for v in purged)
+    return Purged(
+        purged=purged,
+        rows=rows,
+        bytes=size,
+        message=f"{counted(rows, 'row')} of {counted(len(purged), 'table')} dropped from the shelf."
+        if purged
+        else "There is nothing to drop from the shelf.",
+    )
+
+
+def _drop(session: Session, ledger: Ledger, older_than: datetime.timedelta | None) -> tuple[ShelfView, ...]:
     history = read_history(ledger)
     before = datetime.datetime.now(datetime.UTC) - older_than if older_than is not None else None
     chosen = []
@@ -83,17 +145,7 @@ def _purge(session: Session, older_than: datetime.timedelta | None, listen: List
             chosen.append((s, view))
     session.drop_shelf([s.kept.place for s, _ in chosen])
     ledger.set_shelf_state([s for s, _ in chosen], ShelfState.PURGED)
-    listen(Committing())
-    session.commit()
-    rows, size = sum(v.rows for _, v in chosen), sum(v.bytes for _, v in chosen)
-    return Purged(
-        purged=tuple(v for _, v in chosen),
-        rows=rows,
-        bytes=size,
-        message=f"{counted(rows, 'row')} of {counted(len(chosen), 'table')} dropped from the shelf."
-        if chosen
-        else "There is nothing to drop from the shelf.",
-    )
+    return tuple(view for _, view in chosen)
 
 
 def _view(s: Shelf, history: History) -> ShelfView:

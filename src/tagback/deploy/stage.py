@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,9 +116,10 @@ def run_stage(
     notes = (note,) if note else ()
     renamed = renames(before, after)
     ways = ways_back(before, after, works, renamed)
-    rows, unkept = _shelve(session, label, before, after, renamed, ways) if kept else ((), ())
+    not_kept = _not_to_be_kept(before, works)
+    rows, unkept = _shelve(session, label, before, after, renamed, ways, not_kept) if kept else ((), ())
     session.forget_start()
-    unwanted = [k for k in rows if k.table in _not_to_be_kept(before, works)]
+    unwanted = [k for k in rows if k.table in not_kept]
     session.drop_shelf([k.place for k in unwanted])
     rows = tuple(k for k in rows if k not in unwanted)
     looked_at = frozenset(t for t in kept if t.kind == "table") - {k.table for k in rows}
@@ -167,9 +168,10 @@ def _shelve(
     after: Catalog,
     renamed: Sequence[Rename],
     ways: Mapping[ObjectId, Mapping[str, str]],
+    uncounted: Collection[ObjectId],
 ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
     try:
-        return session.shelve(label, before, after, {r.before: r.after for r in renamed}, ways)
+        return session.shelve(label, before, after, {r.before: r.after for r in renamed}, ways, uncounted=uncounted)
     except StatementError as e:
         if not ways or e.retryable or e.lost or e.code in ("disk_full", "interrupted"):
             raise
@@ -247,7 +249,7 @@ def run_statement(session: Session, changeset: Changeset, statement: Statement) 
 def located(e: StatementError, changeset: Changeset, statement: Statement) -> TagbackError:
     """The server's error with the place in the changelog; errors that may pass or lost connections stay what they are."""
     where = locate(changeset, statement.start + (e.position or 0))
-    if e.retryable or e.lost:
+    if e.retryable or e.lost or e.code == "disk_full":
         e.location = where
         return e
     first = " ".join(statement.sql.split())

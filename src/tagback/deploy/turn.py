@@ -10,7 +10,7 @@ from typing import TypeVar
 from tagback.deploy.events import Listener, Locked, Retrying
 from tagback.deploy.recover import recover_interrupted
 from tagback.engines.session import Session, StatementError
-from tagback.errors import TagbackError
+from tagback.errors import FailedError, TagbackError
 
 _LONGEST_PAUSE = 30.0  # seconds
 
@@ -33,6 +33,8 @@ def in_turn(session: Session, change: Callable[[], T], listen: Listener, *, lock
                 return change()
             except StatementError as e:
                 session.rollback()
+                if e.code == "disk_full":
+                    raise _disk_full(e) from e
                 if e.lost or not e.retryable:
                     raise
                 if attempt >= attempts:
@@ -46,6 +48,16 @@ def in_turn(session: Session, change: Callable[[], T], listen: Listener, *, lock
                 raise
     finally:
         session.unlock()
+
+
+def _disk_full(e: StatementError) -> TagbackError:
+    return FailedError(
+        f"There is no space left: {e.message}",
+        code="disk_full",
+        location=e.location,
+        hint="Everything was undone: the database is as it was before. Make room on the disk of the database and of its"
+        " temporary files; `tagback shelf purge` drops kept rows that nothing needs, and shelf_limit keeps the shelf small.",
+    )
 
 
 def _gave_up(e: StatementError, attempts: int) -> TagbackError:

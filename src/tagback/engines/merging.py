@@ -256,6 +256,18 @@ class Merging:
         return f"{start} {' UNION ALL '.join(queries)}"
 
 
+def size_of(insertion: str, size: str) -> str:
+    """A query for how much an insertion of `Merging.keep` would insert; `size` is an expression over a row `q`."""
+    head, _, query = insertion.partition(") ")
+    names = head.partition(" (")[2]
+    return f"WITH q ({names}) AS ({query}) SELECT coalesce(sum({size}), 0) FROM q"
+
+
+def columns_of(insertion: str) -> list[str]:
+    """The columns that such an insertion fills."""
+    return insertion.partition(") ")[0].partition(" (")[2].split(", ")
+
+
 class _Column:
     """One column of a row that the change changed, as expressions over the shelf's row `h` and today's `n`."""
 

@@ -343,6 +343,7 @@ class Session(Protocol):
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
         given: Sequence[KeptRows] | None = None,
+        uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """Keeps what was done to the rows of the tables that `keep_start` copied; those without a change are left out.
 
@@ -353,7 +354,11 @@ class Session(Protocol):
         table stood; of columns that are gone every value is kept, even one that the column would get by itself if it
         came again (so it is where there are `ways`, which are for rows that came or were changed since); and of rows
         in `given` that are as they were, or still away, that is noted.
+        `uncounted` tables don't count for the limit of `limit_shelf`.
         """
+
+    def limit_shelf(self, room: int | None) -> None:
+        """From here on `shelve` may keep so many bytes more, None for any; FailedError `shelf_limit` if it would be more."""
 
     def merge(
         self,

@@ -224,3 +224,9 @@ def test_checksum_of_a_marked_part_ignores_the_way_down(tmp_path: Path) -> None:
     ).changesets
     (two,) = read_changelog(written(tmp_path / "b", {"1_a.sql": "-- migrate:up\nSELECT 1;\n"})).changesets
     assert one.checksum == two.checksum == checksum_of("SELECT 1;")
+
+
+def test_long_runs_of_spaces_take_no_time() -> None:
+    text = " " * 1_000_000 + "x" + " " * 1_000_000
+    assert checksum_of(text) == checksum_of(text.rstrip())
+    assert checksum_of(text) != checksum_of(text.lstrip())

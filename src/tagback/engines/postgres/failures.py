@@ -23,6 +23,7 @@ _CODES = {
     "42601": "syntax",
     "42501": "permission",
     "57014": "cancelled",
+    "53100": "disk_full",
 }
 _CLASSES = {"23": "constraint", "53": "resources", "22": "data"}
 

@@ -63,3 +63,13 @@ def _not_allowed(ask: Ask) -> FailedError | None:
         hint=f"Give it the right with GRANT CREATE ON DATABASE {ident(database)} TO {ident(user)}, or make the schema"
         f" for it: CREATE SCHEMA {SCHEMA} AUTHORIZATION {ident(user)}. Nothing was touched.",
     )
+
+
+def epoch(ask: Ask) -> str:
+    """Identifies the physical database: the cluster, where the role may know it, else the name."""
+    ((name, oid, allowed),) = ask(
+        "SELECT datname, oid::text, has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+    system = ask("SELECT system_identifier::text FROM pg_control_system()")[0][0] if allowed else name
+    return f"{system}/{oid}"

@@ -115,12 +115,7 @@ class PostgresSession:
 
     @functools.cached_property
     def epoch(self) -> str:
-        ((name, oid, allowed),) = self._text(
-            "SELECT datname, oid::text, has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
-            " FROM pg_database WHERE datname = current_database()"
-        )
-        system = self._text("SELECT system_identifier::text FROM pg_control_system()")[0][0] if allowed else name
-        return f"{system}/{oid}"
+        return place.epoch(self._text)
 
     # ------------------------------------------------------------------ the connection
 
@@ -355,8 +350,9 @@ class PostgresSession:
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
         given: Sequence[KeptRows] | None = None,
+        uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        return self._shelf.shelve(label, names, ways or {}, given)
+        return self._shelf.shelve(label, names, ways or {}, given, uncounted)
 
     def merge(
         self,
@@ -370,6 +366,9 @@ class PostgresSession:
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         return self._shelf.misfits(wanted, message)
+
+    def limit_shelf(self, room: int | None) -> None:
+        self._shelf.room.left = room
 
     def drop_shelf(self, places: Collection[str]) -> None:
         self._shelf.drop(places)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step, is_gone
-from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given
+from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.redoing import Redoing
+from tagback.engines.room import Room
 from tagback.engines.session import (
     Disagreement,
     KeptColumn,
@@ -37,6 +38,7 @@ _PLAIN_TYPE = re.compile(
 )
 ROW_EXCLUSIVE = "ROW EXCLUSIVE"
 _NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
+_MOST_TIMES = 4  # what is kept of a table takes less than so many times the table
 _LONGEST = 32  # bytes of a value's text that are kept as they are
 
 
@@ -82,6 +84,7 @@ class Shelf:
         self._rows = rows
         self._merging = Redoing(_Words())
         self._merges = 0
+        self.room = Room()
 
     # ------------------------------------------------------------------ keeping
 
@@ -91,6 +94,7 @@ class Shelf:
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
+        uncounted: Collection[ObjectId],
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve."""
         large = self._rows.large_written()
@@ -123,8 +127,10 @@ class Shelf:
             if end is not None and (given is not None or table in ways):
                 end = nothing_given(end)
             address = f"{label}_{len(kept) + 1}"
-            found = self._keep(address, table, copy, end, stood, returned, told_apart=told_apart)
+            room = Room() if table in uncounted else self.room
+            found = self._keep(address, table, copy, end, stood, returned, room, told_apart=told_apart)
             if found.rows or found.stood is not None or table in ways:
+                room.take(table, found.bytes)
                 kept.append(found)
             else:
                 self.drop([found.place])
@@ -162,6 +168,7 @@ class Shelf:
         end: Side | None,
         stood: Stood | None,
         given: Sequence[KeptRows],
+        room: Room,
         *,
         told_apart: bool,
     ) -> KeptRows:
@@ -191,15 +198,29 @@ class Shelf:
         returned = {_address(k.place): k for k in given}
         statements = self._merging.keep(kept, start, end, address)
         for sql in [*statements, *self._merging.remain(kept, address, returned, start, end)]:
-            refused = self._attempt(sql)
+            refused = self._fill(sql, table, copy, end, room)
             if isinstance(refused, StatementError):
                 if not is_about_data(refused) or end is None or all(c in alike or not v for c, v in end.kept.items()):
                     raise refused
                 # Values that don't go into the start's types: the columns that were retyped are other ones altogether.
                 end = replace(end, kept={c: v if c in alike else "" for c, v in end.kept.items()})
                 self.drop([place])
-                return self._keep(place, table, copy, end, stood, given, told_apart=told_apart)
+                return self._keep(place, table, copy, end, stood, given, room, told_apart=told_apart)
         return self._counted(kept)
+
+    def _fill(
+        self, sql: str, table: ObjectId, copy: Copy, end: Side | None, room: Room
+    ) -> list[tuple[object, ...]] | StatementError:
+        """Puts rows into a place, measured before where they could be too many: the disk must not be full first."""
+        if room.left is not None:
+            sources = [f"pg_temp.{copy.name}", *([end.source.removeprefix("ONLY ")] if end is not None else [])]
+            sizes = " + ".join(f"pg_total_relation_size({literal(s)}::regclass)" for s in sources)
+            if not room.holds(_MOST_TIMES * _int(self._text(f"SELECT {sizes}")[0][0])):
+                measured = self._attempt(size_of(sql, "pg_column_size(q.*)"))
+                if isinstance(measured, StatementError):
+                    return measured
+                room.check(table, _int(measured[0][0]))
+        return self._attempt(sql)
 
     def _show_to_nobody(self, address: str) -> None:
         """Takes back what ALTER DEFAULT PRIVILEGES granted."""

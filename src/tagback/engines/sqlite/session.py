@@ -385,9 +385,10 @@ class SqliteSession:
         ways: Mapping[ObjectId, Mapping[str, str]] | None = None,
         *,
         given: Sequence[KeptRows] | None = None,
+        uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         with refusals("keeping rows"):
-            kept, unkept = self._shelf.shelve(label, before, after, names, ways or {}, given)
+            kept, unkept = self._shelf.shelve(label, before, after, names, ways or {}, given, uncounted)
         broken: dict[str, Counter[str]] = {}
         for (token, _, _), (_, parent) in (self._violations or {}).items():
             broken.setdefault(token, Counter())[parent] += 1
@@ -412,6 +413,9 @@ class SqliteSession:
         with refusals("counting rows"):
             found = misfits(self._connection, wanted, message)
         return (found[0], tuple(found[1])) if found is not None else None
+
+    def limit_shelf(self, room: int | None) -> None:
+        self._shelf.room.left = room
 
     def drop_shelf(self, places: Collection[str]) -> None:
         with refusals("dropping kept rows"):

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
-from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given
+from tagback.engines.merging import MOST_CONFLICTS, Side, columns_of, counts, disagreements, nothing_given, size_of
 from tagback.engines.redoing import Redoing
+from tagback.engines.room import Room
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Redo, Rules, Stood, Unkept
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
@@ -60,6 +61,7 @@ class Shelf:
         self._merging = Redoing(_Words())
         self._temporary: list[str] = []
         self._held: dict[ObjectId, tuple[str, Table]] = {}
+        self.room = Room()
         connection.create_function("tagback_digest", -1, _digest, deterministic=True)
         connection.create_function("tagback_zero", 1, str, deterministic=True)
         connection.create_aggregate("tagback_total", 1, _Total)  # type: ignore[arg-type]
@@ -86,6 +88,7 @@ class Shelf:
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
+        uncounted: Collection[ObjectId],
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve. What virtual tables hold can't be compared: a write to one is a change of all it held."""
         unkept = tuple(Unkept(table, max(rows, 1)) for table, rows in sorted(self._rows.virtual.items()))
@@ -101,8 +104,11 @@ class Shelf:
                     self._connection.execute(f"SELECT ({expression}) FROM main.{quoted(now.name)} LIMIT 0")
             today = now if isinstance(now, Table) else None
             returned = None if given is None else [k for k in given if today is not None and k.table == today.id]
-            found = self._keep(place, was, begun, today, names, returned, every=given is not None or table in ways)
+            room = Room() if table in uncounted else self.room
+            every = given is not None or table in ways
+            found = self._keep(place, was, begun, today, names, returned, room, every=every)
             if found.rows or found.stood is not None or table in ways:
+                room.take(table, found.bytes)
                 kept.append(found)
             else:
                 self.drop([place])
@@ -116,6 +122,7 @@ class Shelf:
         now: Table | None,
         names: Mapping[ObjectId, ObjectId],
         given: Sequence[KeptRows] | None,
+        room: Room,
         *,
         every: bool,
     ) -> KeptRows:
@@ -150,6 +157,9 @@ class Shelf:
         names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
         self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
         for sql in self._merging.keep(kept, start, end, _address(place)):
+            if room.left is not None:
+                sizes = " + ".join(f"coalesce(length({c}), 0)" for c in columns_of(sql) if c[0] in "vb")
+                room.check(was.id, int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0]))
             self._connection.execute(sql)
         returned = {_address(k.place): k for k in given or ()}
         for sql in self._merging.remain(kept, _address(place), returned, start, end):
