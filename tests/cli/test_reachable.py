@@ -62,3 +62,48 @@ def test_a_tag_is_out_of_reach_once_a_widened_column_holds_what_its_old_type_can
     project.sql("insert into a values (2, 5000000000)")
     assert not _reachable(project, "r1")
     assert project.json("rollback", "--to", "r1", "--yes").error["code"] == "data_loss"
+
+
+@pytest.fixture
+def large(project: Project) -> Project:
+    """A table with many rows, whose unique index is gone since the tag r1."""
+    project.write(
+        "001_a.sql", "create table a (id integer primary key, body text); create unique index one on a (body);"
+    )
+    project.apply("--tag", "r1")
+    fill = "select n, 'row ' || n from generate_series(1, 300000) n"
+    if project.is_sqlite:
+        fill = "with recursive s (n) as (select 1 union all select n + 1 from s where n < 300000) select n, 'row ' || n from s"
+    project.sql(f"insert into a {fill}")
+    project.write("002_drop.sql", "drop index one;")
+    project.apply("--tag", "r2")
+    return project
+
+
+@pytest.mark.parametrize("command", ["tags", "status"])
+def test_what_can_not_be_looked_through_in_time_is_said_to_be_unknown(large: Project, command: str) -> None:
+    (first, last) = large.json(command, "--within", "0.02").body["tags"]
+    assert (first["reachable"], last["reachable"]) == (None, True)
+    (reason,) = first["reasons"]
+    assert reason.startswith("not known: index ")
+    assert "rows) couldn't be looked through within 0.02 s" in reason
+    assert "not known: " in large.run(command, "--within", "0").out
+    (first, last) = large.json(command, "--within", "60").body["tags"]
+    assert (first["reachable"], first["reasons"]) == (True, [])
+
+
+def test_the_configuration_says_how_long_to_look(large: Project) -> None:
+    Path("tagback.toml").write_text("status_within = 0.02\n")
+    assert large.json("tags").body["tags"][0]["reachable"] is None
+    large.sql("insert into a values (300001, 'row 1')")
+    assert large.json("tags", "--within", "60").body["tags"][0]["reachable"] is False
+
+
+def test_a_condition_on_what_was_renamed_since_is_said_to_be_unknown(shop: Project) -> None:
+    shop.write("002_places.sql", "create unique index one_name on people (name);")
+    shop.apply("--tag", "r2")
+    shop.write("003_twice.sql", "drop index one_name; alter table people rename to persons;")
+    shop.apply("--tag", "r3")
+    (found,) = [t for t in shop.json("tags").body["tags"] if t["tag"] == "r2"]
+    assert found["reachable"] is None
+    assert "renamed" in found["reasons"][0]

@@ -19,4 +19,11 @@ lock_timeout = click.option(
 shelf_limit = click.option(
     "--shelf-limit", metavar="SIZE", help="The most that the shelf may take in all: 2GB, 500MB. More fails the change."
 )
+within = click.option(
+    "--within",
+    "status_within",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds for looking through large tables (2); what isn't known by then is said.",
+)
 verbose = click.option("-v", "--verbose", is_flag=True, help="A line on standard error for each step.")

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 @click.command("status")
 @parameters.changelog
 @parameters.format
+@parameters.within
 @parameters.as_json
 @click.pass_obj
-def command(call: Call, changelog: str | None, format: str | None) -> Answer:
+def command(call: Call, changelog: str | None, format: str | None, status_within: float | None) -> Answer:
     """Shows what is applied and pending, what was changed by hand, and which tags can be reached without loss."""
     from tagback.deploy.target import Target
 
-    settings = call.settings(changelog=changelog, format=format)
+    settings = call.settings(changelog=changelog, format=format, status_within=status_within)
     with Target.open(settings.url) as target:
-        result = target.status(settings.changelog, settings.format)
+        result = target.status(settings.changelog, settings.format, within=settings.status_within)
     return Answer(fields_of(result), lambda page: _show(page, result, settings))
 
 

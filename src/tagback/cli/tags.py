@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 @click.command("tags")
+@parameters.within
 @parameters.as_json
 @click.pass_obj
-def command(call: Call) -> Answer:
+def command(call: Call, status_within: float | None) -> Answer:
     """Lists all tags that stand, oldest first, and whether one can still go back to each without loss."""
     from tagback.deploy.target import Target
 
-    with Target.open(call.settings().url) as target:
-        found = target.tags()
+    settings = call.settings(status_within=status_within)
+    with Target.open(settings.url) as target:
+        found = target.tags(within=settings.status_within)
     return Answer({"tags": [fields_of(t) for t in found]}, lambda page: show_tags(page, found))
 
 
@@ -41,7 +43,7 @@ def show_tags(page: Page, tags: Sequence[TagView]) -> None:
             local_time(t.set_at),
             t.who,
             short(t.fingerprint),
-            "yes" if t.reachable else "no: " + "\n".join(t.reasons[:3]),
+            "yes" if t.reachable else ("no: " if t.reachable is False else "") + "\n".join(t.reasons[:3]),
         )
         for t in tags
     ]

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tagback.catalog import Catalog, Loss, LossKind, diff, explain
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, SchemaObject, diff, explain
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
-from tagback.engines.session import Session
+from tagback.engines.session import Answered, Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
 
+WITHIN = 2.0
+"""Seconds for looking at live rows, in all."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagView:
-    """A tag as people ask about it: can it be reached without loss now, and if not, why."""
+    """A tag as people ask about it: can it be reached without loss now, and if not, why.
+
+    `reachable` is None where the live rows couldn't be looked at in time; `reasons` say then what isn't known.
+    """
 
     tag: str
     set_at: str
@@ -27,7 +36,7 @@ class TagView:
     changesets: int
     behind: int
     fingerprint: str
-    reachable: bool
+    reachable: bool | None
     reasons: tuple[str, ...]
 
 
@@ -97,13 +106,17 @@ class Comparison:
 class Reader:
     """One consistent look at a target: the ledger and the live schema in one transaction, rolled back at the end."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, within: float = WITHIN) -> None:
         self._session = session
+        self._until = time.monotonic() + within
+        self._within = within
         self.ledger = Ledger(session)
         self.history: History = read_history(self.ledger)
         self.live: Catalog = session.read_catalog()
         self._heads = self.ledger.snapshots()
-        self._counts: dict[Loss, int] = {}
+        self._counts: dict[Loss, int | None] = {}
+        self._unfit: dict[SchemaObject, tuple[int, tuple[str, ...]] | None] = {}
+        self._unknown: list[str] = []
 
     # ------------------------------------------------------------------ status, tags, history
 
@@ -216,7 +229,9 @@ class Reader:
 
     def _tag_view(self, name: str, *, drifted: bool) -> TagView:
         t = self.history.tag(name)
+        self._unknown.clear()
         reasons = self._obstacles(t.depth, t.snapshot)
+        unknown = tuple(self._unknown)
         gaps = self.history.gaps(Point(t.depth, t.snapshot, name))
         if drifted or any(is_drift(self.ledger, self.history, self._heads, left, found) for left, found in gaps):
             reasons = (*reasons, "the schema was changed outside tagback: --on-drift has to say what becomes of that")
@@ -227,8 +242,8 @@ class Reader:
             changesets=t.depth,
             behind=self.history.depth - t.depth,
             fingerprint=self._print(t.snapshot),
-            reachable=not reasons,
-            reasons=reasons,
+            reachable=False if reasons else None if unknown else True,
+            reasons=(*reasons, *unknown),
         )
 
     def _obstacles(self, depth: int, snapshot: SnapshotId) -> tuple[str, ...]:
@@ -243,16 +258,34 @@ class Reader:
         if all(c.reversibility is not Reversibility.CONDITIONAL for c in undone):
             return ()
         if net_renames(self.ledger, self.history, depth):
-            return ()  # the plan is known only after renaming
+            # The plan is known only after renaming.
+            self._unknown.append("not known: something was renamed since, and `rollback --dry-run` is needed to tell")
+            return ()
         target = self.ledger.load_snapshot(snapshot)
         back = plan(self.live, target)
         if back.blocked:
             return back.blocked
         misfits = self._misfits(target)
         narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES]
-        unknown = [loss for loss in narrowed if loss not in self._counts]
-        self._counts.update(self._session.count_each(unknown))
-        return (*misfits, *(f"{loss}: {self._counts[loss]}" for loss in narrowed if self._counts[loss]))
+        return (*misfits, *(f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))))
+
+    def _lost(self, loss: Loss) -> int:
+        if loss not in self._counts:
+            counts = self._in_time(lambda: self._session.count_each([loss]))
+            self._counts[loss] = counts[loss] if counts is not None else None
+        count = self._counts[loss]
+        if count is None:
+            self._not_looked(loss.table, str(loss))
+        return count or 0
+
+    def _in_time(self, question: Callable[[], Answered]) -> Answered | None:
+        left = self._until - time.monotonic()
+        return self._session.ask_within(left, question) if left > 0 else None
+
+    def _not_looked(self, table: ObjectId, what: str) -> None:
+        rows = self._session.rough_rows(table)
+        large = f" (about {rows:,} rows)" if rows is not None else ""
+        self._unknown.append(f"not known: {what}: {table}{large} couldn't be looked through within {self._within:g} s")
 
     def _misfits(self, target: Catalog) -> tuple[str, ...]:
         """What would come back and has rows against it."""
@@ -264,10 +297,17 @@ class Reader:
             tables = {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [])}
             if not tables or not tables <= self.live.objects.keys():
                 continue
-            misfits = self._session.misfits(o, "")
-            if misfits is not None and misfits[0]:
+            if o not in self._unfit:
+                self._unfit[o] = self._in_time(partial(self._count_misfits, o))
+            misfits = self._unfit[o]
+            if misfits is None:
+                self._not_looked(min(tables), str(i))
+            elif misfits[0]:
                 found.append(f"{i} does not hold for {counted(misfits[0], 'row')}: {'; '.join(misfits[1])}")
         return tuple(found)
+
+    def _count_misfits(self, wanted: SchemaObject) -> tuple[int, tuple[str, ...]]:
+        return self._session.misfits(wanted, "") or (0, ())
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:
         if not self.ledger.exists:

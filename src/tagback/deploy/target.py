@@ -75,9 +75,9 @@ class Target:
 
         return recover(self.session, lock_wait, self._listen)
 
-    def status(self, changelog: str | Path | None = None, format: str | None = None) -> Status:
-        """Where the database stands, and which tags can still be reached without loss."""
-        with self._look() as reader:
+    def status(self, changelog: str | Path | None = None, format: str | None = None, *, within: float = 2.0) -> Status:
+        """Where the database stands, and which tags can still be reached without loss. `within`: see `tags`."""
+        with self._look(within) as reader:
             return reader.status(Path(changelog) if changelog is not None else None, format)
 
     def history(self) -> tuple[PastDeployment, ...]:
@@ -85,9 +85,9 @@ class Target:
         with self._look() as reader:
             return reader.past()
 
-    def tags(self) -> tuple[TagView, ...]:
-        """All tags that stand."""
-        with self._look() as reader:
+    def tags(self, *, within: float = 2.0) -> tuple[TagView, ...]:
+        """All tags that stand. Looking at live rows ends after `within` seconds; what isn't known then is said."""
+        with self._look(within) as reader:
             return reader.tags()
 
     def verify(self, tag: str | None = None) -> Comparison:
@@ -116,21 +116,22 @@ class Target:
 
         return purge(self.session, older_than, lock_wait, self._listen)
 
-    def _look(self) -> _Look:
-        return _Look(self.session)
+    def _look(self, within: float = 2.0) -> _Look:
+        return _Look(self.session, within)
 
 
 class _Look:
     """A reading transaction."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, within: float) -> None:
         self._session = session
+        self._within = within
 
     def __enter__(self) -> Reader:
         from tagback.deploy.look import Reader
 
         self._session.begin_reading()
-        return Reader(self._session)
+        return Reader(self._session, self._within)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tagback.catalog import Alteration, Catalog, Loss, ObjectId, Rename, Restoration, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.errors import Exit, TagbackError
 
+Answered = TypeVar("Answered")
 Value = object
 """A database value as the driver gives it."""
 
@@ -379,6 +380,12 @@ class Session(Protocol):
 
         `message` is what the server said when it was tried. Everything is as it was just before.
         """
+
+    def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:
+        """What `misfits` or `count_each` answer, asked inside a reading transaction; None where that takes longer."""
+
+    def rough_rows(self, table: ObjectId) -> int | None:
+        """About how many rows a table has, from what the engine knows without counting; None where it knows nothing."""
 
     def drop_shelf(self, places: Collection[str]) -> None:
         """Drops these places."""

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
-from tagback.engines.postgres import place
+from tagback.engines.postgres import bounded, place
 from tagback.engines.postgres.ahead import ask_each
 from tagback.engines.postgres.batch import run_together, write_many
 from tagback.engines.postgres.deferral import settle
@@ -29,8 +29,8 @@ from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, ru
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
 from tagback.engines.postgres.shelf import Shelf
-from tagback.engines.postgres.sqltext import SCHEMA, literal, translated
-from tagback.engines.session import Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
+from tagback.engines.postgres.sqltext import literal, translated
+from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.url import Url
 from tagback.errors import TagbackError, UnreachableError
 
@@ -101,12 +101,10 @@ class PostgresSession:
 
     @property
     def server(self) -> str:
-        version = self._connection.info.parameter_status("server_version") or ""
-        return f"PostgreSQL {version.partition(' ')[0]}"
+        return f"PostgreSQL {(self._connection.info.parameter_status('server_version') or '').partition(' ')[0]}"
 
     @property
     def major(self) -> str:
-        """`15`: as in fingerprints."""
         return str(self._connection.info.server_version // 10000)
 
     @property
@@ -370,6 +368,12 @@ class PostgresSession:
     def limit_shelf(self, room: int | None) -> None:
         self._shelf.room.left = room
 
+    def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:
+        return bounded.ask_within(self._text, seconds, question)
+
+    def rough_rows(self, table: ObjectId) -> int | None:
+        return bounded.rough_rows(self._text, table)
+
     def drop_shelf(self, places: Collection[str]) -> None:
         self._shelf.drop(places)
 
@@ -459,6 +463,3 @@ class PostgresSession:
                 code="lock_lost",
                 hint="Connect to the server directly, or through a pooler in session mode.",
             )
-
-
-__all__ = ["SCHEMA", "PostgresSession"]

@@ -356,6 +356,9 @@ class Shelf:
         if queries is None:
             return None
         count, first = (self._attempt(query) for query in queries)
+        stopped = next((e for e in (count, first) if isinstance(e, StatementError) and e.code == "cancelled"), None)
+        if stopped is not None:
+            raise stopped
         if isinstance(count, StatementError) or isinstance(first, StatementError):
             return None
         return _int(count[0][0]), tuple(str(row[0]) for row in first)

@@ -174,6 +174,14 @@ class Rows:
             self._connection.execute(f"DROP TABLE {name}")
         return lost
 
+    def rough(self, table: ObjectId) -> int | None:
+        """About how many rows, by the largest number of one; None where they have no numbers."""
+        try:
+            (largest,) = self._connection.execute(f"SELECT max(rowid) FROM main.{quoted(table.name[0])}").fetchone()
+        except sqlite3.OperationalError:
+            return None
+        return int(largest) if isinstance(largest, int) else 0
+
     def _is_generated(self, loss: Loss) -> bool:
         """Whether the column's values follow from others; reading them may need functions that only the application has."""
         found = self._connection.execute(

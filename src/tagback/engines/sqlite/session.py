@@ -12,7 +12,7 @@ from dataclasses import replace
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.catalog.step import Action
 from tagback.changelog import Dialect, Statement, StatementKind
-from tagback.engines.session import Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
+from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.sqlite import objects
 from tagback.engines.sqlite.committed import SCHEMA, Committed
 from tagback.engines.sqlite.failures import BUSY, refusals, statement_error, unreachable
@@ -416,6 +416,21 @@ class SqliteSession:
 
     def limit_shelf(self, room: int | None) -> None:
         self._shelf.room.left = room
+
+    def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:
+        until = time.monotonic() + seconds
+        self._connection.set_progress_handler(lambda: time.monotonic() >= until, 10_000)
+        try:
+            return question()
+        except StatementError as e:
+            if e.code != "interrupted" or time.monotonic() < until:
+                raise
+            return None
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    def rough_rows(self, table: ObjectId) -> int | None:
+        return self._rows.rough(table)
 
     def drop_shelf(self, places: Collection[str]) -> None:
         with refusals("dropping kept rows"):
