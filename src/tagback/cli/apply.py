@@ -9,8 +9,9 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
-from tagback.cli.page import Page, short
-from tagback.deploy.results import Applied
+from tagback.cli.measures import size
+from tagback.cli.page import Page, cost, short
+from tagback.deploy.results import Applied, ChangesetVerdict
 from tagback.errors import UsageError, counted
 
 
@@ -111,8 +112,26 @@ def _show_plan(page: Page, result: Applied) -> None:
         page.line("Nothing is pending.")
         return
     page.line(f"would deploy {counted(len(result.changesets), 'changeset')}; it was tried and undone:")
-    for step in result.plan or ():
+    steps = result.plan or ()
+    for verdict in result.verdicts:
+        page.line("  ", (verdict.id, "name"), ": ", (verdict.reversibility.value, _style(verdict)), _told(verdict))
+        for reason in verdict.reasons[:3]:
+            page.line("    ", (reason, "warn"))
+        for step in (s for s in steps if s.object == verdict.id):
+            page.line("    ", " ".join(step.sql.split())[:140], cost(step))
+    seen = {v.id for v in result.verdicts}
+    for step in (s for s in steps if s.object not in seen):
         page.line("  ", (step.object, "name"), "  ", " ".join(step.sql.split())[:140])
+
+
+def _style(verdict: ChangesetVerdict | Applied) -> str:
+    return {"free": "good", "captured": "good", "conditional": "warn"}.get(verdict.reversibility.value, "bad")
+
+
+def _told(verdict: ChangesetVerdict) -> str:
+    """`, keeps 3 rows of customer (29 B), 0.12 s`."""
+    kept = ", ".join(f"{counted(s.rows, 'row')} of {s.table} ({size(s.bytes)})" for s in verdict.shelved)
+    return (f", keeps {kept}" if kept else "") + f", {verdict.seconds:.2f} s"
 
 
 def _show_names(page: Page, names: tuple[str, ...], limit: int = 12) -> None:
@@ -123,14 +142,13 @@ def _show_names(page: Page, names: tuple[str, ...], limit: int = 12) -> None:
 
 
 def _show_verdict(page: Page, result: Applied) -> None:
-    style = {"free": "good", "captured": "good", "conditional": "warn"}.get(result.reversibility.value, "bad")
     words = {
         "free": "nothing can be lost by it",
         "captured": "what was destroyed or changed is kept",
         "conditional": "without loss",
         "irreversible": "not without loss",
     }
-    page.line("way back: ", (result.reversibility.value, style), f", {words[result.reversibility.value]}")
+    page.line("way back: ", (result.reversibility.value, _style(result)), f", {words[result.reversibility.value]}")
     if result.shelved:
         told = [f"{counted(s.rows, 'row')} of {s.table}" for s in result.shelved]
         page.line(("kept: ", "dim"), ", ".join(told[:8]), f" … and {len(told) - 8} more" if told[8:] else "")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+if TYPE_CHECKING:
+    from tagback.deploy.results import PlannedStep
+
+_WORTH_TELLING = 0.01  # seconds
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "bold": "1", "name": "36"}
 # Names come from databases and files: none of them may steer the terminal.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -81,3 +85,11 @@ def local_time(moment: str) -> str:
     from datetime import datetime
 
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def cost(step: PlannedStep) -> tuple[str, str]:
+    """What a step that was tried locked, and how long it took, where that is worth a word."""
+    told = [step.lock] if step.lock else []
+    if step.seconds_estimate is not None and step.seconds_estimate >= _WORTH_TELLING:
+        told.append(f"{step.seconds_estimate:.2f} s")
+    return (f"  [{', '.join(told)}]" if told else "", "dim")

@@ -10,15 +10,13 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
-from tagback.cli.page import Page, short
+from tagback.cli.page import Page, cost, short
 from tagback.cli.progress import Progress
 from tagback.deploy.back import ColumnOrder
 from tagback.deploy.drift import OnDrift
-from tagback.deploy.results import PlannedStep, RolledBack
+from tagback.deploy.results import RolledBack
 from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.errors import UsageError, counted
-
-_WORTH_TELLING = 0.01  # seconds
 
 
 @click.command("rollback")
@@ -165,14 +163,6 @@ def _show_plan(page: Page, result: RolledBack) -> None:
     for kept in result.kept_drift:
         page.line(("would keep: ", "warn"), kept)
     _show_rows(page, result)
-
-
-def cost(step: PlannedStep) -> tuple[str, str]:
-    """What a step that was tried locked, and how long it took, where that is worth a word."""
-    told = [step.lock] if step.lock else []
-    if step.seconds_estimate is not None and step.seconds_estimate >= _WORTH_TELLING:
-        told.append(f"{step.seconds_estimate:.2f} s")
-    return (f"  [{', '.join(told)}]" if told else "", "dim")
 
 
 def _show_rows(page: Page, result: RolledBack, limit: int = 8) -> None:

@@ -110,10 +110,32 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     result = with_expired(result, expire(session, ledger, options.shelf_retention))
     if options.dry_run:
         session.rollback()
+        if not result.verdicts and pending.changesets:
+            verdicts = _one_by_one(session, pending.changesets, statements, author(path), options, listen)
+            result = replace(result, verdicts=verdicts)
     else:
         listen(Committing())
         session.commit()
     return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
+
+
+def _one_by_one(
+    session: Session,
+    changesets: Sequence[Changeset],
+    statements: dict[str, tuple[Statement, ...]],
+    by: Author,
+    options: ApplyOptions,
+    listen: Listener,
+) -> tuple[ChangesetVerdict, ...]:
+    """Tries the same once more, now observing each changeset: as a whole they may be better than each by itself."""
+    session.begin()
+    ledger = Ledger(session)
+    start = begin_in_ledger(session, ledger, listen)
+    limit(session, ledger, None)
+    alone = replace(options, granular=True, allow_irreversible=True)
+    verdicts = _deploy(session, start, changesets, statements, by, alone, listen).verdicts
+    session.rollback()
+    return verdicts
 
 
 def with_expired(result: Applied, purged: Sequence[ShelfView]) -> Applied:
@@ -217,11 +239,11 @@ def _deploy(
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
         shelved=shelved(k for o in observed for k in o.kept),
-        verdicts=_verdicts(works, observed, granular=granular),
+        verdicts=_verdicts(works, observed),
         notes=(*start.notes, *(note for o in observed for note in o.notes), *unmanaged(at)),
         message=told(len(changesets), tag, options),
         duration_ms=0,
-        plan=planned(works) if options.dry_run else None,
+        plan=planned(works, [s for o in observed for s in o.seconds]) if options.dry_run else None,
     )
 
 
@@ -290,11 +312,22 @@ def _rows(
     return rows
 
 
-def _verdicts(works: Sequence[Work], observed: Sequence[Observed], *, granular: bool) -> tuple[ChangesetVerdict, ...]:
-    if not granular:
+def _verdicts(works: Sequence[Work], observed: Sequence[Observed]) -> tuple[ChangesetVerdict, ...]:
+    """Of each changeset, where each was observed by itself."""
+    if len(works) != len(observed):
         return ()
-    pairs = zip(works, observed, strict=True)
-    return tuple(ChangesetVerdict(w.changeset.id, o.verdict.reversibility, o.verdict.reasons) for w, o in pairs)
+    return tuple(
+        ChangesetVerdict(
+            id=w.changeset.id,
+            reversibility=o.verdict.reversibility,
+            reasons=o.verdict.reasons,
+            shelved=shelved(o.kept),
+            rows=sum(k.rows for k in o.kept),
+            bytes=sum(k.bytes for k in o.kept if k.rows),
+            seconds=round(sum(o.seconds), 4),
+        )
+        for w, o in zip(works, observed, strict=True)
+    )
 
 
 def unmanaged(catalog: Catalog) -> tuple[str, ...]:

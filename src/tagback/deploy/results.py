@@ -32,11 +32,18 @@ class Shelved:
 
 @dataclass(frozen=True, slots=True)
 class ChangesetVerdict:
-    """The verdict on one changeset where it was observed by itself."""
+    """The verdict on one changeset that was observed by itself: in a dry run, with `--granular`, or the only one.
+
+    `seconds` is how long its statements took.
+    """
 
     id: str
     reversibility: Reversibility
     reasons: tuple[str, ...]
+    shelved: tuple[Shelved, ...]
+    rows: int
+    bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

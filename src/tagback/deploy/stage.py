@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, renames
@@ -36,6 +37,7 @@ class Observed:
 
     `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got;
     `looked_at` are tables that were compared and found unchanged.
+    `seconds` are those that each statement took.
     """
 
     after: Catalog
@@ -46,6 +48,7 @@ class Observed:
     made: Mapping[ObjectId, int]
     looked_at: frozenset[ObjectId] = frozenset()
     notes: tuple[str, ...] = ()
+    seconds: tuple[float, ...] = ()
 
 
 class Overlay(Protocol):
@@ -91,7 +94,7 @@ def run_stage(
             listen(RowsKept(tuple(str(t) for t in sorted(kept))))
         session.savepoint()
         session.watch(before)
-        _run_changesets(session, works, listen)
+        seconds = _run_changesets(session, works, listen)
         session.settle()
         after = session.read_catalog()
         untold = (needed | session.touched(before, after)) - kept
@@ -133,7 +136,7 @@ def run_stage(
         renamed,
         ways,
     )
-    return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes)
+    return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes, seconds)
 
 
 def _needed(before: Catalog, works: Sequence[Work], overlay: Overlay | None) -> set[ObjectId]:
@@ -221,8 +224,9 @@ def _not_to_be_kept(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:
     return _foreseen(before, [w for w in works if any(d.name == NO_KEEP for d in directives(w.changeset))])
 
 
-def planned(works: Iterable[Work]) -> tuple[PlannedStep, ...]:
-    """The statements as a dry run shows them. What they lock and destroy isn't known one by one."""
+def planned(works: Iterable[Work], seconds: Iterable[float] = ()) -> tuple[PlannedStep, ...]:
+    """The statements as a dry run shows them, with how long each took where it was tried."""
+    measured = iter(seconds)
     return tuple(
         PlannedStep(
             sql=s.sql,
@@ -231,7 +235,7 @@ def planned(works: Iterable[Work]) -> tuple[PlannedStep, ...]:
             lock="",
             destroys=(),
             rows=0,
-            seconds_estimate=None,
+            seconds_estimate=round(took, 4) if (took := next(measured, None)) is not None else None,
         )
         for w in works
         for s in w.statements
@@ -263,22 +267,25 @@ def located(e: StatementError, changeset: Changeset, statement: Statement) -> Ta
     )
 
 
-def _run_changesets(session: Session, works: Sequence[Work], listen: Listener) -> None:
-    """Runs all statements of all changesets in one go: the engine may have several on their way at once."""
+def _run_changesets(session: Session, works: Sequence[Work], listen: Listener) -> tuple[float, ...]:
+    """Runs all statements of all changesets in one go: the engine may have several on their way at once.
+
+    Gives the seconds until each was done, counted from the one before.
+    """
     statements = [(work.changeset, statement) for work in works for statement in work.statements]
     progress = _told(works, listen)
-    ran = 0
+    clock = [time.perf_counter()]
 
     def done() -> None:
-        nonlocal ran
-        ran += 1
+        clock.append(time.perf_counter())
         next(progress, None)
 
     next(progress, None)
     try:
         session.run_each([statement.sql for _, statement in statements], done)
     except StatementError as e:
-        raise located(e, *statements[min(ran, len(statements) - 1)]) from None
+        raise located(e, *statements[min(len(clock) - 1, len(statements) - 1)]) from None
+    return tuple(b - a for a, b in pairwise(clock))
 
 
 def _told(works: Sequence[Work], listen: Listener) -> Iterator[None]:

@@ -1,0 +1,47 @@
+"""A dry run says of each changeset by itself how the way back stands, what is kept for it, and how long it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Project
+
+
+@pytest.fixture
+def pending(shop: Project) -> Project:
+    """Changesets of three kinds."""
+    shop.write("002_places.sql", "create table places (id integer primary key, city text);")
+    shop.write("003_forget.sql", "delete from people where id = 1;")
+    shop.write("004_index.sql", "create unique index one_name on people (name);")
+    shop.write("005_gone.sql", "drop index one_name;")
+    return shop
+
+
+def test_a_dry_run_judges_each_changeset_and_the_whole(pending: Project) -> None:
+    body = pending.apply("--dry-run").body
+    assert [(v["id"], v["reversibility"], v["rows"]) for v in body["verdicts"]] == [
+        ("002_places", "free", 0),
+        ("003_forget", "captured", 1),
+        ("004_index", "free", 0),
+        ("005_gone", "conditional", 0),
+    ]
+    assert body["reversibility"] == "captured"  # the index that comes and goes is nothing to the whole
+    assert body["verdicts"][1]["bytes"] > 0
+    assert "one_name" in body["verdicts"][3]["reasons"][0]
+    assert all(step["seconds_estimate"] >= 0 for step in body["plan"])
+    assert pending.sql("select count(*) from people") == [(2,)]
+    assert pending.json("status").body["tag"] == "r1"
+
+
+def test_a_dry_run_shows_it(pending: Project) -> None:
+    told = pending.run("apply", "--changelog", "m", "--dry-run")
+    assert told.exit == 0
+    assert "  002_places: free, " in told.out
+    assert "  003_forget: captured, keeps 1 row of " in told.out
+    assert "    delete from people where id = 1" in told.out
+    assert "  005_gone: conditional, " in told.out
+
+
+def test_an_only_changeset_is_judged_in_the_run_itself(shop: Project) -> None:
+    (verdict,) = shop.apply().body["verdicts"]
+    assert (verdict["id"], verdict["reversibility"]) == ("002_places", "free")
