@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -16,9 +17,28 @@ from tagback.engines.postgres.failures import refusals, statement_error
 from tagback.engines.postgres.sqltext import SCHEMA, qualified, translated
 
 _INSERT = re.compile(r"INSERT INTO \{(?P<table>[a-z_]+)\} (?P<columns>\([a-z_, ]+\)) VALUES \([?, ]+\)")
+MOST_TOGETHER = 64  # statements of a plan in one round trip
+SLOW = 0.1  # seconds
 
 
-def run_together(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
+def run_in_batches(
+    connection: psycopg.Connection[Any], steps: Sequence[Step], done: Callable[[Step, float], None]
+) -> None:
+    """Runs a plan's steps in order, many in a round trip; those of one share its time evenly."""
+    start, size = 0, 1
+    while start < len(steps):
+        together = steps[start : start + size]
+        began = time.monotonic()
+        _run_together(connection, together)
+        seconds = time.monotonic() - began
+        for step in together:
+            done(step, seconds / len(together))
+        start += size
+        # Half of a small statement's time is the round trip; a slow one is waited for and reported alone.
+        size = min(2 * size, MOST_TOGETHER) if seconds < SLOW else 1
+
+
+def _run_together(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
     """Sends the steps as one text; the number of answers tells which one failed. StatementError names it."""
     texts = [step.sql + "\n;\n" for step in steps]
     with refusals(connection):

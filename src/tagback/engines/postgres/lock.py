@@ -84,3 +84,12 @@ class Lock:
             code="lock_timeout",
             hint="Wait for the other deployment to end; a dead one is ended with SELECT pg_terminate_backend(PID).",
         )
+
+
+def lock_lost(reason: str) -> UnreachableError:
+    """The error for a lock that this connection no longer has; the transaction has been rolled back."""
+    return UnreachableError(
+        f"{reason} Nothing was changed.",
+        code="lock_lost",
+        hint="Connect to the server directly, or through a pooler in session mode.",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres import bounded, place
 from tagback.engines.postgres.ahead import ask_each
-from tagback.engines.postgres.batch import run_together, write_many
+from tagback.engines.postgres.batch import run_in_batches, write_many
 from tagback.engines.postgres.deferral import settle
 from tagback.engines.postgres.failures import (
     connection_error,
@@ -24,7 +23,7 @@ from tagback.engines.postgres.failures import (
     standby,
     statement_error,
 )
-from tagback.engines.postgres.lock import Lock
+from tagback.engines.postgres.lock import Lock, lock_lost
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
@@ -32,10 +31,8 @@ from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import literal, translated
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.url import Url
-from tagback.errors import TagbackError, UnreachableError
+from tagback.errors import TagbackError
 
-MOST_TOGETHER = 64  # statements of a plan in one round trip
-SLOW = 0.1  # seconds
 NOTICES_KEPT = 1000
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SAVEPOINT = "tagback_savepoint"
@@ -258,17 +255,7 @@ class PostgresSession:
         self._take_settings()
         # Definitions name everything in full, but functions that steps call may count on the path of every day.
         self._set_path(f"pg_catalog, {self._at_login.values['search_path'] or 'pg_catalog'}, pg_temp")
-        start, size = 0, 1
-        while start < len(steps):
-            together = steps[start : start + size]
-            began = time.monotonic()
-            run_together(self._connection, together)
-            seconds = time.monotonic() - began
-            for step in together:
-                done(step, seconds / len(together))
-            start += size
-            # Half of a small statement's time is the round trip; a slow one is waited for and reported alone.
-            size = min(2 * size, MOST_TOGETHER) if seconds < SLOW else 1
+        run_in_batches(self._connection, steps, done)
         self._set_path(OWN["search_path"])
 
     def _set_path(self, path: str) -> None:
@@ -458,8 +445,4 @@ class PostgresSession:
         reason = self._lock.lost()
         if reason:
             self.rollback()
-            raise UnreachableError(
-                f"{reason} Nothing was changed.",
-                code="lock_lost",
-                hint="Connect to the server directly, or through a pooler in session mode.",
-            )
+            raise lock_lost(reason)

@@ -6,16 +6,17 @@ A place has core types only, so that nothing hangs on the living schema; values 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Action, ObjectId, Restoration, SchemaObject, Step, is_gone
+from tagback.catalog import ObjectId, Restoration, SchemaObject, is_gone
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
+from tagback.engines.postgres.restoring import restoration
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.postgres.words import Words
 from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
 from tagback.engines.session import (
@@ -31,43 +32,7 @@ from tagback.engines.session import (
 )
 from tagback.errors import RefusedError
 
-# Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.
-_PLAIN_TYPE = re.compile(
-    r"(?:smallint|integer|bigint|boolean|text|character varying|uuid|date|bytea|time(?:stamp)? without time zone"
-    r"|timestamp with time zone)(?:\(\d+\))?\Z"
-)
-ROW_EXCLUSIVE = "ROW EXCLUSIVE"
-_NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
 _MOST_TIMES = 4  # what is kept of a table takes less than so many times the table
-_LONGEST = 32  # bytes of a value's text that are kept as they are
-
-
-class _Words:
-    """See `tagback.engines.merging.Words`."""
-
-    def exact(self, value: str) -> str:
-        return exact(value)
-
-    def short(self, text: str) -> str:
-        return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
-
-    def digest(self, texts: Sequence[str]) -> str:
-        return f"md5(ROW({', '.join(texts)})::text)"
-
-    def total(self, digest: str) -> str:
-        halves = [
-            f"sum(('x' || {part})::bit(64)::bigint::numeric)"
-            for part in (f"left({digest}, 16)", f"right({digest}, 16)")
-        ]
-        return f"concat_ws(' ', count(*), {', '.join(halves)})"
-
-    def same(self, left: str, right: str) -> str:
-        return f"{left} IS NOT DISTINCT FROM {right}"
-
-    def alike(self, column: KeptColumn, left: str, right: str) -> str:
-        if column.plain and _PLAIN_TYPE.match(column.type):
-            return self.same(left, right)
-        return self.same(exact(left), exact(right))
 
 
 class Shelf:
@@ -82,7 +47,7 @@ class Shelf:
         self._text = text
         self._attempt = attempt
         self._rows = rows
-        self._merging = Redoing(_Words())
+        self._merging = Redoing(Words())
         self._merges = 0
         self.room = Room()
 
@@ -326,7 +291,7 @@ class Shelf:
             ((moving, staying, in_conflict),) = self._text(counts(f"pg_temp.{decision}"))
             if _int(moving):
                 self._rows.leaving[k.table] = decision
-                rows[k.table] = self._restoration(k, decision, there=today is not None)
+                rows[k.table] = restoration(k, decision, there=today is not None)
             if _int(staying):
                 restored[k.table] = _int(staying)
             total += _int(in_conflict)
@@ -403,43 +368,6 @@ class Shelf:
         if isinstance(known, StatementError):
             return exact(name)
         return kept_form(start, value)
-
-    def _restoration(self, k: KeptRows, decision: str, *, there: bool) -> Restoration:
-        """Takes out what moves and puts in what stays. An identity column goes on behind what it has then."""
-        table = qualified(*k.table.name)
-        out = []
-        if there:
-            sql = f"DELETE FROM ONLY {table} WHERE ctid IN (SELECT a0 FROM pg_temp.{decision} WHERE moves = 1)"
-            out.append(Step(sql, k.table, Action.DELETE, ROW_EXCLUSIVE))
-        into = f" ({', '.join(ident(c) for c in k.names)}) OVERRIDING SYSTEM VALUE" if k.columns else ""
-        values = ", ".join(f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns))
-        sql = f"INSERT INTO {table}{into} SELECT {values} FROM pg_temp.{decision} WHERE moves = 1 AND stays = 1"
-        return Restoration(tuple(out), (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *self._numbers(k)))
-
-    def _numbers(self, k: KeptRows) -> list[Step]:
-        """Steps that set the sequences of numbered columns behind the values that came back, never further back."""
-        table = qualified(*k.table.name)
-        found = []
-        for c in k.columns:
-            nextval = _NEXTVAL.match(c.default)
-            if not c.numbered and not nextval:
-                continue
-            own = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(c.name)})::pg_catalog.regclass"
-            sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
-            name, last = ident(c.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
-            found.append(
-                Step(
-                    "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
-                    f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
-                    f"::bigint AS last FROM {table}) v"
-                    f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
-                    f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
-                    f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
-                    k.table,
-                    Action.ALTER,
-                )
-            )
-        return found
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         width = len(k.key) or 2

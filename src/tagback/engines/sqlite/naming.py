@@ -42,3 +42,8 @@ def forbidden(sql: str) -> str:
     if first not in ("pragma", "savepoint", "rollback", "release", "alter"):
         return ""
     return next((why for pattern, why in _FORBIDDEN if pattern.match(sql)), "")
+
+
+def ledger_names(sql: str) -> str:
+    """The statement with the names of the ledger's tables, which it has as `{deployment}`."""
+    return re.sub(r"\{(\w+)\}", r"tagback_\1", sql)

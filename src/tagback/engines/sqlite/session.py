@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections import Counter
@@ -11,14 +10,15 @@ from dataclasses import replace
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.catalog.step import Action
-from tagback.changelog import Dialect, Statement, StatementKind
+from tagback.changelog import Dialect, Statement
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.sqlite import objects
 from tagback.engines.sqlite.committed import SCHEMA, Committed
-from tagback.engines.sqlite.failures import BUSY, refusals, statement_error, unreachable
+from tagback.engines.sqlite.failures import BUSY, refusals, unreachable
 from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
+from tagback.engines.sqlite.foreign_keys import Violations, foreign_keys_setting, read_violations
 from tagback.engines.sqlite.lineage import Lineage
-from tagback.engines.sqlite.naming import folded, forbidden, quoted
+from tagback.engines.sqlite.naming import folded, forbidden, ledger_names, quoted
 from tagback.engines.sqlite.objects import Table
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
@@ -28,9 +28,6 @@ from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _OLDEST = (3, 35, 0)
-_Violations = dict[tuple[str, int | None, str], tuple[str, str]]  # (table, row, parent) -> names of both
-_ON = {"1", "on", "yes", "true"}
-_OFF = {"0", "off", "no", "false"}
 
 
 def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None) -> SqliteSession:
@@ -58,7 +55,7 @@ class SqliteSession:
         self._lineage_at_savepoint = self._lineage
         self._foreign_keys = False
         self._patience = PATIENCE
-        self._violations: _Violations | None = None
+        self._violations: Violations | None = None
         self._users_ran = False
         self._written = False  # by statements or steps in this transaction: it isn't what is committed any more
         self._written_at_savepoint = False
@@ -172,7 +169,7 @@ class SqliteSession:
 
     def commit(self) -> None:
         if self._violations is not None:
-            found = self._foreign_key_violations()
+            found = read_violations(self._connection, self._lineage)
             self._check_foreign_keys([broken for key, broken in found.items() if key not in self._violations])
         self._forget()
         self._execute("COMMIT")
@@ -238,7 +235,7 @@ class SqliteSession:
         wanted: set[bool] = set()
         left = []
         for statement in statements:
-            setting = _foreign_keys_setting(statement)
+            setting = foreign_keys_setting(statement)
             if setting is None:
                 left.append(statement)
             else:
@@ -267,11 +264,11 @@ class SqliteSession:
         """Nothing waits for the commit but checks of foreign keys, which write nothing."""
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
-        return self._execute(_ledger_names(sql), values)
+        return self._execute(ledger_names(sql), values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         with refusals(sql):
-            self._connection.executemany(_ledger_names(sql), rows)
+            self._connection.executemany(ledger_names(sql), rows)
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         self._note_violations()
@@ -444,47 +441,8 @@ class SqliteSession:
 
     def _note_violations(self) -> None:
         if self._violations is None:
-            self._violations = self._foreign_key_violations()
-
-    def _foreign_key_violations(self) -> _Violations:
-        """Rows that break a foreign key, plus one entry per table whose keys can't be checked at all.
-
-        By what identifies the tables, so that a row that was broken before isn't new because a table is renamed.
-        """
-        found: _Violations = {}
-        tables = self._execute(
-            r"SELECT name FROM main.sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'"
-            r" AND name NOT LIKE 'tagback\_%' ESCAPE '\'"
-        )
-        for (name,) in tables:
-            table = str(name)
-            try:
-                for _, rowid, parent, _ in self._connection.execute(f"PRAGMA main.foreign_key_check({quoted(table)})"):
-                    found[self._lineage.table(table), rowid, self._lineage.table(parent)] = (table, parent)
-            except sqlite3.OperationalError as e:
-                if e.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # not the keys are at fault, but the disk, say
-                    raise statement_error("checking foreign keys", e) from None
-                found[self._lineage.table(table), None, ""] = (table, str(e))
-        return found
+            self._violations = read_violations(self._connection, self._lineage)
 
 
 def _tables(names: Collection[ObjectId], catalog: Catalog) -> list[Table]:
     return [table for name in sorted(names) if isinstance(table := catalog.objects.get(name), Table)]
-
-
-def _foreign_keys_setting(statement: Statement) -> bool | None:
-    """What a PRAGMA foreign_keys statement sets; None for anything else."""
-    if statement.kind is not StatementKind.PRAGMA:
-        return None
-    words = [w.strip("'\"").lower() for w in statement.words(8) if w not in (";", "=", "(", ")")]
-    words = [w for w in words if w not in (".", "main")]
-    if words[:2] == ["pragma", "foreign_keys"] and len(words) > 2:
-        if words[2] in _ON:
-            return True
-        if words[2] in _OFF:
-            return False
-    return None
-
-
-def _ledger_names(sql: str) -> str:
-    return re.sub(r"\{(\w+)\}", r"tagback_\1", sql)

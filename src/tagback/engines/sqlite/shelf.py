@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -15,41 +14,8 @@ from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, R
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
 from tagback.engines.sqlite.rows import Rows, Start, affinity
+from tagback.engines.sqlite.words import Words, digest, register
 from tagback.errors import RefusedError
-
-_LONGEST = 33  # bytes of a value's text that are kept as they are
-_MOST_ARGUMENTS = 100
-
-
-class _Words:
-    """See `tagback.engines.merging.Words`. The first letter of a value's text is its type's."""
-
-    def exact(self, value: str) -> str:
-        # printf gives zero without its sign
-        real = f"CASE WHEN {value} = 0 THEN tagback_zero({value}) ELSE printf('%!.17g', {value}) END"
-        return (
-            f"CASE typeof({value}) WHEN 'null' THEN NULL WHEN 'text' THEN 't' || {value} WHEN 'blob' THEN 'b' || hex({value})"
-            f" WHEN 'real' THEN 'r' || {real} ELSE 'i' || {value} END"
-        )
-
-    def short(self, text: str) -> str:
-        return f"CASE WHEN length(CAST({text} AS BLOB)) <= {_LONGEST} THEN {text} ELSE '#' || {self.digest([text])} END"
-
-    def digest(self, texts: Sequence[str]) -> str:
-        parts = list(texts) or ["NULL"]
-        while len(parts) > _MOST_ARGUMENTS:
-            parts = [self.digest(parts[:_MOST_ARGUMENTS]), *parts[_MOST_ARGUMENTS:]]
-        return f"tagback_digest({', '.join(f'CAST({p} AS BLOB)' for p in parts)})"
-
-    def total(self, digest: str) -> str:
-        return f"tagback_total({digest})"
-
-    def same(self, left: str, right: str) -> str:
-        return f"{left} IS {right}"
-
-    def alike(self, column: KeptColumn, left: str, right: str) -> str:
-        zero = f"typeof({left}) <> 'real' OR {left} <> 0 OR tagback_zero({left}) = tagback_zero({right})"
-        return f"({left} IS {right} COLLATE BINARY AND typeof({left}) = typeof({right}) AND ({zero}))"
 
 
 class Shelf:
@@ -58,13 +24,11 @@ class Shelf:
     def __init__(self, connection: sqlite3.Connection, rows: Rows) -> None:
         self._connection = connection
         self._rows = rows
-        self._merging = Redoing(_Words())
+        register(connection)
+        self._merging = Redoing(Words())
         self._temporary: list[str] = []
         self._held: dict[ObjectId, tuple[str, Table]] = {}
         self.room = Room()
-        connection.create_function("tagback_digest", -1, _digest, deterministic=True)
-        connection.create_function("tagback_zero", 1, str, deterministic=True)
-        connection.create_aggregate("tagback_total", 1, _Total)  # type: ignore[arg-type]
 
     def forget(self) -> None:
         """Drops temporary tables."""
@@ -200,7 +164,7 @@ class Shelf:
         """See Session.digests."""
         names = sorted(c.name for c in table.columns if not c.generated)
         query = self._merging.digest_of([quoted(n) for n in names], f"main.{quoted(table.name)}")
-        return f"{_digest(*(n.encode() for n in names))} {self._connection.execute(query).fetchone()[0]}"
+        return f"{digest(*(n.encode() for n in names))} {self._connection.execute(query).fetchone()[0]}"
 
     def set_aside(self, table: Table) -> None:
         """See Session.hold."""
@@ -433,26 +397,3 @@ def _extra(what: str, number: int) -> str:
 
 def _address(place: str) -> str:
     return f"main.{quoted(OWN_PREFIX + place)}"
-
-
-class _Total:
-    """How many digests there are, and their sum."""
-
-    def __init__(self) -> None:
-        self._count = self._sum = 0
-
-    def step(self, digest: str) -> None:
-        """One more."""
-        self._count += 1
-        self._sum = (self._sum + int(digest, 16)) % 2**128
-
-    def finalize(self) -> str:
-        """Both."""
-        return f"{self._count} {self._sum:032x}"
-
-
-def _digest(*texts: bytes | None) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        found.update(b"-" if text is None else b"%d:" % len(text) + text)
-    return found.hexdigest()

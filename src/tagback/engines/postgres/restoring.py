@@ -1,0 +1,51 @@
+"""The steps that take rows out of a table and put them in again as it was decided."""
+
+from __future__ import annotations
+
+import re
+
+from tagback.catalog import Action, Restoration, Step
+from tagback.engines.postgres.sqltext import ident, literal, qualified
+from tagback.engines.session import KeptRows
+
+ROW_EXCLUSIVE = "ROW EXCLUSIVE"
+_NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
+
+
+def restoration(k: KeptRows, decision: str, *, there: bool) -> Restoration:
+    """Takes out what moves and puts in what stays. An identity column goes on behind what it has then."""
+    table = qualified(*k.table.name)
+    out = []
+    if there:
+        sql = f"DELETE FROM ONLY {table} WHERE ctid IN (SELECT a0 FROM pg_temp.{decision} WHERE moves = 1)"
+        out.append(Step(sql, k.table, Action.DELETE, ROW_EXCLUSIVE))
+    into = f" ({', '.join(ident(c) for c in k.names)}) OVERRIDING SYSTEM VALUE" if k.columns else ""
+    values = ", ".join(f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns))
+    sql = f"INSERT INTO {table}{into} SELECT {values} FROM pg_temp.{decision} WHERE moves = 1 AND stays = 1"
+    return Restoration(tuple(out), (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *_numbers(k)))
+
+
+def _numbers(k: KeptRows) -> list[Step]:
+    """Steps that set the sequences of numbered columns behind the values that came back, never further back."""
+    table = qualified(*k.table.name)
+    found = []
+    for c in k.columns:
+        nextval = _NEXTVAL.match(c.default)
+        if not c.numbered and not nextval:
+            continue
+        own = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(c.name)})::pg_catalog.regclass"
+        sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
+        name, last = ident(c.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
+        found.append(
+            Step(
+                "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
+                f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
+                f"::bigint AS last FROM {table}) v"
+                f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
+                f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
+                f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
+                k.table,
+                Action.ALTER,
+            )
+        )
+    return found

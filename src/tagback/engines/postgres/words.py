@@ -1,0 +1,44 @@
+"""The words of `tagback.engines.merging` as PostgreSQL has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tagback.engines.postgres.rows import exact
+from tagback.engines.session import KeptColumn
+
+# Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.
+_PLAIN_TYPE = re.compile(
+    r"(?:smallint|integer|bigint|boolean|text|character varying|uuid|date|bytea|time(?:stamp)? without time zone"
+    r"|timestamp with time zone)(?:\(\d+\))?\Z"
+)
+_LONGEST = 32  # bytes of a value's text that are kept as they are
+
+
+class Words:
+    """See `tagback.engines.merging.Words`."""
+
+    def exact(self, value: str) -> str:
+        return exact(value)
+
+    def short(self, text: str) -> str:
+        return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
+
+    def digest(self, texts: Sequence[str]) -> str:
+        return f"md5(ROW({', '.join(texts)})::text)"
+
+    def total(self, digest: str) -> str:
+        halves = [
+            f"sum(('x' || {part})::bit(64)::bigint::numeric)"
+            for part in (f"left({digest}, 16)", f"right({digest}, 16)")
+        ]
+        return f"concat_ws(' ', count(*), {', '.join(halves)})"
+
+    def same(self, left: str, right: str) -> str:
+        return f"{left} IS NOT DISTINCT FROM {right}"
+
+    def alike(self, column: KeptColumn, left: str, right: str) -> str:
+        if column.plain and _PLAIN_TYPE.match(column.type):
+            return self.same(left, right)
+        return self.same(exact(left), exact(right))
