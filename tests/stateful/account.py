@@ -115,7 +115,6 @@ class Account(RuleBasedStateMachine):
         self.identities = Identities()
         self.drifting = False  # somebody changes the schema outside tagback
         self.drifts = 0
-        self.parted: set[int] = set()  # deployments taken back in part
         self.drift_undone = False  # then a tag may name what somebody did by hand and a way back took away
         self.writes = 0
         self.number = 0

@@ -167,7 +167,8 @@ class Histories(Returning):
         self._see()
         assert done.deployment is not None
         place = self._moment()
-        stage = Stage(done.deployment, before, place, sure=True)
+        # Where what was taken back in several legs is put again in as many, the ends in between aren't known.
+        stage = Stage(done.deployment, before, place, sure=len(done.verdicts) < 2)
         reversible = done.reversibility != "irreversible"
         for n, file in enumerate(undone.files, 1):
             self.stack.append(Effective(file, done.deployment, stage, reversible, n == len(undone.files)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from tagback.deploy.drift import OnDrift
 from tagback.deploy.results import RolledBack
@@ -194,7 +195,7 @@ class Returning(Account):
 
     def _cut(self, depth: int, place: Moment | None, before: Moment) -> None:
         gone = self.stack[depth:]
-        self.parted |= {e.deployment for e in self.stack[:depth]} & {e.deployment for e in gone}
+        self._part({e.stage for e in self.stack[:depth]} & {e.stage for e in gone})
         self.identities = place.identities.copy() if place is not None else self.identities
         self._see()
         if gone:
@@ -204,6 +205,11 @@ class Returning(Account):
         del self.stack[depth:]
         self.tags = {name: (d, p) for name, (d, p) in self.tags.items() if d <= depth}
         self.attested = self.now
+
+    def _part(self, stages: Set[Stage]) -> None:
+        """What was taken back as far as a place inside of a stage ends otherwise than it was seen to."""
+        parts = {s: replace(s, ended=self._moment(), sure=False) for s in stages}
+        self.stack = [replace(e, stage=parts.get(e.stage, e.stage)) for e in self.stack]
 
 
 def _untrue(told: Set[tuple[tuple[str, ...], str, str]], outcomes: Sequence[Outcome]) -> str:

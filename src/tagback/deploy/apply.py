@@ -179,7 +179,8 @@ def _deploy(
     works = [Work(c, statements[c.id], n, len(changesets)) for n, c in enumerate(changesets, 1)]
     overlays = overlays_of(session, ledger, start.history, changesets)
     # What was taken back in several legs is put again in as many: then each changeset's end has to be seen.
-    granular = options.granular or bool(overlays.keys() - {len(works)})
+    whole = all(number == len(works) and overlay.first == 1 for number, overlay in overlays.items())
+    granular = options.granular or not whole
     stages: list[list[Work]] = [[w] for w in works] if granular else [works]
     observed: list[Observed] = []
     at = start.live

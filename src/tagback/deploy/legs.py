@@ -112,6 +112,12 @@ def failed_legs(ledger: Ledger, deployment: int, target: Catalog, snapshot: Snap
 def _places(history: History, undone: Sequence[AppliedChangeset], shelves: Sequence[Shelf]) -> list[_Place]:
     """Where the legs end, the newest first."""
     found = {_Place(s.deployment, s.stage, s.snapshot) for s in shelves}
+    for s in shelves:
+        gone = next((c for c in undone if (c.deployment, c.position) == (s.deployment, s.stage)), None)
+        later = any(c.deployment == s.deployment and c.position > s.stage for c in undone)
+        if s.kept.whole and gone is not None and later and history.by_id[s.deployment].granular:
+            # Another table under that name has to go first, or its rows would pass for rows of this one.
+            found.add(_Place(s.deployment, s.stage + 1, gone.snapshot))
     first: dict[int, AppliedChangeset] = {}
     for c in undone:
         first.setdefault(c.deployment, c)

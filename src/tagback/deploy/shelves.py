@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId, renames
 from tagback.changelog import Changeset
@@ -115,6 +116,9 @@ class _Overlay:
     def put(self, after: Catalog) -> str:
         session, by = self._session, self._shelves[0].deployment
         there = [s for s in self._shelves if s.kept.table in after.objects]
+        lost = [s.kept.table.path for s in there if not self._can_be_told(s.kept)]
+        if lost:
+            return f"what rollback {by} took away stays on the shelf: {', '.join(lost)} was changed since"
         rules = {s.kept.place: Rules(redo=self._redo(s.kept)) for s in there}
         session.savepoint()
         try:
@@ -133,6 +137,12 @@ class _Overlay:
         self._ledger.set_shelf_state(there, ShelfState.RETURNED)
         return ""
 
+    def _can_be_told(self, kept: KeptRows) -> bool:
+        """Whether the table is still there, with the columns that tell its rows apart; one that was gone is made again."""
+        assert self._before is not None
+        stood = _stood(kept, self._before)
+        return kept.whole if stood is None else set(kept.key or kept.matched) <= stood.columns.keys()
+
     def _redo(self, kept: KeptRows) -> Redo:
         assert self._before is not None
         stood = _stood(kept, self._before)
@@ -141,12 +151,11 @@ class _Overlay:
 
 def _stood(kept: KeptRows, before: Catalog) -> Stood | None:
     """The table before the changesets run again: None where there is none, so that they make it."""
-    if kept.stood is not None and kept.stood.table in before.objects:
-        return kept.stood
-    if kept.table not in before.objects:
+    stood = kept.stood or Stood(kept.table, {c: c for c in kept.names})  # if it was gone, somebody made another one
+    if stood.table not in before.objects:
         return None
-    there = {p.name[-1] for p in before.objects[kept.table].parts}
-    return Stood(kept.table, {c: c for c in kept.names if c in there})  # somebody made another one
+    there = {p.name[-1] for p in before.objects[stood.table].parts}
+    return replace(stood, columns={c: name for c, name in stood.columns.items() if name in there})
 
 
 class _Together:

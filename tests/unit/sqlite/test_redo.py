@@ -308,3 +308,133 @@ def test_a_place_inside_a_deployment_that_was_not_granular_is_refused_with_the_n
     assert refused.value.exit_code == 3
     assert "base" in refused.value.hint or "r1" in refused.value.hint
     same(end, shop.state())
+
+
+# ---------------------------------------------------------------------- exactly, where nobody wrote since
+
+
+def test_a_row_that_the_application_removed_before_the_way_back_stays_away(shop: Shop) -> None:
+    shop.start(PEOPLE)
+    shop.apply("INSERT INTO t VALUES (4, 'made')")
+    shop.sql("DELETE FROM t WHERE id = 4")
+    end = shop.state()
+    shop.back()
+    shop.apply()
+    same(end, shop.state())
+
+
+def test_without_a_key_a_row_that_was_updated_and_then_removed_stays_away(shop: Shop) -> None:
+    shop.start("CREATE TABLE bag (v); INSERT INTO bag VALUES (1), (2)")
+    shop.apply("UPDATE bag SET v = v * 10")
+    shop.sql("DELETE FROM bag WHERE v = 10")
+    end = shop.state()
+    shop.back()
+    shop.apply()
+    same(end, shop.state())
+
+
+def test_a_row_that_came_between_the_two_is_not_run_through_the_changeset(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, price); INSERT INTO t VALUES (1, 5)")
+    shop.apply("UPDATE t SET price = price * 100")
+    shop.sql("INSERT INTO t VALUES (2, 700)")
+    end = shop.state()
+    shop.back()
+    shop.apply()
+    same(end, shop.state())
+
+
+def test_a_table_that_the_changesets_found_empty_is_as_it_was(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    shop.apply("UPDATE t SET a = 'changed'")
+    shop.sql("INSERT INTO t VALUES (1, 'app')")
+    end = shop.state()
+    shop.back()
+    shop.apply()
+    same(end, shop.state())
+
+
+def test_a_table_that_an_earlier_changeset_of_another_leg_renamed_comes_again(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)")
+    shop.apply("ALTER TABLE t RENAME TO u")
+    shop.apply("PRAGMA user_version = 5", "ALTER TABLE u ADD COLUMN w")
+    shop.sql("UPDATE u SET w = 'app'")
+    end = shop.state()
+    shop.back()
+    shop.apply()
+    same(end, shop.state())
+
+
+# ---------------------------------------------------------------------- row by row, where somebody did
+
+
+def test_a_value_in_conflict_that_nobody_wrote_since_is_not_changed_again(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, price, a); INSERT INTO t VALUES (1, 5, 'x'), (2, 6, 'y')")
+    shop.apply("UPDATE t SET price = price * 100")
+    shop.sql("UPDATE t SET price = 7 WHERE id = 1")
+    shop.back()
+    shop.sql("INSERT INTO t VALUES (3, 1, 'since')")
+    shop.apply()
+    assert shop.rows("SELECT id, price FROM t ORDER BY id") == [(1, 7), (2, 600), (3, 100)]
+
+
+def test_a_row_that_was_made_and_removed_stays_away_though_somebody_wrote_to_others(shop: Shop) -> None:
+    shop.start(PEOPLE)
+    shop.apply("INSERT INTO t VALUES (4, 'made'), (5, 'made')")
+    shop.sql("DELETE FROM t WHERE id = 4")
+    shop.back()
+    shop.sql("UPDATE t SET a = 'since' WHERE id = 1")
+    shop.apply()
+    assert shop.rows("SELECT * FROM t ORDER BY id") == [(1, "since"), (2, "y"), (3, "z"), (5, "made")]
+
+
+def test_a_row_that_somebody_made_since_under_a_key_that_went_is_theirs(shop: Shop) -> None:
+    shop.start(PEOPLE)
+    shop.apply("INSERT OR IGNORE INTO t VALUES (4, 'made')")
+    shop.back()
+    shop.sql("INSERT INTO t VALUES (4, 'since')")
+    shop.apply()
+    assert shop.rows("SELECT a FROM t WHERE id = 4") == [("since",)]
+
+
+def test_columns_that_somebody_dropped_since_are_no_defect(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, 'x', 'y')")
+    shop.apply("UPDATE t SET a = upper(a)")
+    shop.back()
+    shop.sql("ALTER TABLE t DROP COLUMN b")
+    shop.apply()
+    assert shop.rows("SELECT * FROM t") == [(1, "X")]
+
+
+# ---------------------------------------------------------------------- ways back that were wrong
+
+
+def test_a_column_that_took_the_name_of_a_renamed_one_is_not_taken_for_it(shop: Shop) -> None:
+    base = shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')")
+    shop.apply(
+        "INSERT INTO t VALUES (2, 'made'); ALTER TABLE t ADD COLUMN n DEFAULT 0; ALTER TABLE t RENAME n TO middle;"
+        "ALTER TABLE t RENAME id TO n; ALTER TABLE t RENAME middle TO id"
+    )
+    assert shop.back(on_conflict=OnConflict.FAIL).conflicts_total == 0
+    same(base, shop.state())
+
+
+def test_rows_of_another_table_under_the_name_of_a_dropped_one_don_t_stay_in_it(shop: Shop) -> None:
+    base = shop.start(PEOPLE)
+    shop.apply(
+        "DROP TABLE t",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (9, 'other')",
+        granular=True,
+    )
+    end = shop.state()
+    shop.back()
+    same(base, shop.state())
+    shop.apply()
+    same(end, shop.state())
+
+
+def test_rows_that_don_t_fit_are_told_whatever_bytes_they_hold(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (a, b, UNIQUE (a, b)); INSERT INTO t VALUES (1, 1)")
+    shop.apply("CREATE TABLE n (a, b); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t")
+    shop.sql("INSERT INTO t VALUES (x'00ff', 2), (x'00ff', 2)")
+    with pytest.raises(RefusedError, match="2 rows of today"):
+        shop.back()

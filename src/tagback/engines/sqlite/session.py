@@ -407,8 +407,13 @@ class SqliteSession:
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         from tagback.engines.sqlite.misfits import misfits
 
-        with refusals("counting rows"):
-            found = misfits(self._connection, wanted, message)
+        # What is told may have blobs in it, and SQLite doesn't insist on UTF-8.
+        self._connection.text_factory = lambda text: text.decode(errors="replace")
+        try:
+            with refusals("counting rows"):
+                found = misfits(self._connection, wanted, message)
+        finally:
+            self._connection.text_factory = str
         return (found[0], tuple(found[1])) if found is not None else None
 
     def limit_shelf(self, room: int | None) -> None:
