@@ -282,8 +282,10 @@ def _hurt_postgres(fault: Fault | None, counts: Counts) -> None:
         if how is How.KILLED:
             die()
         if how in (How.KILLED_DURING, How.KILLED_TWICE):
-            _send(generator)
-            die()
+            try:
+                _send(generator)
+            finally:  # where the answer, an error, is here already
+                die()
         if how is How.TERMINATED:
             _terminate(connection)
         result = waiting(connection, generator, *arguments, **named)

@@ -256,21 +256,24 @@ def _run(
     except StatementError as e:
         if e.retryable or e.lost:
             raise
-        if e.code in ("constraint", "data"):
-            raise _UnfitError(e) from None
-        raise FailedError(
-            f"A step of the way back failed: {e.message}",
-            code="rollback_failed",
-            hint=(f"{e.hint}\n" if e.hint else "") + f"The step was: {e.statement}\nThe database is as it was before.",
-        ) from None
+        raise (_UnfitError if e.code in ("constraint", "data") else _StepError)(e) from None
 
 
-class _UnfitError(Exception):
-    """Rows keep a step from being done."""
+class _StepError(FailedError):
+    """A step was refused."""
 
     def __init__(self, error: StatementError) -> None:
-        super().__init__(str(error))
+        super().__init__(
+            f"A step of the way back failed: {error.message}",
+            code="rollback_failed",
+            hint=(f"{error.hint}\n" if error.hint else "")
+            + f"The step was: {error.statement}\nThe database is as it was before.",
+        )
         self.error = error
+
+
+class _UnfitError(_StepError):
+    """Rows keep a step from being done."""
 
 
 def _unfit(session: Session, steps: Sequence[Step], target: Catalog, e: _UnfitError) -> RefusedError:

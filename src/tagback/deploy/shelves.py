@@ -155,7 +155,8 @@ def _stood(kept: KeptRows, before: Catalog) -> Stood | None:
     if stood.table not in before.objects:
         return None
     there = {p.name[-1] for p in before.objects[stood.table].parts}
-    return replace(stood, columns={c: name for c, name in stood.columns.items() if name in there})
+    columns = {c: name for c, name in stood.columns.items() if name in there}
+    return None if kept.whole and not columns else replace(stood, columns=columns)  # it is made in the place of another
 
 
 class _Together:
@@ -166,17 +167,14 @@ class _Together:
         self.first = min(o.first for o in overlays)
 
     def begin(self, before: Catalog) -> None:
-        self._overlays[0].begin(before)
+        for overlay in self._overlays:
+            overlay.begin(before)
 
     def tables(self, before: Catalog) -> Set[ObjectId]:
         return {t for o in self._overlays for t in o.tables(before)}
 
     def put(self, after: Catalog) -> str:
-        notes = []
-        for overlay in self._overlays:
-            overlay.begin(after)
-            notes.append(overlay.put(after))
-        return "; ".join(note for note in notes if note)
+        return "; ".join(note for overlay in self._overlays if (note := overlay.put(after)))
 
 
 def together(overlays: Sequence[Overlay]) -> Overlay | None:
