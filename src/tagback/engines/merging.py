@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Rules
+from tagback.errors import RefusedError
 
 MOST_CONFLICTS = 1000
 """Conflicts of one table that are listed."""
@@ -323,6 +324,15 @@ def counts(decision: str) -> str:
     return (
         "SELECT coalesce(sum(moves), 0), coalesce(sum(moves * stays), 0),"
         f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM {decision}"
+    )
+
+
+def shelf_missing(kept: KeptRows, place: str) -> RefusedError:
+    """What was kept isn't where it was put."""
+    return RefusedError(
+        f"What was kept of {kept.table} is gone: there is no table {place}.",
+        code="shelf_missing",
+        hint="It was renamed, moved or dropped by hand: put it back under that name. Nothing was touched.",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import ObjectId, Restoration, SchemaObject, is_gone
-from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, size_of
+from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.restoring import restoration
@@ -270,6 +270,8 @@ class Shelf:
         total = 0
         self._rows.leaving.clear()
         for k in kept:
+            if self._text(f"SELECT to_regclass({literal(_address(k.place))})") == [(None,)]:
+                raise shelf_missing(k, f"{SCHEMA}.{k.place}")
             self._merges += 1
             decision = f"tagback_merge_{self._merges}"
             today = self._today(k, names)

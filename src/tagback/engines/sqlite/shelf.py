@@ -7,7 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
-from tagback.engines.merging import MOST_CONFLICTS, Side, columns_of, counts, disagreements, nothing_given, size_of
+from tagback.engines.merging import (
+    MOST_CONFLICTS,
+    Side,
+    columns_of,
+    counts,
+    disagreements,
+    nothing_given,
+    shelf_missing,
+    size_of,
+)
 from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Redo, Rules, Stood, Unkept
@@ -16,6 +25,8 @@ from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, 
 from tagback.engines.sqlite.rows import Rows, Start, affinity
 from tagback.engines.sqlite.words import Words, digest, register
 from tagback.errors import RefusedError
+
+_THERE = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
 
 
 class Shelf:
@@ -239,6 +250,8 @@ class Shelf:
         conflicts: list[Disagreement] = []
         total = 0
         for k in kept:
+            if not self._connection.execute(_THERE, (OWN_PREFIX + k.place,)).fetchone():
+                raise shelf_missing(k, OWN_PREFIX + k.place)
             now, then = live.objects.get(k.table), target.objects[k.table]
             assert isinstance(then, Table)
             today = self._today(k, now, names) if isinstance(now, Table) else None
