@@ -54,7 +54,8 @@ class Side:
 
     `kept` is each column's value as the way back would give it, in the shelf's form, or empty where it gives none that
     could be the start's; `own` the value that is there, for columns that are; `added` the columns the start doesn't have.
-    `address` finds the row again until the table changes.
+    `address` finds the row again until the table changes. `where`: a condition; rows that it leaves out are the same on
+    both sides, key and all.
     Of columns in `raw`, which have nothing in `kept`, `turned` makes the start's form from today's row's `n.w0` …
     """
 
@@ -65,6 +66,7 @@ class Side:
     address: tuple[str, ...] = ()
     raw: Mapping[str, str] = field(default_factory=dict)
     turned: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
 
 
 def nothing_given(side: Side) -> Side:
@@ -81,7 +83,10 @@ class Merging:
     # ------------------------------------------------------------------ keeping
 
     def keep(self, kept: KeptRows, start: Side, end: Side | None, place: str) -> list[str]:
-        """Statements that fill the place; with no `end` the table is gone."""
+        """Statements that fill the place; with no `end` the table is gone.
+
+        With a key they are two: for rows that are there now, and for those that are gone.
+        """
         count = len(kept.columns)
         keys = self._key_names(kept)
         names = ["change", *keys, *(f"v{n}" for n in range(count)), "d", *(f"b{n}" for n in range(count)), "a", "r"]
@@ -95,14 +100,16 @@ class Merging:
             f"NOT ({self._w.alike(c, f's.v{n}', f'n.p{n}')})" if end.kept[c.name] else "1 = 1"
             for n, c in enumerate(kept.columns)
         ]
-        changed = [
-            f"'{CHANGED}'",
-            *(f"s.{k}" for k in keys),
+        # What is there now is one pass: a row that has no origin is new, one that differs from its origin is changed.
+        is_new = "s.k0 IS NULL"
+        there = [
+            f"CASE WHEN {is_new} THEN '{NEW}' ELSE '{CHANGED}' END",
+            *(f"coalesce(s.{k}, n.{k})" for k in keys),
             *(f"CASE WHEN {different} THEN s.v{n} END" for n, different in enumerate(differs)),
-            _digits(differs),
-            *(f"CASE WHEN {different} THEN n.b{n} END" for n, different in enumerate(differs)),
-            "n.a",
-            "n.r" if kept.stood is not None else "NULL",
+            f"CASE WHEN NOT ({is_new}) THEN {_digits(differs)} END",
+            *(f"CASE WHEN NOT ({is_new}) AND {different} THEN n.b{n} END" for n, different in enumerate(differs)),
+            f"CASE WHEN NOT ({is_new}) THEN n.a END",
+            "n.r" if kept.stood is not None else f"CASE WHEN {is_new} THEN n.r END",
         ]
         gone = [
             f"'{GONE}'",
@@ -113,18 +120,20 @@ class Merging:
             "NULL",
             "NULL",
         ]
-        new = [f"'{NEW}'", *(f"n.{k}" for k in keys), *nothing, "NULL", *nothing, "NULL", "n.r"]
         together = self._together(keys, "s", "n")
         values_at_end = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
-        first, (left, right) = self._named_sources(
-            kept, s=self._rows(kept, start, values), n=self._rows(kept, end, values_at_end | self._bases(kept, end))
-        )
-        return [
-            f"{into} {first}"
-            f" SELECT {', '.join(changed)} FROM {left} JOIN {right} ON {together} WHERE {' OR '.join(differs) or '1 = 0'}"
-            f" UNION ALL SELECT {', '.join(gone)} FROM {left} LEFT JOIN {right} ON {together} WHERE n.k0 IS NULL"
-            f" UNION ALL SELECT {', '.join(new)} FROM {right} LEFT JOIN {left} ON {together} WHERE s.k0 IS NULL"
+        at_end = values_at_end | self._bases(kept, end)
+        start_rows = self._rows(kept, start, values)
+        first, (left, right) = self._named_sources(kept, s=start_rows, n=self._rows(kept, end, at_end, end.where))
+        queries = [
+            f"SELECT {', '.join(there)} FROM {right} LEFT JOIN {left} ON {together}"
+            f" WHERE {' OR '.join([is_new, *differs])}"
         ]
+        _, (left, right) = self._named_sources(kept, s=start_rows, n=self._rows(kept, end, at_end))
+        queries.append(f"SELECT {', '.join(gone)} FROM {left} LEFT JOIN {right} ON {together} WHERE n.k0 IS NULL")
+        if kept.key:
+            return [f"{into} {query}" for query in queries]
+        return [f"{into} {first} {' UNION ALL '.join(queries)}"]
 
     @staticmethod
     def _named_sources(kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
@@ -155,12 +164,12 @@ class Merging:
     def _together(keys: Sequence[str], left: str, right: str) -> str:
         return " AND ".join(f"{left}.{k} = {right}.{k}" for k in keys)
 
-    def _rows(self, kept: KeptRows, side: Side, values: Mapping[str, str]) -> str:
-        """Selects the key as k0 …, the address as a0 … and the values."""
+    def _rows(self, kept: KeptRows, side: Side, values: Mapping[str, str], where: str = "") -> str:
+        """Selects the key as k0 …, the address as a0 … and the values; `where` is for rows with a key only."""
         chosen = {f"a{n}": expression for n, expression in enumerate(side.address)} | dict(values)
         if kept.key:
             chosen = {f"k{n}": side.kept[c] for n, c in enumerate(kept.key)} | chosen
-            return f"SELECT {_as(chosen)} FROM {side.source}"
+            return f"SELECT {_as(chosen)} FROM {side.source}{f' WHERE {where}' if where else ''}"
         content = self._w.digest([self._w.exact(side.kept[c]) for c in kept.matched])
         rest = {
             f"o{n}": self._w.exact(side.kept[c])

@@ -40,6 +40,11 @@ _COMPOSITES = """
 
 _LABELS = "SELECT oid::bigint, enumtypid::bigint, enumlabel FROM pg_enum"
 
+# What makes the text of a value, written by this transaction.
+_OUTPUT = """
+    SELECT 1 FROM pg_type t JOIN pg_proc p ON p.oid = t.typoutput
+    WHERE p.oid >= 16384 AND age(p.xmin) <= age(pg_current_xact_id()::xid) LIMIT 1"""
+
 # 2613 is pg_largeobject, 2995 pg_largeobject_metadata.
 _LARGE = """
     SELECT sum(pg_stat_get_xact_tuples_inserted(o))::bigint,
@@ -115,6 +120,11 @@ class Observation:
         """Pages of large objects added, and those changed or removed."""
         added, gone = self._written_large()
         return added - self._large[0], gone - self._large[1]
+
+    def types_stand(self) -> bool:
+        """Whether values of users' types that nobody wrote still have the same text."""
+        same = self._read_composites() == self._composites and self._read_labels() == self._labels
+        return same and not self._text(_OUTPUT)
 
     def lock_of(self, table: ObjectId) -> str:
         """The lock that the user's statements took on the table, or the weakest that keeps writers out."""

@@ -36,6 +36,7 @@ class Column:
     generated: bool
     identity: bool
     default: str
+    made_collation: bool = False  # not one that every server has
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,30 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """A table's file, 0 if it isn't a heap, and what identifies each column with its type, by name."""
+
+    file: int
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
-    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them."""
+    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them.
+
+    `shape` is what the table was physically. Rows that the transaction wrote bear its number, `since`, or a later one.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    shape: Shape
+    since: str
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The expression for each column, in the shelf's form."""
+        return {c.name: _in_c(f"c{n}", c) for n, c in enumerate(self.columns)}
 
 
 _OWN_TABLES = f"""
@@ -169,11 +188,14 @@ class Rows:
         self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
         described = self.described([table])[table]
         columns = tuple(c for c in described.columns if not c.generated)
+        ((since,),) = self._text("SELECT pg_current_xact_id()::xid::text")
         self._made += 1
-        copy = Copy(f"tagback_start_{self._made}", columns, described.key)
-        values = ", ".join(f"{kept_form(c)} AS c{n}" for n, c in enumerate(columns))
+        copy = Copy(f"tagback_start_{self._made}", columns, described.key, self.shape(table), str(since))
+        names = ", ".join(f"c{n}" for n in range(len(columns)))
+        values = ", ".join(map(_as_it_lies, columns))
+        head = f"CREATE TEMP TABLE {copy.name}{f' ({names})' if names else ''} ON COMMIT DROP"
         try:
-            self._text(f"CREATE TEMP TABLE {copy.name} ON COMMIT DROP AS SELECT {values} FROM ONLY {name}")
+            self._text(f"{head} AS SELECT {values} FROM ONLY {name}")
         except StatementError as error:
             if error.sqlstate != "42501":
                 raise
@@ -189,6 +211,21 @@ class Rows:
         for copy in self._copies.values():
             self._text(f"DROP TABLE pg_temp.{copy.name}")
         self._copies.clear()
+
+    def shape(self, table: ObjectId) -> Shape:
+        """What the table is physically: rows in the same file, of the same columns, are the same while nobody writes them."""
+        rows = self._text(
+            "SELECT CASE WHEN relkind = 'r' AND relam = 2 THEN pg_relation_filenode(pg_class.oid)::bigint END,"
+            " attname, concat_ws(' ', attrelid, attnum, atttypid, atttypmod)"
+            " FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped"
+            f" WHERE pg_class.oid = to_regclass({literal(qualified(*table.name))})"
+        )
+        file = int(str(rows[0][0] or 0)) if rows else 0
+        return Shape(file, {str(name): str(identity) for _, name, identity in rows})
+
+    def types_stand(self) -> bool:
+        """Whether values of users' types have the same text as they had when `watch` began, unless they were written."""
+        return self._observation is not None and self._observation.types_stand()
 
     @property
     def copies(self) -> Mapping[ObjectId, Copy]:
@@ -265,7 +302,7 @@ class Rows:
         rows = self._text(f"""
             SELECT place, relkind::text, attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID},
                 attcollation <> 0, attgenerated <> '', attidentity <> '',
-                coalesce(pg_get_expr(adbin, adrelid), typdefault, ''),
+                coalesce(pg_get_expr(adbin, adrelid), typdefault, ''), attcollation >= {FIRST_USER_OID},
                 attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)::int2[])
             FROM unnest(ARRAY[{names}]::text[]) WITH ORDINALITY AS asked (name, place)
                 JOIN pg_class ON pg_class.oid = to_regclass(asked.name)
@@ -276,7 +313,7 @@ class Rows:
         partitioned: set[int] = set()
         columns: dict[int, list[Column]] = {}
         keys: dict[int, list[str]] = {}
-        for place, kind, name, type_, core, collated, generated, identity, default, in_key in rows:
+        for place, kind, name, type_, core, collated, generated, identity, default, made, in_key in rows:
             number = int(str(place)) - 1
             if kind == "p":
                 partitioned.add(number)
@@ -285,7 +322,14 @@ class Rows:
             if name is not None:
                 columns.setdefault(number, []).append(
                     Column(
-                        str(name), str(type_), bool(core), bool(collated), bool(generated), bool(identity), str(default)
+                        str(name),
+                        str(type_),
+                        bool(core),
+                        bool(collated),
+                        bool(generated),
+                        bool(identity),
+                        str(default),
+                        bool(made),
                     )
                 )
         return {
@@ -301,16 +345,23 @@ class Rows:
 def kept_form(column: Column, value: str = "") -> str:
     """A value in the form of the copy: as it is, without a collation of the user's, or as text."""
     value = value or ident(column.name)
-    if not column.core:
-        return exact(value)
-    return f'{value} COLLATE "C"' if column.collated else value
+    return exact(value) if not column.core else _in_c(value, column)
+
+
+def _as_it_lies(column: Column) -> str:
+    """A value for a copy: as it lies there if nothing that may be dropped is in its type or its collation."""
+    return kept_form(column) if not column.core or column.made_collation else ident(column.name)
+
+
+def _in_c(value: str, column: Column) -> str:
+    return f'{value} COLLATE pg_catalog."C"' if column.collated or not column.core else value
 
 
 def exact(value: str) -> str:
     """The exact text of a value: a cast to text can be a function of its own and say something else (bool, char(n))."""
     # IS NOT NULL would be false for a row value with a NULL in it.
     # Under a collation of the user's, equal is not the same, and what is made of it would hang on that collation.
-    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN format('%s', {value}) COLLATE \"C\" END"
+    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', {value}) COLLATE pg_catalog.\"C\" END"
 
 
 def is_there(column: str) -> str:

@@ -81,6 +81,8 @@ class Shelf:
                         places[column.name] = place.name[-1]
                 end = self._side(copy.columns, described, now, places)
                 told_apart = self._told_apart(copy.key, described, places)
+                if given is None and told_apart and copy.key and self._stands(copy, now, places):
+                    end = replace(end, where=f"age(xmin) <= (SELECT age({literal(copy.since)}::xid))")
                 if given is not None:
                     there = {c.name for c in described.columns}
                     columns = {c: place for c, place in places.items() if place in there}
@@ -100,6 +102,21 @@ class Shelf:
             else:
                 self.drop([found.place])
         return tuple(kept), unkept
+
+    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str]) -> bool:
+        """Whether every row that this transaction didn't write is, to the letter, one of the copy.
+
+        So it is in the same file with the same columns: an UPDATE makes another row there. Rows that were locked, and
+        those that others wrote before they had to wait, only make it more that is compared. It doesn't hold for a
+        rollback: types are compared with those that `watch` saw, which may be from before its copies.
+        """
+        shape = self._rows.shape(now)
+        columns = {c.name: shape.columns.get(places.get(c.name, "")) for c in copy.columns}
+        return (
+            0 != shape.file == copy.shape.file
+            and all(identity == copy.shape.columns[name] for name, identity in columns.items())
+            and (all(c.core for c in copy.columns) or self._rows.types_stand())
+        )
 
     def _told_apart(self, key: Sequence[str], today: Described, places: Mapping[str, str]) -> bool:
         """Whether the start's key still tells rows apart, perhaps without a constraint that makes sure of it."""
@@ -149,8 +166,7 @@ class Shelf:
             whole=end is None,
             stood=stood,
         )
-        values = {c.name: f"c{n}" for n, c in enumerate(copy.columns)}
-        start = Side(f"pg_temp.{copy.name}", values, values)
+        start = Side(f"pg_temp.{copy.name}", copy.values, copy.values)
         address = _address(place)
         width = len(kept.key) or 2
         forms = {c.name: _form(c) for c in copy.columns}
@@ -161,9 +177,11 @@ class Shelf:
         self._text(f"CREATE TABLE {address} ({', '.join(columns)})")
         self._show_to_nobody(address)
         returned = {_address(k.place): k for k in given}
-        statements = self._merging.keep(kept, start, end, address)
-        for sql in [*statements, *self._merging.remain(kept, address, returned, start, end)]:
-            refused = self._fill(sql, table, copy, end, room)
+        first, *gone = self._merging.keep(kept, start, end, address)
+        for sql in [first, *gone, *self._merging.remain(kept, address, returned, start, end)]:
+            if sql in gone and not self._any_gone(start, end, address):
+                continue
+            refused = self._fill(sql, table, copy, end, address, room)
             if isinstance(refused, StatementError):
                 if not is_about_data(refused) or end is None or all(c in alike or not v for c, v in end.kept.items()):
                     raise refused
@@ -174,18 +192,28 @@ class Shelf:
         return self._counted(kept)
 
     def _fill(
-        self, sql: str, table: ObjectId, copy: Copy, end: Side | None, room: Room
+        self, sql: str, table: ObjectId, copy: Copy, end: Side | None, address: str, room: Room
     ) -> list[tuple[object, ...]] | StatementError:
         """Puts rows into a place, measured before where they could be too many: the disk must not be full first."""
         if room.left is not None:
             sources = [f"pg_temp.{copy.name}", *([end.source.removeprefix("ONLY ")] if end is not None else [])]
             sizes = " + ".join(f"pg_total_relation_size({literal(s)}::regclass)" for s in sources)
             if not room.holds(_MOST_TIMES * _int(self._text(f"SELECT {sizes}")[0][0])):
-                measured = self._attempt(size_of(sql, "pg_column_size(q.*)"))
+                there = f"pg_total_relation_size({literal(address)}::regclass)"
+                measured = self._attempt(f"SELECT {there} + ({size_of(sql, 'pg_column_size(q.*)')})")
                 if isinstance(measured, StatementError):
                     return measured
                 room.check(table, _int(measured[0][0]))
         return self._attempt(sql)
+
+    def _any_gone(self, start: Side, end: Side | None, address: str) -> bool:
+        """Told by counting: looking for each row of the start takes far longer where all are there."""
+        assert end is not None
+        ((there,),) = self._text(
+            f"SELECT (SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {address} WHERE change = 'new')"
+            f" - (SELECT count(*) FROM {end.source})"
+        )
+        return _int(there) != 0
 
     def _show_to_nobody(self, address: str) -> None:
         """Takes back what ALTER DEFAULT PRIVILEGES granted."""
@@ -350,7 +378,8 @@ class Shelf:
         copy = self._rows.held.get(redo.stood.table) if redo.stood is not None else None
         if copy is None or redo.stood is None:
             return None
-        there = {c.name: (f"c{n}", c) for n, c in enumerate(copy.columns)}
+        values = copy.values
+        there = {c.name: (values[c.name], c) for c in copy.columns}
         kept, own = {}, {}
         for c in k.columns:
             name, column = there.get(redo.stood.columns.get(c.name, ""), ("", None))
@@ -393,7 +422,7 @@ def _form(column: Column) -> str:
     """The type in the shelf. Copies have the same collation, or the server would not know which one to compare by."""
     if not column.core:
         return "text"
-    return f'{column.type} COLLATE "C"' if column.collated else column.type
+    return f'{column.type} COLLATE pg_catalog."C"' if column.collated else column.type
 
 
 def _in_form(k: KeptRows, rules: Rules) -> Rules:

@@ -131,10 +131,12 @@ class Shelf:
         names_there = ["change", *keys, *(f"v{n}" for n in range(count)), "d"]
         names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
         self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
+        needed = 0
         for sql in self._merging.keep(kept, start, end, _address(place)):
             if room.left is not None:
                 sizes = " + ".join(f"coalesce(length({c}), 0)" for c in columns_of(sql) if c[0] in "vb")
-                room.check(was.id, int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0]))
+                needed += int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0])
+                room.check(was.id, needed)
             self._connection.execute(sql)
         returned = {_address(k.place): k for k in given or ()}
         for sql in self._merging.remain(kept, _address(place), returned, start, end):
