@@ -13,6 +13,7 @@ from tagback.catalog.step import Action
 from tagback.changelog import Dialect, Statement
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.sqlite import objects
+from tagback.engines.sqlite.bounded import within
 from tagback.engines.sqlite.committed import SCHEMA, Committed
 from tagback.engines.sqlite.failures import BUSY, refusals, unreachable
 from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
@@ -420,16 +421,7 @@ class SqliteSession:
         self._shelf.room.left = room
 
     def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:
-        until = time.monotonic() + seconds
-        self._connection.set_progress_handler(lambda: time.monotonic() >= until, 10_000)
-        try:
-            return question()
-        except StatementError as e:
-            if e.code != "interrupted" or time.monotonic() < until:
-                raise
-            return None
-        finally:
-            self._connection.set_progress_handler(None, 0)
+        return within(self._connection, seconds, question)
 
     def rough_rows(self, table: ObjectId) -> int | None:
         return self._rows.rough(table)
