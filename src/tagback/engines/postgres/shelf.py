@@ -16,7 +16,7 @@ from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.restoring import restoration
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
-from tagback.engines.postgres.words import Words
+from tagback.engines.postgres.words import Words, in_form
 from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
 from tagback.engines.session import (
@@ -303,7 +303,7 @@ class Shelf:
             self._merges += 1
             decision = f"tagback_merge_{self._merges}"
             today = self._today(k, names)
-            rule = _in_form(k, rules.get(k.place, Rules()))
+            rule = in_form(k, rules.get(k.place, Rules()))
             if rule.redo is not None and today is not None:
                 query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
             else:
@@ -423,16 +423,6 @@ def _form(column: Column) -> str:
     if not column.core:
         return "text"
     return f'{column.type} COLLATE pg_catalog."C"' if column.collated else column.type
-
-
-def _in_form(k: KeptRows, rules: Rules) -> Rules:
-    """With the expressions in the shelf's form."""
-    types = {c.name: c for c in k.columns}
-    back = {}
-    for name, expression in rules.back.items():
-        value = f"CAST(({expression}) AS {types[name].type})"
-        back[name] = value if types[name].plain else exact(value)
-    return replace(rules, back=back)
 
 
 def _address(place: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tagback.engines.postgres.rows import exact
-from tagback.engines.session import KeptColumn
+from tagback.engines.session import KeptColumn, KeptRows, Rules
 
 # Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.
 _PLAIN_TYPE = re.compile(
@@ -42,3 +43,13 @@ class Words:
         if column.plain and _PLAIN_TYPE.match(column.type):
             return self.same(left, right)
         return self.same(exact(left), exact(right))
+
+
+def in_form(k: KeptRows, rules: Rules) -> Rules:
+    """With the expressions in the shelf's form."""
+    types = {c.name: c for c in k.columns}
+    back = {}
+    for name, expression in rules.back.items():
+        value = f"CAST(({expression}) AS {types[name].type})"
+        back[name] = value if types[name].plain else exact(value)
+    return replace(rules, back=back)
