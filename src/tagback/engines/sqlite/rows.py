@@ -65,17 +65,32 @@ class Rows:
                 continue
             if table in self._starts:
                 continue
-            copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
-            self._connection.execute(f"CREATE TABLE {copy.source} AS SELECT * FROM main.{quoted(table.name[0])}")
-            self._starts[table] = copy
+            self._copy(table, Start("main", table.name[0]))
+
+    def _copy(self, table: ObjectId, there: Start) -> None:
+        copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
+        self._connection.execute(f"CREATE TABLE {copy.source} AS SELECT * FROM {there.source}")
+        self._starts[table] = copy
 
     def read_start(self, tables: Collection[ObjectId], schema: str) -> None:
         """Has tables read in an attached database that has them as they were."""
-        for table in tables:
+        for table in sorted(tables):
+            there = Start(schema, table.name[0])
             if table.kind != "table":
-                self._virtual.setdefault(table, self._count(f"{schema}.{quoted(table.name[0])}"))
+                self._virtual.setdefault(table, self._count(there.source))
+            elif self._is_collated(there):
+                # Rows are told apart byte by byte; the key's own index can't find them so, that of a copy can.
+                self._copy(table, there)
             else:
-                self._starts[table] = Start(schema, table.name[0])
+                self._starts[table] = there
+
+    def _is_collated(self, there: Start) -> bool:
+        """Whether the primary key takes for equal what isn't."""
+        query = (
+            "SELECT 1 FROM pragma_index_list(?1, ?2) i JOIN pragma_index_xinfo(i.name, ?2) c"
+            " WHERE i.origin = 'pk' AND c.key AND c.coll <> 'BINARY' COLLATE NOCASE"
+        )
+        return self._connection.execute(query, (there.name, there.schema)).fetchone() is not None
 
     def forget_start(self) -> None:
         """Drops the copies."""
