@@ -175,6 +175,30 @@ def test_a_transaction_that_has_read_can_write_while_a_deployment_waits_for_it(
     assert client.rows(pg_url, "SELECT * FROM t") == [(1, "mine", "one"), (2, "y", "two")]
 
 
+def test_a_transaction_that_has_read_can_write_while_a_deployment_that_comes_again_waits_for_it(
+    pg_url: str, tmp_path: Path, joined: Joined
+) -> None:
+    folder = tmp_path / "changelog"
+    folder.mkdir()
+    (folder / "001_setup.sql").write_text(SETUP)
+    with tagback.open(pg_url) as target:
+        target.apply(folder, tagback.ApplyOptions(tag="before"))
+        (folder / "002_drop.sql").write_text("ALTER TABLE t DROP COLUMN b; ALTER TABLE t ADD COLUMN c TEXT")
+        target.apply(folder)
+        client.write(pg_url, "UPDATE t SET c = 'mine' WHERE id = 2")
+        target.rollback(tagback.RollbackOptions(to="before"))
+    application = joined(pg_url)
+    application.begin(snapshot=False)
+    application.run("SELECT * FROM t")
+    deployment = Behind(pg_url, lambda target: target.apply(folder))
+    application.run("UPDATE t SET a = 'mine' WHERE id = 1")
+    application.commit()
+    deployment.done()
+    assert deployment.error is None
+    assert not any(isinstance(e, Retrying) for e in deployment.events)
+    assert client.rows(pg_url, "SELECT * FROM t") == [(1, "mine", None), (2, "y", "mine")]
+
+
 def test_lock_timeout_under_a_long_transaction_leaves_everything_and_lets_others_pass(
     pg_url: str, tmp_path: Path, joined: Joined
 ) -> None:

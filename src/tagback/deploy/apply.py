@@ -16,7 +16,7 @@ from tagback.deploy.pending import changed_files, find_pending, statements_of
 from tagback.deploy.results import Applied, ChangesetVerdict, Shelved
 from tagback.deploy.shelf import ShelfView, expire, expired, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
-from tagback.deploy.stage import Observed, Work, planned, run_stage
+from tagback.deploy.stage import Observed, Work, hold_foreseen, planned, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.turn import in_turn
@@ -185,6 +185,8 @@ def _deploy(
     observed: list[Observed] = []
     at = start.live
     deployment = ledger.next_deployment()
+    if overlays:
+        hold_foreseen(session, start.live, works)
     for number, stage in enumerate(stages, 1):
         for beginning in overlays.values():
             if beginning.first in {work.number for work in stage}:

@@ -84,8 +84,7 @@ def run_stage(
     """
     needed = _needed(before, works, overlay)
     kept = set() if alone and session.keeps_late() else needed | _foreseen(before, works)
-    if kept:
-        session.hold(kept, kept & _named(before, works, _changes_tables))
+    _hold(session, before, works, kept)
     if overlay is not None:
         overlay.begin(before)
     for _ in range(_MOST_RUNS):
@@ -137,6 +136,16 @@ def run_stage(
         ways,
     )
     return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes, seconds)
+
+
+def hold_foreseen(session: Session, before: Catalog, works: Sequence[Work]) -> None:
+    """Locks what a glance at the statements names, before anything of it is looked at or set aside."""
+    _hold(session, before, works, _foreseen(before, works))
+
+
+def _hold(session: Session, before: Catalog, works: Sequence[Work], tables: set[ObjectId]) -> None:
+    if tables:
+        session.hold(tables, tables & _named(before, works, _changes_tables))
 
 
 def _needed(before: Catalog, works: Sequence[Work], overlay: Overlay | None) -> set[ObjectId]:
