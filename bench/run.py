@@ -1,6 +1,7 @@
 """tagback against the floor and its peers: whole commands as processes, in turn, medians, ratios. `make bench` runs this.
 
     .venv/bin/python bench/run.py --rounds 5 --sizes 100,1000 --engines sqlite,postgresql --json build/bench.json
+    .venv/bin/python bench/run.py --parts shelf --rows 1000000 --rounds 3
 
 Every contender gets a fresh copy of the same database in every round, and who begins changes from round to round. After
 applying and after going back a census of tables, views, indexes and columns must be the same for all: nobody is fast by
@@ -13,17 +14,18 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import report  # noqa: E402
-from contenders import Alembic, Command, Contender, Dbmate, Django, Floor, Tagback, environment  # noqa: E402
+from contenders import Alembic, Command, Contender, Dbmate, Django, Floor, Tagback  # noqa: E402
 from databases import Census, Databases, databases  # noqa: E402
-from report import Measure  # noqa: E402
+from processes import run  # noqa: E402
+from report import Measure, Part  # noqa: E402
+from shelf import Shelves  # noqa: E402
 
 from changes import changes  # noqa: E402
 from tests.support.folders import fast_place, temporary_folder  # noqa: E402
@@ -63,10 +65,9 @@ class Bench:
 
     def _contenders(self, engine: str, size: int, names: Sequence[str]) -> list[Contender]:
         todo, place = changes(size), self.folder / f"{engine}-{size}"
-        psql = find().bindir / "psql" if engine == "postgresql" else Path()
         found: list[Contender] = [
             Tagback(place / "tagback", todo),
-            Floor(place / "floor", todo, psql),
+            Floor(place / "floor", todo, psql(engine)),
         ]
         peers: list[type[Contender]] = [Dbmate, Alembic, Django]
         return found + [peer(place / peer.name, todo) for peer in peers if peer.name.lower() in names]
@@ -75,12 +76,12 @@ class Bench:
         url = place.fresh()
         start = place.census(url)
         for command in c.before(url):
-            timed(command)
+            run(command)
 
         def task(name: str, commands: list[Command]) -> None:
             times = self.times.setdefault((engine, size, name, c.name), [])
             if commands and (len(times) == 0 or sum(times) < ENOUGH or name == "apply"):
-                times.append(sum(timed(command) for command in commands))
+                times.append(sum(run(command).seconds for command in commands))
 
         task("apply", c.apply(url))
         if expected.setdefault("applied", place.census(url)) != place.census(url):
@@ -106,22 +107,10 @@ class Bench:
         return [Measure(*key, tuple(round(t, 5) for t in self.times[key])) for key in keys]
 
 
-def timed(command: Command) -> float:
-    """Runs one process; its wall time."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        command.argv, cwd=command.cwd, env=environment(command), capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command.argv[:6])} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return seconds
-
-
 def start_up(folder: Path) -> float:
     """How long tagback takes to do nothing at all."""
     command = Command((str(Path(sys.executable).with_name("tagback")), "--version"), folder)
-    return statistics.median(timed(command) for _ in range(7))
+    return statistics.median(run(command).seconds for _ in range(7))
 
 
 def catalog(place: Databases) -> float:
@@ -158,35 +147,46 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures tagback against the floor and its peers.")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--parts", default="changesets,shelf", help="what is measured: many small changesets, kept rows"
+    )
     parser.add_argument("--sizes", default="100,1000", help="numbers of changesets")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows in the table whose rows are kept")
     parser.add_argument("--engines", default="sqlite,postgresql")
     parser.add_argument("--peers", default="dbmate,alembic,django")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
     options = parser.parse_args()
-    engines = options.engines.split(",")
-    with temporary_folder(fast_place()) as folder, databases(engines) as places:
-        bench = Bench(folder, options.rounds)
-        empty = start_up(folder)
-        catalogs = {engine: catalog(place) for engine, place in places.items()}
-        for size in map(int, options.sizes.split(",")):
-            for engine, place in places.items():
-                bench.measure(engine, place, size, options.peers.split(","))
+    wanted = options.parts.split(",")
+    parts = []
+    with temporary_folder(fast_place()) as folder, databases(options.engines.split(",")) as places:
         versions = report.versions([p.version for p in places.values()])
-    measures = bench.result()
-    promises = report.bounds(measures, empty, catalogs)
-    report.write(options.json, measures, promises, empty, catalogs, versions)
-    print(f"{report.machine()}\n{', '.join(f'{n} {v}' for n, v in versions.items())}\n")
-    print("Medians of whole commands; tagback in seconds, the others as multiples of tagback's time.\n")
-    print(report.table(measures))
-    print(
-        f"\ntagback --version: {empty:.3f} s. "
-        + ", ".join(f"{e}: 2,000 tables read in {s:.3f} s" for e, s in catalogs.items())
-    )
-    print("\n| bound | measured over allowed |\n| --- | ---: |")
-    for b in promises:
-        print(f"| {b.text} | {b.ratio:.2f}{'' if b.kept else ' **missed**'} |")
+        if "changesets" in wanted:
+            parts.append(changesets(folder, places, options))
+        if "shelf" in wanted:
+            shelves = Shelves(folder, options.rows, options.rounds, say)
+            for engine, place in places.items():
+                shelves.measure(engine, place, psql(engine))
+            parts.append(shelves.part())
+    report.write(options.json, parts, versions)
+    print(report.text(parts, versions))
     print(f"\nAll figures: {options.json}")
-    return 0 if all(b.kept for b in promises) else 1
+    return 0 if all(b.kept for p in parts for b in p.bounds) else 1
+
+
+def changesets(folder: Path, places: Mapping[str, Databases], options: argparse.Namespace) -> Part:
+    """Many small changesets, against the peers."""
+    bench = Bench(folder, options.rounds)
+    empty = start_up(folder)
+    catalogs = {engine: catalog(place) for engine, place in places.items()}
+    for size in map(int, options.sizes.split(",")):
+        for engine, place in places.items():
+            bench.measure(engine, place, size, options.peers.split(","))
+    return report.part(bench.result(), empty, catalogs)
+
+
+def psql(engine: str) -> Path:
+    """The client that runs plain statements, where there is one."""
+    return find().bindir / "psql" if engine == "postgresql" else Path()
 
 
 if __name__ == "__main__":
