@@ -7,7 +7,6 @@ were changed there is a conflict. The model knows nothing of tagback; where a th
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,12 +56,13 @@ class Outcome:
 class Engine:
     """What an engine makes of values. `default`: the value of a default, ANY where it isn't a constant.
 
-    `convert`: a value in another type's column, from and to.
+    `convert`: a value in another type's column, from and to. `told`: a key's value in words.
     """
 
     fold: Callable[[str], str]
     default: Callable[[Column], str]
     convert: Callable[[str, Column, Column], str]
+    told: Callable[[str], str]
 
 
 def today(place: Place) -> dict[str, Expected]:
@@ -219,7 +219,7 @@ class _Merge:
         return tuple(found)
 
     def _conflict(self, outcome: Outcome, key: Row, column: str, *, maybe: bool = False) -> None:
-        told = ", ".join(f"{name}={ast.literal_eval(value)}" for name, value in zip(self._key, key, strict=True))
+        told = ", ".join(f"{name}={self._engine.told(value)}" for name, value in zip(self._key, key, strict=True))
         (outcome.maybe if maybe else outcome.sure).add((self._table, told, column))
 
     # ------------------------------------------------------------------ without a key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
@@ -266,6 +267,10 @@ def _convert(value: str, kind: Column, to: Column) -> str:
     return ANY
 
 
+def _told(value: str) -> str:
+    return str(ast.literal_eval(value))
+
+
 class PostgresDatabase:
     """See `tests.stateful.database.Database`."""
 
@@ -278,7 +283,7 @@ class PostgresDatabase:
         self.url = server.url(self._name)
         self._stamp = ""
         self._schema: Mapping[str, str] = {}
-        self.values = Engine(str, self._default, _convert)
+        self.values = Engine(str, self._default, _convert, _told)
 
     def _default(self, column: Column) -> str:
         if not column.default:

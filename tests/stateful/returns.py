@@ -116,6 +116,7 @@ class Returning(Account):
             if options.on_drift is OnDrift.KEEP and done.kept_drift:
                 # What was changed by hand, and nothing else, may differ; and it is as it was a moment ago.
                 differs = [w for w in differs if not self._is_drift(w, before)]
+                self._equal(self._lost_by_hand(place, before), "what was changed by hand lost values")
                 exact = "rolled back, what was changed by hand kept"
             elif place.drifts != self.drifts:
                 exact += " over changes by hand"
@@ -133,6 +134,20 @@ class Returning(Account):
             self._equal(problems[0], "verified, and rows are others")
         if any(_vague(t) for way in ways if way for t in way[-1][1].tables.values()):
             self._count("… with rows that can't all be told")
+
+    def _lost_by_hand(self, place: Moment, before: Moment) -> list[str]:
+        """Values in columns that somebody added by hand, of rows that were there and are."""
+        lines = []
+        for table, columns in place.sketch.tables.items():
+            was, now = before.state.rows.get(table), self.now.rows.get(table)
+            if was is None or now is None:
+                continue
+            key = tuple(c.name for c in columns if c.tells)
+            added = tuple(c for c in now.columns if c in was.columns and c not in {c.name for c in columns})
+            if key and added and set(key) <= set(was.columns) & set(now.columns):
+                then, today = ({row[: len(key)]: row for row in r.only((*key, *added))} for r in (was, now))
+                lines += [f"{table}: {then[k]}, now {row}" for k, row in today.items() if then.get(k, row) != row]
+        return lines
 
     def _is_drift(self, line: str, before: Moment) -> bool:
         name = line.partition(":\n")[0].partition(": missing: ")[0].partition(": left behind: ")[0]

@@ -241,6 +241,15 @@ def _convert(value: str, kind: Column, to: Column) -> str:
     return ANY if "ANY" in (kind.type.upper(), to.type.upper()) else _stored(to.type, value)
 
 
+def _told(value: str) -> str:
+    """A value as SQLite says it in words; bytes as they stand in SQL."""
+    plain = ast.literal_eval(value)
+    if isinstance(plain, bytes):
+        return f"x'{plain.hex().upper()}'"
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        return str(connection.execute("select cast(? as text)", (plain,)).fetchone()[0])
+
+
 def _lower(name: str) -> str:
     return name.translate({n: n + 32 for n in range(ord("A"), ord("Z") + 1)})  # SQLite knows no other letters
 
@@ -249,7 +258,7 @@ class SqliteDatabase:
     """See `tests.stateful.database.Database`."""
 
     engine = "sqlite"
-    values = Engine(_lower, _default, _convert)
+    values = Engine(_lower, _default, _convert, _told)
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "target.db"

@@ -31,6 +31,9 @@ from tagback.errors import FailedError, RefusedError, counted
 from tagback.ledger.records import Shelf
 from tagback.plan import plan
 
+STEP_FAILED = "rollback_failed"
+"""The error code of a step that was refused."""
+
 _TOLD = 5  # rows that an error names
 
 Move = tuple[ObjectId, ObjectId]
@@ -106,7 +109,7 @@ def bring_back(
         live = session.read_catalog()
     if order is ColumnOrder.LOGICAL:
         target = by_appending(live, target)
-    shelves = [s for s in leg.shelves if s.kept.table in target.objects]
+    shelves = [s for s in leg.shelves if _has_place(s.kept, target)]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
     _hold(session, live, target, shelves)
     merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moves))
@@ -136,6 +139,13 @@ def bring_back(
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
     return Return(tuple(done), start, target, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
+
+
+def _has_place(kept: KeptRows, target: Catalog) -> bool:
+    """Whether what was kept can go there: on the way, what was taken away by hand isn't."""
+    table = target.objects.get(kept.table)
+    there = {p.name[-1].casefold() for p in table.parts} if table is not None else set()
+    return table is not None and {c.casefold() for c in kept.names} <= there
 
 
 def _hold(session: Session, live: Catalog, target: Catalog, shelves: Sequence[Shelf]) -> None:
@@ -265,7 +275,7 @@ class _StepError(FailedError):
     def __init__(self, error: StatementError) -> None:
         super().__init__(
             f"A step of the way back failed: {error.message}",
-            code="rollback_failed",
+            code=STEP_FAILED,
             hint=(f"{error.hint}\n" if error.hint else "")
             + f"The step was: {error.statement}\nThe database is as it was before.",
         )

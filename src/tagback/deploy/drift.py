@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog, ObjectId, SchemaObject, diff, explain, same_but_for_order
-from tagback.errors import RefusedError, counted
+from tagback.catalog import Catalog, ObjectId, Rename, SchemaObject, diff, explain, same_but_for_order
+from tagback.errors import FailedError, RefusedError, counted
 from tagback.ledger.history import History
 from tagback.ledger.records import SnapshotHead, SnapshotId
 from tagback.ledger.store import Ledger
+
+_NAMED_LIKE_TABLES = {"table", "virtual table", "foreign table", "view", "materialized view", "index", "sequence"}
+_NAMED_LIKE_TABLES |= {"composite type", "domain", "enum", "range"}
 
 
 class OnDrift(enum.StrEnum):
@@ -67,17 +70,22 @@ def is_drift(
     return not same_but_for_order(ledger.load_snapshot(left), ledger.load_snapshot(found))
 
 
-def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, tuple[str, ...]]:
-    """The target with what was changed by hand put into it, and what that is in words.
+def keep(
+    target: Catalog, live: Catalog, gaps: Sequence[Gap], renamed: Sequence[Rename] = ()
+) -> tuple[Catalog, tuple[str, ...]]:
+    """The target with what was changed by hand put into it, and what that is in words. `renamed`: since the target.
 
-    RefusedError where a change by hand and one by a deployment meet in the same object.
+    RefusedError where a change by hand and one by a deployment meet in the same object, or in one name.
     """
     objects = dict(target.objects)
     dependencies = dict(target.dependencies)
     kept: list[str] = []
+    added: set[ObjectId] = set()
     for gap in gaps:
         for object_id in sorted(diff(gap.left, gap.found).names):
             was, now = gap.left.objects.get(object_id), live.objects.get(object_id)
+            if was is None and now is not None:
+                added.add(object_id)
             if now == target.objects.get(object_id):
                 continue
             if target.objects.get(object_id) != was or now != gap.found.objects.get(object_id):
@@ -90,7 +98,33 @@ def keep(target: Catalog, live: Catalog, gaps: Sequence[Gap]) -> tuple[Catalog, 
             kept.append(_kept(object_id, was is None, now is None))
     whole = replace(target, objects=objects, dependencies=dependencies, lineage={}, _cache={})
     _check_support(whole)
+    _check_names(whole, live, added, renamed)
     return whole, tuple(kept)
+
+
+def check_rows(recorded: Catalog, target: Catalog, tables: Iterable[ObjectId]) -> None:
+    """RefusedError where rows of these tables come back and somebody took the table or a column away by hand.
+
+    `recorded` is the schema to return to, `target` the same with what is kept of the changes by hand.
+    """
+    for table in sorted(set(tables) & recorded.objects.keys()):
+        there = {_folded(p) for p in target.objects[table].parts} if table in target.objects else set()
+        missing = sorted(p for p in recorded.objects[table].parts if _folded(p) not in there)
+        if missing or table not in target.objects:
+            raise RefusedError(
+                f"{missing[0] if there else table} was removed or renamed by hand, and rows of {table} are to come back.",
+                code="drift",
+                hint="--on-drift undo brings it back with them. Nothing was touched.",
+            )
+
+
+def not_together(error: FailedError) -> RefusedError:
+    """The error for what was changed by hand and stands in the way of what comes back."""
+    return RefusedError(
+        f"What was changed by hand can't be kept beside what comes back: {error.message}",
+        code="drift",
+        hint=f"{error.hint}\n--on-drift undo takes back what was changed by hand, too.",
+    )
 
 
 def told(
@@ -130,6 +164,28 @@ def _put(
 
 def _kept(object_id: ObjectId, added: bool, removed: bool) -> str:
     return f"{object_id}, {'added' if added else 'removed' if removed else 'changed'} by hand"
+
+
+def _check_names(whole: Catalog, live: Catalog, added: Set[ObjectId], renamed: Sequence[Rename]) -> None:
+    """What was added by hand must not bear a name that something else returns to."""
+    returning = {r.before: r.after for r in renamed if live.owner_of(r.after) is not None}
+    names: dict[tuple[str, ...], list[ObjectId]] = {}
+    for object_id in whole.objects:
+        if object_id.kind in _NAMED_LIKE_TABLES:
+            names.setdefault(object_id.name, []).append(object_id)
+    for object_id in sorted(added & whole.objects.keys()):
+        others = [i for i in names.get(object_id.name, ()) if i not in added]
+        other = returning.get(object_id) or (others[0] if others else None)
+        if other is not None:
+            raise RefusedError(
+                f"{object_id}, which was added by hand, has a name that {other} returns to.",
+                code="drift",
+                hint=f"Rename {object_id}, or use --on-drift undo. Nothing was touched.",
+            )
+
+
+def _folded(name: ObjectId) -> tuple[str, ...]:
+    return tuple(part.casefold() for part in name.name)
 
 
 def _check_support(catalog: Catalog) -> None:

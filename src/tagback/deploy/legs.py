@@ -80,6 +80,14 @@ def undone_shelves(ledger: Ledger, history: History, depth: int) -> list[Shelf]:
     ]
 
 
+def undone_tables(ledger: Ledger, history: History, depth: int) -> frozenset[ObjectId]:
+    """The tables whose rows were kept, by the names that they had there."""
+    undone = history.undone(depth)
+    renamed = [(d, stage, r) for d, stage, r in ledger.renames() if _is_undone(d, stage, undone, history)]
+    shelves = undone_shelves(ledger, history, depth)
+    return _at_start([(s.deployment, s.stage, s.kept.table) for s in shelves if s.kept.rows], renamed)
+
+
 def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, ...]:
     """Renames since so many changesets were in effect, the name then first."""
     undone = history.undone(depth)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, ObjectId, by_appending, reordered
 from tagback.deploy.author import author
-from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
-from tagback.deploy.drift import Gap, OnDrift, column_order, is_drift, keep, refuse, told
+from tagback.deploy.back import STEP_FAILED, ColumnOrder, Leg, Return, bring_back
+from tagback.deploy.drift import Gap, OnDrift, check_rows, column_order, is_drift, keep, not_together, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
-from tagback.deploy.legs import legs, undone_shelves
+from tagback.deploy.legs import legs, net_renames, undone_shelves, undone_tables
 from tagback.deploy.results import Conflict, Restored, RolledBack, Shelved
 from tagback.deploy.shelf import expire, expired, limit, purged_reasons
 from tagback.deploy.shelves import place_label, shelved
@@ -112,7 +112,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if gaps and options.on_drift is OnDrift.REFUSE:
         raise refuse(gaps)
     if gaps and options.on_drift is OnDrift.KEEP:
-        target, kept = keep(recorded, live, gaps)
+        target, kept = keep(recorded, live, gaps, net_renames(ledger, history, point.depth))
+        check_rows(recorded, target, undone_tables(ledger, history, point.depth))
     attested = ledger.snapshots()[history.attested].fingerprint
     near = by_appending(live, target) if options.column_order is ColumnOrder.LOGICAL else target
     if not undone and live.fingerprint == near.fingerprint == attested:
@@ -127,7 +128,12 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         label = place_label(deployment, number)
         strict, restore = options.on_conflict is OnConflict.FAIL, options.on_conflict is OnConflict.RESTORE
         order = options.column_order
-        done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict, order=order))
+        try:
+            done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict, order=order))
+        except FailedError as e:
+            if not kept or e.code != STEP_FAILED:
+                raise
+            raise not_together(e) from e
         at, goal = done[-1].after, done[-1].target
         if at.fingerprint != goal.fingerprint:
             raise _not_equal(goal, at)

@@ -57,6 +57,8 @@ class Side:
     `address` finds the row again until the table changes. `where`: a condition; rows that it leaves out are the same on
     both sides, key and all.
     Of columns in `raw`, which have nothing in `kept`, `turned` makes the start's form from today's row's `n.w0` …
+    `staying` are columns that the start doesn't have and the schema to return to has, as they are: somebody added them by
+    hand, and rows that go out and come in take their values along.
     """
 
     source: str
@@ -66,7 +68,13 @@ class Side:
     address: tuple[str, ...] = ()
     raw: Mapping[str, str] = field(default_factory=dict)
     turned: Mapping[str, str] = field(default_factory=dict)
+    staying: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
+
+    @property
+    def along(self) -> dict[str, str]:
+        """The values that a row takes along, as x0 …."""
+        return {f"x{n}": value for n, value in enumerate(self.staying.values())}
 
 
 def nothing_given(side: Side) -> Side:
@@ -189,7 +197,8 @@ class Merging:
         """A query for what becomes of each row that the change touched.
 
         Columns: `a0` … the address of today's row, `moves` (1: it is taken out, or put in, or both), `stays` (1: it is put
-        in), `c` what is in conflict (a digit for each column, or `row`), the key's text, and `f0` … the row to put in.
+        in), `c` what is in conflict (a digit for each column, or `row`), the key's text, `f0` … the row to put in, and
+        `x0` … what it takes along.
         """
         count = len(kept.columns)
         keys = self._key_names(kept)
@@ -200,11 +209,12 @@ class Merging:
             return f"SELECT {', '.join(chosen)} FROM {place} h WHERE change = '{GONE}'"
         width = len(today.address)
         addresses = [f"n.a{n}" for n in range(width)]
-        nowhere = ["NULL"] * count
+        along = [f"n.{x}" for x in today.along]
+        nowhere = [*["NULL"] * count, *along]
         given = {f"q{n}": today.kept[c] for n, c in enumerate(kept.names) if today.kept[c]}
         backs = {f"e{n}": rules.back[c] for n, c in enumerate(kept.names) if c in rules.back}
         raw = {f"w{n}": today.raw[c] for n, c in enumerate(kept.names) if c in today.raw}
-        rows = self._rows(kept, today, given | backs | raw | self._bases(kept, today))
+        rows = self._rows(kept, today, given | backs | raw | today.along | self._bases(kept, today))
         together = self._together(keys, "h", "n")
         alike = (
             " AND ".join(
@@ -221,6 +231,7 @@ class Merging:
             " || ".join(c.digit for c in column) or "''",
             *own_keys,
             *(c.value for c in column),
+            *along,
         ]
         gone = [
             *addresses,
@@ -229,6 +240,7 @@ class Merging:
             f"CASE WHEN n.k0 IS NULL OR ({alike}) THEN '' ELSE 'row' END",
             *own_keys,
             *values,
+            *along,
         ]
         untouched = self._w.same("h.r", "n.r")
         new = [
@@ -239,7 +251,8 @@ class Merging:
             *own_keys,
             *nowhere,
         ]
-        names = [*(f"a{n}" for n in range(width)), "moves", "stays", "c", *keys, *(f"f{n}" for n in range(count))]
+        names = [*(f"a{n}" for n in range(width)), "moves", "stays", "c", *keys]
+        names += [*(f"f{n}" for n in range(count)), *today.along]
         start, (h, t) = self._named_sources(kept, h=f"SELECT * FROM {place}", n=rows)
         queries = [
             f"SELECT {_named(changed, names)} FROM {h} JOIN {t} ON {together} WHERE h.change = '{CHANGED}'",
@@ -262,6 +275,7 @@ class Merging:
                 f"n.e{n}" if f"e{n}" in backs else f"n.q{n}" if today.kept[c] else "NULL"
                 for n, c in enumerate(kept.names)
             ]
+            since += along
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
 

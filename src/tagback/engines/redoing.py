@@ -74,7 +74,8 @@ class Redoing(Merging):
             wanted = self._whole(wanted, values, values)
             there = [f"q{n}" for n, c in enumerate(kept.names) if today.kept[c]]
             compared = [f"q{n}" if today.kept[c] else "NULL" for n, c in enumerate(kept.names)]
-            found = self._whole(found, compared, [*there, *(f"a{n}" for n in range(len(today.address)))])
+            there += [*(f"a{n}" for n in range(len(today.address))), *today.along]
+            found = self._whole(found, compared, there)
         together = self._together(keys, "w", "n")
         put, out = self._put(kept, today, _of("w.f", kept), "w"), self._out(kept, today)
         return (
@@ -116,7 +117,7 @@ class Redoing(Merging):
     def _seen(self, kept: KeptRows, side: Side) -> str:
         """All rows of a side, with their values as q0 … and what tells whether they were written."""
         values = {f"q{n}": side.kept[c] for n, c in enumerate(kept.names) if side.kept[c]}
-        return self._rows(kept, side, values | self._bases(kept, side))
+        return self._rows(kept, side, values | side.along | self._bases(kept, side))
 
     def _whole(self, query: str, compared: Sequence[str], columns: Sequence[str]) -> str:
         """The same rows with whole rows for their keys, and a number among those that are alike."""
@@ -156,7 +157,8 @@ class Redoing(Merging):
         chosen = [f"n.a{n} AS a{n}" for n in range(len(today.address))]
         chosen += [f"CASE WHEN {moves} THEN 1 ELSE 0 END AS moves", f"{stays} AS stays", "'' AS c"]
         chosen += [f"{keys_of}.{k} AS {k}" for k in self._key_names(kept)]
-        return ", ".join([*chosen, *(f"{value} AS f{n}" for n, value in enumerate(values))])
+        chosen += [f"{value} AS f{n}" for n, value in enumerate(values)]
+        return ", ".join([*chosen, *(f"n.{x} AS {x}" for x in today.along)])
 
 
 def _keys_of(kept: KeptRows, given: KeptRows, address: str) -> str:

@@ -424,3 +424,10 @@ def test_what_is_not_to_be_kept_is_not_kept_and_needs_leave(shop: Shop) -> None:
     with pytest.raises(RefusedError) as refused:
         shop.back()
     assert refused.value.code == "irreversible"
+
+
+def test_bytes_in_the_key_of_a_conflict_are_told_as_in_sql(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id BLOB PRIMARY KEY NOT NULL, v); INSERT INTO t VALUES (x'00ff', 1)")
+    shop.apply("UPDATE t SET v = 2")
+    shop.sql("UPDATE t SET v = 3")
+    assert [(c.key, c.column) for c in shop.back().conflicts] == [("id=x'00FF'", "v")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from tagback.catalog import Action, Restoration, Step
 from tagback.engines.postgres.sqltext import ident, literal, qualified
@@ -12,17 +13,32 @@ ROW_EXCLUSIVE = "ROW EXCLUSIVE"
 _NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
 
 
-def restoration(k: KeptRows, decision: str, *, there: bool) -> Restoration:
-    """Takes out what moves and puts in what stays. An identity column goes on behind what it has then."""
+def restoration(k: KeptRows, decision: str, staying: Sequence[str], *, there: bool) -> Restoration:
+    """Takes out what moves and puts in what stays. An identity column goes on behind what it has then.
+
+    `staying` are columns whose values rows take along.
+    """
     table = qualified(*k.table.name)
     out = []
     if there:
         sql = f"DELETE FROM ONLY {table} WHERE ctid IN (SELECT a0 FROM pg_temp.{decision} WHERE moves = 1)"
         out.append(Step(sql, k.table, Action.DELETE, ROW_EXCLUSIVE))
-    into = f" ({', '.join(ident(c) for c in k.names)}) OVERRIDING SYSTEM VALUE" if k.columns else ""
-    values = ", ".join(f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns))
-    sql = f"INSERT INTO {table}{into} SELECT {values} FROM pg_temp.{decision} WHERE moves = 1 AND stays = 1"
-    return Restoration(tuple(out), (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *_numbers(k)))
+    values = {c.name: f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns)}
+    along = {c: f"x{n}" for n, c in enumerate(staying)}
+    if along:  # other rows have nothing to take along, and get what the column has for them
+        into = [
+            _insertion(table, values | along, f"{decision} WHERE moves = 1 AND stays = 1 AND a0 IS NOT NULL"),
+            _insertion(table, values, f"{decision} WHERE moves = 1 AND stays = 1 AND a0 IS NULL"),
+        ]
+    else:
+        into = [_insertion(table, values, f"{decision} WHERE moves = 1 AND stays = 1")]
+    steps = [Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE) for sql in into]
+    return Restoration(tuple(out), (*steps, *_numbers(k)))
+
+
+def _insertion(table: str, values: Mapping[str, str], source: str) -> str:
+    into = f" ({', '.join(map(ident, values))}) OVERRIDING SYSTEM VALUE" if values else ""
+    return f"INSERT INTO {table}{into} SELECT {', '.join(values.values())} FROM pg_temp.{source}"
 
 
 def _numbers(k: KeptRows) -> list[Step]:

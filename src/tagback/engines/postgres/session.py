@@ -347,7 +347,7 @@ class PostgresSession:
         rules: Mapping[str, Rules],
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
-        return self._shelf.merge(kept, rules, names)
+        return self._shelf.merge(kept, target, rules, names)
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         return self._shelf.misfits(wanted, message)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import ObjectId, Restoration, SchemaObject, is_gone
+from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, is_gone
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
@@ -288,6 +288,7 @@ class Shelf:
     def merge(
         self,
         kept: Sequence[KeptRows],
+        target: Catalog,
         rules: Mapping[str, Rules],
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
@@ -302,7 +303,7 @@ class Shelf:
                 raise shelf_missing(k, f"{SCHEMA}.{k.place}")
             self._merges += 1
             decision = f"tagback_merge_{self._merges}"
-            today = self._today(k, names)
+            today = self._today(k, target, names)
             rule = in_form(k, rules.get(k.place, Rules()))
             if rule.redo is not None and today is not None:
                 query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
@@ -321,7 +322,8 @@ class Shelf:
             ((moving, staying, in_conflict),) = self._text(counts(f"pg_temp.{decision}"))
             if _int(moving):
                 self._rows.leaving[k.table] = decision
-                rows[k.table] = restoration(k, decision, there=today is not None)
+                along = tuple(today.staying) if today is not None else ()
+                rows[k.table] = restoration(k, decision, along, there=today is not None)
             if _int(staying):
                 restored[k.table] = _int(staying)
             total += _int(in_conflict)
@@ -358,7 +360,7 @@ class Shelf:
             return None
         return _int(count[0][0]), tuple(str(row[0]) for row in first)
 
-    def _today(self, k: KeptRows, names: Mapping[ObjectId, ObjectId]) -> Side | None:
+    def _today(self, k: KeptRows, target: Catalog, names: Mapping[ObjectId, ObjectId]) -> Side | None:
         if not self._rows.is_table(k.table):
             return None
         described = self._rows.described([k.table])[k.table]
@@ -371,7 +373,10 @@ class Shelf:
             now = names.get(at_end, at_end).name[-1]
             if now in side.added:
                 added[name] = side.added[now]
-        return replace(side, added=added)
+        columns = {p.name[-1] for p in target.objects[k.table].parts}
+        stored = (c.name for c in described.columns if not c.generated)
+        staying = {c: ident(c) for c in stored if c in columns and c not in k.names}
+        return replace(side, added=added, staying=staying)
 
     def _began(self, k: KeptRows, redo: Redo) -> Side | None:
         """The table as it was before the changesets ran again, seen as the kept columns."""

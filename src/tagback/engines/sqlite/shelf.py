@@ -256,7 +256,7 @@ class Shelf:
                 raise shelf_missing(k, OWN_PREFIX + k.place)
             now, then = live.objects.get(k.table), target.objects[k.table]
             assert isinstance(then, Table)
-            today = self._today(k, now, names) if isinstance(now, Table) else None
+            today = self._today(k, now, then, names) if isinstance(now, Table) else None
             decision = self._temporary_name("merge")
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
@@ -274,7 +274,7 @@ class Shelf:
                 if rule.redo and enforced and isinstance(now, Table):
                     rows[k.table] = _correction(k, now, decision)
                 else:
-                    rows[k.table] = _restoration(k, then, now if isinstance(now, Table) else None, decision)
+                    rows[k.table] = _restoration(k, then, now if isinstance(now, Table) else None, today, decision)
             if staying:
                 restored[k.table] = staying
             total += in_conflict
@@ -282,7 +282,7 @@ class Shelf:
                 conflicts += self._conflicts(k, decision)
         return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
 
-    def _today(self, k: KeptRows, now: Table, names: Mapping[ObjectId, ObjectId]) -> Side:
+    def _today(self, k: KeptRows, now: Table, then: Table, names: Mapping[ObjectId, ObjectId]) -> Side:
         there = {folded(c.name): c.name for c in now.columns}
         places = {c: there[folded(c)] for c in k.names if folded(c) in there}
         side = self._side(k.columns, now, places)
@@ -292,7 +292,14 @@ class Shelf:
             today = names.get(at_end, at_end).name[-1]
             if today in side.added:
                 added[name] = side.added[today]
-        return replace(side, added=added)
+        known = {folded(c) for c in k.names}
+        stored = {folded(c.name): c.name for c in now.columns if not c.generated}
+        staying = {
+            c.name: quoted(stored[folded(c.name)])
+            for c in then.columns
+            if not c.generated and folded(c.name) in stored.keys() - known
+        }
+        return replace(side, added=added, staying=staying)
 
     def _began(self, k: KeptRows, redo: Redo) -> Side | None:
         """The table as it was before the changesets ran again, seen as the kept columns."""
@@ -302,7 +309,7 @@ class Shelf:
         return self._side(k.columns, table, redo.stood.columns, copy)
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
-        keys = ", ".join(f"CAST(k{n} AS TEXT)" for n in range(len(k.key) or 2))
+        keys = ", ".join(_readable(f"k{n}") for n in range(len(k.key) or 2))
         self._connection.text_factory = lambda text: text.decode(errors="replace")  # SQLite doesn't insist on UTF-8
         try:
             rows = self._connection.execute(
@@ -313,16 +320,18 @@ class Shelf:
             self._connection.text_factory = str
 
 
-def _restoration(k: KeptRows, then: Table, now: Table | None, decision: str) -> Restoration:
+def _restoration(k: KeptRows, then: Table, now: Table | None, today: Side | None, decision: str) -> Restoration:
     table, source = quoted(k.table.name[0]), f"temp.{decision}"
     out = [] if now is None else [Step(_deletion(now, f"{source} WHERE moves = 1"), k.table, Action.DELETE, LOCK)]
     columns, values = [quoted(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
     which = "moves = 1 AND stays = 1"
     into = []
+    along = {quoted(c): f"x{n}" for n, c in enumerate(today.staying)} if today is not None else {}
     if now is not None and then.rowid_name and not then.has_integer_key and not now.without_rowid:
-        # Rows that are only changed keep their number.
-        known = f"{which} AND a0 IS NOT NULL"
-        into.append(_insertion(table, [then.rowid_name, *columns], ["a0", *values], f"{source} WHERE {known}"))
+        along[then.rowid_name] = "a0"  # rows that are only changed keep their number
+    if along:
+        known = f"{source} WHERE {which} AND a0 IS NOT NULL"
+        into.append(_insertion(table, [*along, *columns], [*along.values(), *values], known))
         which += " AND a0 IS NULL"
     into.append(_insertion(table, columns, values, f"{source} WHERE {which}"))
     return Restoration(tuple(out), tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in into))
@@ -404,6 +413,11 @@ def _never_null(table: Table) -> bool:
     return (
         table.has_integer_key or table.without_rowid or table.strict or all(c.not_null for c in table.columns if c.key)
     )
+
+
+def _readable(value: str) -> str:
+    """A value as a person reads it: bytes that may be no text as SQL says them."""
+    return f"CASE typeof({value}) WHEN 'blob' THEN 'x''' || hex({value}) || '''' ELSE CAST({value} AS TEXT) END"
 
 
 def _extra(what: str, number: int) -> str:
