@@ -32,14 +32,17 @@ class Words(Protocol):
     def exact(self, value: str) -> str:
         """The value's exact text, NULL for NULL."""
 
-    def short(self, text: str) -> str:
-        """The text, or something short that stands for it."""
+    def base(self, value: str) -> str:
+        """The value's exact text, or something short that stands for it, NULL for NULL."""
 
     def digest(self, texts: Sequence[str]) -> str:
         """Something short that stands for these texts together, NULLs included."""
 
     def total(self, digest: str) -> str:
         """An aggregate of digests that is the same in whatever order they come."""
+
+    def digits(self, conditions: Sequence[str]) -> str:
+        """A text with a digit for each condition: 1 where it holds, else 0."""
 
     def same(self, left: str, right: str) -> str:
         """Whether two texts are equal or both NULL."""
@@ -97,36 +100,26 @@ class Merging:
         """
         count = len(kept.columns)
         keys = self._key_names(kept)
-        names = ["change", *keys, *(f"v{n}" for n in range(count)), "d", *(f"b{n}" for n in range(count)), "a", "r"]
-        into = f"INSERT INTO {place} ({', '.join(names)})"
+        into = self._into(kept, place)
         values = {f"v{n}": start.kept[c] for n, c in enumerate(kept.names)}
         nothing = ["NULL"] * count
+        gone = [f"'{GONE}'", *(f"s.{k}" for k in keys), *(f"s.v{n}" for n in range(count)), "NULL", *nothing]
+        gone += ["NULL", "NULL"]
         if end is None:
-            chosen = [f"'{GONE}'", *(f"s.{k}" for k in keys), *(f"s.v{n}" for n in range(count)), "NULL", *nothing]
-            return [f"{into} SELECT {', '.join(chosen)}, NULL, NULL FROM ({self._rows(kept, start, values)}) s"]
+            return [f"{into} SELECT {', '.join(gone)} FROM ({self._rows(kept, start, values)}) s"]
         differs = [
-            f"NOT ({self._w.alike(c, f's.v{n}', f'n.p{n}')})" if end.kept[c.name] else "1 = 1"
-            for n, c in enumerate(kept.columns)
+            self._differs(c, f"s.v{n}", f"n.p{n}" if end.kept[c.name] else "") for n, c in enumerate(kept.columns)
         ]
         # What is there now is one pass: a row that has no origin is new, one that differs from its origin is changed.
         is_new = "s.k0 IS NULL"
         there = [
             f"CASE WHEN {is_new} THEN '{NEW}' ELSE '{CHANGED}' END",
             *(f"coalesce(s.{k}, n.{k})" for k in keys),
-            *(f"CASE WHEN {different} THEN s.v{n} END" for n, different in enumerate(differs)),
-            f"CASE WHEN NOT ({is_new}) THEN {_digits(differs)} END",
+            *(_where(different, f"s.v{n}") for n, different in enumerate(differs)),
+            f"CASE WHEN NOT ({is_new}) THEN {self._w.digits(differs)} END",
             *(f"CASE WHEN NOT ({is_new}) AND {different} THEN n.b{n} END" for n, different in enumerate(differs)),
             f"CASE WHEN NOT ({is_new}) THEN n.a END",
             "n.r" if kept.stood is not None else f"CASE WHEN {is_new} THEN n.r END",
-        ]
-        gone = [
-            f"'{GONE}'",
-            *(f"s.{k}" for k in keys),
-            *(f"s.v{n}" for n in range(count)),
-            "NULL",
-            *nothing,
-            "NULL",
-            "NULL",
         ]
         together = self._together(keys, "s", "n")
         values_at_end = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
@@ -143,6 +136,29 @@ class Merging:
             return [f"{into} {query}" for query in queries]
         return [f"{into} {first} {' UNION ALL '.join(queries)}"]
 
+    def keep_lost(self, kept: KeptRows, start: Side, end: Side, place: str) -> str:
+        """The statement where nothing happened to any row but that columns are gone: today's table isn't read."""
+        differs = [
+            "1 = 0" if c.name in end.own else self._differs(c, f"s.v{n}", end.kept[c.name])
+            for n, c in enumerate(kept.columns)
+        ]
+        values = {f"v{n}": start.kept[c] for n, c in enumerate(kept.names) if c not in end.own}
+        chosen = [f"'{CHANGED}'", *(f"s.{k}" for k in self._key_names(kept))]
+        chosen += [*(_where(different, f"s.v{n}") for n, different in enumerate(differs)), self._w.digits(differs)]
+        chosen += [*["NULL"] * len(differs), "NULL", "NULL"]
+        return (
+            f"{self._into(kept, place)} SELECT {', '.join(chosen)} FROM ({self._rows(kept, start, values)}) s"
+            f" WHERE {' OR '.join(d for d in differs if d != '1 = 0') or '1 = 0'}"
+        )
+
+    def _into(self, kept: KeptRows, place: str) -> str:
+        count = len(kept.columns)
+        names = ["change", *self._key_names(kept), *(f"v{n}" for n in range(count)), "d"]
+        return f"INSERT INTO {place} ({', '.join([*names, *(f'b{n}' for n in range(count)), 'a', 'r'])})"
+
+    def _differs(self, column: KeptColumn, start: str, end: str) -> str:
+        return f"NOT ({self._w.alike(column, start, end)})" if end else "1 = 1"
+
     @staticmethod
     def _named_sources(kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
         """The queries for use in FROM: in place with a key, where the engine finds rows by it, else computed once."""
@@ -154,10 +170,7 @@ class Merging:
 
     def _bases(self, kept: KeptRows, side: Side) -> dict[str, str]:
         """What tells later whether somebody wrote since: each value's short text, the added columns, the whole row."""
-        found = {
-            f"b{n}": self._w.short(self._w.exact(side.own[c])) if c in side.own else "NULL"
-            for n, c in enumerate(kept.names)
-        }
+        found = {f"b{n}": self._w.base(side.own[c]) if c in side.own else "NULL" for n, c in enumerate(kept.names)}
         added = [self._w.exact(side.added[c]) for c in kept.added if c in side.added]
         own = [self._w.exact(side.own[c]) for c in kept.names if c in side.own]
         return found | {"a": self._w.digest(added) if added else "NULL", "r": self._w.digest([*own, *added])}
@@ -330,8 +343,9 @@ class _Column:
         return f"CASE WHEN {self.superseded} THEN '2' WHEN {self.conflicts} THEN '1' ELSE '0' END"
 
 
-def _digits(conditions: Sequence[str]) -> str:
-    return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
+def _where(condition: str, value: str) -> str:
+    """The value where the condition holds, else NULL."""
+    return {"1 = 0": "NULL", "1 = 1": value}.get(condition, f"CASE WHEN {condition} THEN {value} END")
 
 
 def _as(chosen: Mapping[str, str]) -> str:

@@ -23,7 +23,8 @@ class Words:
     def exact(self, value: str) -> str:
         return exact(value)
 
-    def short(self, text: str) -> str:
+    def base(self, value: str) -> str:
+        text = exact(value)
         return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
 
     def digest(self, texts: Sequence[str]) -> str:
@@ -35,6 +36,9 @@ class Words:
             for part in (f"left({digest}, 16)", f"right({digest}, 16)")
         ]
         return f"concat_ws(' ', count(*), {', '.join(halves)})"
+
+    def digits(self, conditions: Sequence[str]) -> str:
+        return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
 
     def same(self, left: str, right: str) -> str:
         return f"{left} IS NOT DISTINCT FROM {right}"

@@ -54,6 +54,7 @@ class Rows:
         self._virtual: dict[ObjectId, int] = {}  # virtual tables that were written to, with their rows at the start
         self.leaving: dict[ObjectId, str] = {}  # conditions for the rows that a merge leaves where they are
         self._written: set[str] = set()  # what identifies the tables, see Lineage
+        self.unwritten: frozenset[ObjectId] = frozenset()  # tables of the start to which surely nothing was written
 
     # ------------------------------------------------------------------ the start state
 
@@ -99,12 +100,14 @@ class Rows:
                 self._connection.execute(f"DROP TABLE IF EXISTS {start.source}")
         self._starts.clear()
         self._virtual.clear()
+        self.unwritten = frozenset()
 
     # ------------------------------------------------------------------ what is touched
 
     def watch(self, lineage: Lineage) -> None:
         """Has SQLite report which tables statements write to, triggers and REPLACE included."""
         self._written = set()
+        self.unwritten = frozenset()
 
         def authorize(action: int, name: str | None, other: str | None, database: str | None, _: str | None) -> int:
             if action in _WRITES and database != "temp" and name:
@@ -127,7 +130,8 @@ class Rows:
         """Tables of the start that were written to, are gone, or lost or retyped a column; unless they were empty then."""
         tables = {folded(o.name): o for o in before.objects.values() if isinstance(o, Table)}
         # By what identified them when `before` was read: earlier changesets may have made them in this transaction.
-        names = {name for name, t in tables.items() if before.lineage[t.id] in self._written}
+        written = {name for name, t in tables.items() if before.lineage[t.id] in self._written}
+        names = set(written)
         now = {after.lineage[i]: i for i in after.lineage}
         for name, table in tables.items():
             found = now.get(before.lineage[table.id])
@@ -135,7 +139,8 @@ class Rows:
             if not isinstance(other, Table) or not _holds(table, other, before, after):
                 names.add(name)
         if cascading:
-            names = _with_children(names, tables)
+            names, written = _with_children(names, tables), _with_children(written, tables)
+        self.unwritten = frozenset(t.id for name, t in tables.items() if name not in written)
         return frozenset(tables[n].id for n in names) | self._touched_virtual(before, after)
 
     def _touched_virtual(self, before: Catalog, after: Catalog) -> set[ObjectId]:

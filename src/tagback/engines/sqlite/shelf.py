@@ -6,9 +6,12 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Action, Catalog, ObjectId, Restoration, Step
+from tagback.catalog import Catalog, ObjectId, Restoration
 from tagback.engines.merging import (
+    CHANGED,
+    GONE,
     MOST_CONFLICTS,
+    NEW,
     Side,
     columns_of,
     counts,
@@ -21,11 +24,12 @@ from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
 from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Merge, Redo, Rules, Stood, Unkept
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
-from tagback.engines.sqlite.objects import LOCK, Table, column_id, is_constant, stored_type
+from tagback.engines.sqlite.objects import Table, column_id, is_constant, stored_type
+from tagback.engines.sqlite.restoring import among, correction, key_of, never_null, restoration, row_address
 from tagback.engines.sqlite.rows import Rows, Start, affinity
 from tagback.engines.sqlite.words import Words, digest, register
-from tagback.errors import RefusedError
 
+_MOST_TIMES = 3  # what is kept of a table may take up so much of all that is there
 _THERE = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
 
 
@@ -81,7 +85,7 @@ class Shelf:
             returned = None if given is None else [k for k in given if today is not None and k.table == today.id]
             room = Room() if table in uncounted else self.room
             every = given is not None or table in ways
-            found = self._keep(place, was, begun, today, names, returned, room, every=every)
+            found = self._keep(place, was, begun, today, (before, after), names, returned, room, every=every)
             if found.rows or found.stood is not None or table in ways:
                 room.take(table, found.bytes)
                 kept.append(found)
@@ -95,6 +99,7 @@ class Shelf:
         was: Table,
         begun: Start,
         now: Table | None,
+        catalogs: tuple[Catalog, Catalog],
         names: Mapping[ObjectId, ObjectId],
         given: Sequence[KeptRows] | None,
         room: Room,
@@ -130,45 +135,76 @@ class Shelf:
         keys = [f"k{n} {types[name]}" for n, name in enumerate(kept.key)] or [f"k{n}" for n in range(width)]
         names_there = ["change", *keys, *(f"v{n}" for n in range(count)), "d"]
         names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
+        pages = self._pages()
         self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
+        if end is not None and now is not None and self._only_lost(was, now, kept, places, catalogs):
+            sqls = [self._merging.keep_lost(kept, start, end, _address(place))]
+        else:
+            sqls = self._merging.keep(kept, start, end, _address(place))
         needed = 0
-        for sql in self._merging.keep(kept, start, end, _address(place)):
-            if room.left is not None:
-                sizes = " + ".join(f"coalesce(length({c}), 0)" for c in columns_of(sql) if c[0] in "vb")
-                needed += int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0])
-                room.check(was.id, needed)
-            self._connection.execute(sql)
+        for sql in sqls:
+            if end is None or sql is sqls[0] or self._any_gone(start, end, _address(place)):
+                needed = self._fill(sql, was.id, needed, room)
         returned = {_address(k.place): k for k in given or ()}
         for sql in self._merging.remain(kept, _address(place), returned, start, end):
             self._connection.execute(sql)
-        return self._counted(kept)
+        return self._counted(kept, (self._pages() - pages) * self._pragma("page_size"))
+
+    def _only_lost(
+        self, was: Table, now: Table, kept: KeptRows, places: Mapping[str, str], catalogs: tuple[Catalog, Catalog]
+    ) -> bool:
+        """Whether columns are gone, and nothing else happened to any row. Told by what identifies each, not by names."""
+        before, after = (c.lineage for c in catalogs)
+        return (
+            was.id in self._rows.unwritten
+            and kept.stood is None
+            and not kept.added
+            and before[was.id] == after[now.id]
+            and all(before[column_id(was.name, c)] == after[column_id(now.name, p)] for c, p in places.items())
+        )
+
+    def _fill(self, sql: str, table: ObjectId, needed: int, room: Room) -> int:
+        """Puts rows into a place, measured before where they could be too many; how many bytes were needed so far."""
+        if not room.holds(_MOST_TIMES * self._pages() * self._pragma("page_size")):
+            sizes = " + ".join(f"coalesce(length({c}), 0)" for c in columns_of(sql) if c[0] in "vb")
+            needed += int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0])
+            room.check(table, needed)
+        self._connection.execute(sql)
+        return needed
+
+    def _any_gone(self, start: Side, end: Side, address: str) -> bool:
+        """Told by counting: looking for each row of the start takes far longer where all are there."""
+        counts = f"(SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {address} WHERE change = '{NEW}')"
+        query = f"SELECT {counts} - (SELECT count(*) FROM {end.source})"
+        return bool(self._connection.execute(query).fetchone()[0])
+
+    def _pages(self) -> int:
+        """How many of the file's pages are in use."""
+        return self._pragma("page_count") - self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA main.{name}").fetchone()[0])
 
     def _usable_key(self, was: Table, begun: Start, end: Side | None, now: Table | None) -> tuple[str, ...]:
         """The primary key's columns, if they tell rows apart at both ends. A rowid table's key may hold NULL, many times."""
-        key = _key(was)
+        key = key_of(was)
         sides = [(begun.source, [quoted(c) for c in key], was)]
         if end is not None and now is not None:
             if not all(c in end.own for c in key):
                 return ()
             sides.append((end.source, [end.own[c] for c in key], now))
         for source, columns, table in sides:
-            if set(columns) != {quoted(c) for c in _key(table)}:
+            if set(columns) != {quoted(c) for c in key_of(table)}:
                 return ()
-            unsure = " OR ".join(f"{c} IS NULL" for c in columns) if not _never_null(table) else ""
+            unsure = " OR ".join(f"{c} IS NULL" for c in columns) if not never_null(table) else ""
             if unsure and self._connection.execute(f"SELECT 1 FROM {source} WHERE {unsure} LIMIT 1").fetchone():
                 return ()
         return key
 
-    def _counted(self, kept: KeptRows) -> KeptRows:
-        size = " + ".join(f"coalesce(length({c}), 0)" for n in range(len(kept.columns)) for c in (f"v{n}", f"b{n}"))
-        found = {
-            change: (rows, size)
-            for change, rows, size in self._connection.execute(
-                f"SELECT change, count(*), sum({size}) FROM {_address(kept.place)} GROUP BY change"
-            )
-        }
-        gone, new, changed = (found.get(change, (0, 0)) for change in ("gone", "new", "changed"))
-        return replace(kept, gone=gone[0], new=new[0], changed=changed[0], bytes=int(gone[1] + new[1] + changed[1]))
+    def _counted(self, kept: KeptRows, size: int) -> KeptRows:
+        sums = ", ".join(f"coalesce(sum(change = '{change}'), 0)" for change in (GONE, NEW, CHANGED))
+        gone, new, changed = self._connection.execute(f"SELECT {sums} FROM {_address(kept.place)}").fetchone()
+        return replace(kept, gone=gone, new=new, changed=changed, bytes=size)
 
     def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
         return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
@@ -204,14 +240,14 @@ class Shelf:
         }
         used = set(places.values())
         added = {c.name: quoted(c.name) for c in now.columns if c.name not in used and not c.generated}
-        address = _row_address(now) if not copy else []
+        address = row_address(now) if not copy else []
         made = {}
         for c in start:
             if c.name not in places:
                 if c.default and not is_constant(c.default):
                     kept[c.name] = ""
                 elif c.default:
-                    made[c.name] = f"{affinity(c.type)} DEFAULT {c.default}"
+                    kept[c.name] = self._given(c)
             elif affinity(c.type) != affinity(stored_type(today[places[c.name]], strict=now.strict)):
                 made[c.name] = affinity(c.type)
         source = f"temp.{copy}" if copy else f"main.{quoted(now.name)}"
@@ -221,16 +257,24 @@ class Shelf:
             address = [_extra("address", n) for n in range(len(address))]
         return Side(source, kept, own, added, tuple(address))
 
+    def _given(self, column: KeptColumn) -> str:
+        """What rows get that are there when the column is added, as it would be stored."""
+        name = f"temp.{self._temporary_name('given')}"
+        self._connection.execute(f"CREATE TABLE {name} (v {affinity(column.type)} DEFAULT {column.default})")
+        self._connection.execute(f"INSERT INTO {name} DEFAULT VALUES")
+        return f"(SELECT v FROM {name})"
+
     def _converted(
         self, source: str, now: Table, made: Mapping[str, str], places: Mapping[str, str], address: Sequence[str]
     ) -> str:
         """Copies the table with further columns of the start's affinities, and gives the copy's name."""
         name = f"temp.{self._temporary_name('shape')}"
         columns = [quoted(c.name) for c in now.columns]
+        typed = [f"{quoted(c.name)} {affinity(stored_type(c, strict=now.strict))}" for c in now.columns]
         addresses = [_extra("address", n) for n in range(len(address))]
         values = [f"{_extra('value', n)} {kind}" for n, kind in enumerate(made.values())]
-        self._connection.execute(f"CREATE TABLE {name} ({', '.join([*columns, *addresses, *values])})")
-        there = {_extra("value", n): quoted(places[c]) for n, c in enumerate(made) if c in places}
+        self._connection.execute(f"CREATE TABLE {name} ({', '.join([*typed, *addresses, *values])})")
+        there = {_extra("value", n): quoted(places[c]) for n, c in enumerate(made)}
         into, taken = [*columns, *addresses, *there], [*columns, *address, *there.values()]
         self._connection.execute(f"INSERT INTO {name} ({', '.join(into)}) SELECT {', '.join(taken)} FROM {source}")
         return name
@@ -267,14 +311,14 @@ class Shelf:
             self._connection.execute(f"CREATE TEMP TABLE {decision} AS {query}")
             moving, staying, in_conflict = self._connection.execute(counts(f"temp.{decision}")).fetchone()
             if moving and isinstance(now, Table) and not rule.redo:
-                self._rows.leaving[k.table] = f"NOT {_among(now, f'temp.{decision} WHERE moves = 1')}"
+                self._rows.leaving[k.table] = f"NOT {among(now, f'temp.{decision} WHERE moves = 1')}"
             if moving:
                 # Foreign keys are enforced while the user's statements run: a row that went would take its children along.
                 enforced = self._connection.execute("PRAGMA foreign_keys").fetchone()[0]
                 if rule.redo and enforced and isinstance(now, Table):
-                    rows[k.table] = _correction(k, now, decision)
+                    rows[k.table] = correction(k, now, decision)
                 else:
-                    rows[k.table] = _restoration(k, then, now if isinstance(now, Table) else None, today, decision)
+                    rows[k.table] = restoration(k, then, now if isinstance(now, Table) else None, today, decision)
             if staying:
                 restored[k.table] = staying
             total += in_conflict
@@ -320,70 +364,6 @@ class Shelf:
             self._connection.text_factory = str
 
 
-def _restoration(k: KeptRows, then: Table, now: Table | None, today: Side | None, decision: str) -> Restoration:
-    table, source = quoted(k.table.name[0]), f"temp.{decision}"
-    out = [] if now is None else [Step(_deletion(now, f"{source} WHERE moves = 1"), k.table, Action.DELETE, LOCK)]
-    columns, values = [quoted(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
-    which = "moves = 1 AND stays = 1"
-    into = []
-    along = {quoted(c): f"x{n}" for n, c in enumerate(today.staying)} if today is not None else {}
-    if now is not None and then.rowid_name and not then.has_integer_key and not now.without_rowid:
-        along[then.rowid_name] = "a0"  # rows that are only changed keep their number
-    if along:
-        known = f"{source} WHERE {which} AND a0 IS NOT NULL"
-        into.append(_insertion(table, [*along, *columns], [*along.values(), *values], known))
-        which += " AND a0 IS NULL"
-    into.append(_insertion(table, columns, values, f"{source} WHERE {which}"))
-    return Restoration(tuple(out), tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in into))
-
-
-def _correction(k: KeptRows, now: Table, decision: str) -> Restoration:
-    """The same where no row may go that only changes."""
-    table, source = quoted(now.name), f"temp.{decision}"
-    columns, values = [quoted(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
-    address = _row_address(now)
-    given = ", ".join(f"{c} = decided.{v}" for c, v in zip(columns, values, strict=True))
-    same = " AND ".join(f"was.{c} = decided.a{n}" for n, c in enumerate(address))
-    update = (
-        f"UPDATE OR ABORT {table} AS was SET {given} FROM {source} AS decided WHERE moves = 1 AND stays = 1 AND {same}"
-    )
-    insertion = _insertion(table, columns, values, f"{source} WHERE moves = 1 AND stays = 1 AND a0 IS NULL")
-    out = _deletion(now, f"{source} WHERE moves = 1 AND stays = 0")
-    return Restoration(
-        (Step(out, k.table, Action.DELETE, LOCK),),
-        tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in (update, insertion)),
-    )
-
-
-def _row_address(table: Table) -> list[str]:
-    """What finds a row again. RefusedError where there is nothing."""
-    address = [table.rowid_name] if table.rowid_name else [quoted(c) for c in _key(table) if _never_null(table)]
-    if not address:
-        raise RefusedError(
-            f"The rows of {table.id} can't be told apart: its columns have all names of the row's number"
-            " (rowid, oid, _rowid_), and it has no key.",
-            code="no_row_address",
-            hint="Rename one of these columns, or give the table a key. Nothing was touched.",
-        )
-    return address
-
-
-def _deletion(now: Table, chosen: str) -> str:
-    return f"DELETE FROM {quoted(now.name)} WHERE {_among(now, chosen)}"
-
-
-def _among(now: Table, chosen: str) -> str:
-    """Whether a row is one of those."""
-    address = _row_address(now)
-    numbers = ", ".join(f"a{n}" for n in range(len(address)))
-    return f"({', '.join(address)}) IN (SELECT {numbers} FROM {chosen} AND a0 IS NOT NULL)"
-
-
-def _insertion(table: str, columns: Sequence[str], values: Sequence[str], source: str) -> str:
-    # OR ABORT: the table's own conflict clauses (REPLACE, IGNORE) would drop rows in silence.
-    return f"INSERT OR ABORT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"
-
-
 def _places(
     was: Table, columns: Sequence[KeptColumn], now: Table | None, names: Mapping[ObjectId, ObjectId]
 ) -> dict[str, str]:
@@ -401,18 +381,6 @@ def _places(
         if name in current:
             places[c.name] = current[name]
     return places
-
-
-def _key(table: Table) -> tuple[str, ...]:
-    """The primary key's columns, in its order."""
-    return tuple(c.name for c in sorted((c for c in table.columns if c.key), key=lambda c: c.key))
-
-
-def _never_null(table: Table) -> bool:
-    """Whether no column of the key can be NULL."""
-    return (
-        table.has_integer_key or table.without_rowid or table.strict or all(c.not_null for c in table.columns if c.key)
-    )
 
 
 def _readable(value: str) -> str:
