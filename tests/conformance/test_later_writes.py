@@ -167,3 +167,42 @@ def test_rows_with_a_text_for_a_key_are_found_again(target_url: str, tmp_path: P
     assert _told(_back(target_url)) == {("t", "id=x", "b")}
     rows = {"t": [("x", "one", "mine"), ("y", "two", "2"), ("z", None, "mine")]}
     assert _rows(target_url, rows) == _sorted(rows)
+
+
+def test_a_later_changeset_that_gives_a_column_another_type_is_no_write(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (a INTEGER, b BOOLEAN); INSERT INTO t VALUES (1, true), (2, false);"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_rows.sql").write_text("UPDATE t SET a = 5; INSERT INTO t VALUES (3, true);")
+        (changelog / "003_text.sql").write_text(
+            "CREATE TABLE n (a INTEGER, b TEXT); INSERT INTO n SELECT a, b FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;"
+            if target_url.startswith("sqlite")
+            else "ALTER TABLE t ALTER b TYPE TEXT;"
+        )
+        target.apply(changelog, tagback.ApplyOptions(granular=True))
+    assert _told(_back(target_url)) == set()
+    rows = {"t": [(1, True), (2, False)]}
+    assert _rows(target_url, rows) == _sorted(rows)
+
+
+def test_rows_of_a_new_table_come_again_under_a_name_that_another_one_has_till_then(
+    target_url: str, tmp_path: Path
+) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text("CREATE TABLE t (a INTEGER, b TEXT); INSERT INTO t VALUES (1, 'old');")
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_new.sql").write_text(
+            "ALTER TABLE t RENAME TO u; CREATE TABLE t (id INTEGER PRIMARY KEY, b TEXT);"
+        )
+        target.apply(changelog)
+        client.write(target_url, "INSERT INTO t VALUES (7, 'mine')")
+        at_end = _everything(target_url)
+        _back(target_url)
+        assert target.apply(changelog).notes == ()
+    assert _everything(target_url) == at_end

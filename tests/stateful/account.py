@@ -22,7 +22,7 @@ from tagback.ledger.history import History, read_history
 from tagback.ledger.store import Ledger
 from tests.stateful.database import Database
 from tests.stateful.model import Place
-from tests.stateful.sketch import Identities, Sketch
+from tests.stateful.sketch import Change, Identities, Sketch
 from tests.support.folders import fast_place
 from tests.support.oracle import State, differences
 
@@ -75,7 +75,8 @@ class Effective:
 class Undone:
     """Changesets that were taken back together and could be deployed again: where they began and ended.
 
-    `left`: as it was when they were taken back; `returned`: as it was afterwards.
+    `left`: as it was when they were taken back; `returned`: as it was afterwards. `sure`: they went back as one, and both
+    ends are known exactly.
     """
 
     files: tuple[Path, ...]
@@ -83,6 +84,7 @@ class Undone:
     ended: Moment
     left: Moment
     returned: Moment
+    sure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Account(RuleBasedStateMachine):
         self.drift_undone = False  # then a tag may name what somebody did by hand and a way back took away
         self.writes = 0
         self.number = 0
+        self.statements: dict[Path, Change] = {}  # of each changeset
         self.now = self.database.state()
 
     def teardown(self) -> None:
@@ -141,6 +144,7 @@ class Account(RuleBasedStateMachine):
                 if sql:
                     file = self._new_file()
                     file.write_text("".join(f"{s};\n" for s in sql))
+                    self.statements[file] = Change(tuple(sql))
                     after = trial.state()
                     known = State({}, trial.rows()) if after is None else after
                     moment = Moment(known, trial.sketch(), identities.copy(), self.drifts, self.writes)
@@ -149,6 +153,14 @@ class Account(RuleBasedStateMachine):
                     )
                     self.story.append(f"-- {file.name}\n{file.read_text().rstrip()}")
             return written, trial.holds() and all(w.sure for w in written)
+
+    def _made(self, files: tuple[Path, ...]) -> Place | None:
+        """What these changesets make of today's rows by themselves; None where they fail, or not twice the same."""
+        with self.database.trial() as trial:
+            works = all(trial.works(self.statements[file]) for file in files)
+            place = Place(trial.rows(), trial.sketch(), self.identities)
+            moves = any(_moves(repr(self.statements[file]), place.sketch) for file in files)
+            return place if works and not moves else None
 
     def _new_file(self) -> Path:
         self.number += 1

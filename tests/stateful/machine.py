@@ -19,6 +19,7 @@ from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.deploy.target import Target
 from tagback.errors import Exit, RefusedError, TagbackError
 from tests.stateful.account import Effective, Moment, Stage, Written, said
+from tests.stateful.redoing import Story, redo_differences
 from tests.stateful.returns import Returning
 from tests.stateful.sketch import Change
 from tests.support.oracle import State, row_differences, schema_differences
@@ -146,9 +147,11 @@ class Histories(Returning):
         assert self.undone is not None
         undone = self.undone
         before = self._moment()
+        made = self._made(undone.files) if undone.sure else None
         options = ApplyOptions(allow_irreversible=True)
         done = self._try("apply again", lambda: self.target.apply(self.changelog, options))
-        same = not self.drifting and not schema_differences(undone.returned.state.schema, before.state.schema)
+        same = undone.began.drifts == self.drifts
+        same = same and not schema_differences(undone.returned.state.schema, before.state.schema)
         if isinstance(done, TagbackError):
             self._unchanged(before, "failed")
             self._must(not same or self.writes > undone.began.writes, f"what was undone can't be redone: {done}")
@@ -164,11 +167,17 @@ class Histories(Returning):
                 found = row_differences(undone.left.state.rows, self.now.rows)
                 self._equal(found, "redone at once, and rows are others than before the way back")
                 self._count("redone exactly")
+            elif made is not None and not done.notes:
+                began, ended, left = undone.began.place, undone.ended.place, undone.left.place
+                story = Story(began, ended, left, undone.returned.place, before.place, made)
+                self._equal(redo_differences(self.database.values, story, self.now.rows), "redone, and rows are others")
+                self._count("redone row by row")
         self._see()
         assert done.deployment is not None
         place = self._moment()
-        # Where what was taken back in several legs is put again in as many, the ends in between aren't known.
-        stage = Stage(done.deployment, before, place, sure=len(done.verdicts) < 2)
+        # Where what was taken back in several legs is put again in as many, the ends in between aren't known. And what
+        # somebody did by hand may have other names now.
+        stage = Stage(done.deployment, before, place, sure=same and len(done.verdicts) < 2)
         reversible = done.reversibility != "irreversible"
         for n, file in enumerate(undone.files, 1):
             self.stack.append(Effective(file, done.deployment, stage, reversible, n == len(undone.files)))

@@ -216,7 +216,9 @@ class Returning(Account):
         if gone:
             self._forget_undone()
             files = tuple(e.file for e in gone)
-            self.undone = Undone(files, gone[0].stage.began, gone[-1].stage.ended, before, self._moment())
+            stages = {e.stage for e in gone}
+            sure = len(stages) == 1 and all(s.sure for s in stages)
+            self.undone = Undone(files, gone[0].stage.began, gone[-1].stage.ended, before, self._moment(), sure)
         del self.stack[depth:]
         self.tags = {name: (d, p) for name, (d, p) in self.tags.items() if d <= depth}
         self.attested = self.now

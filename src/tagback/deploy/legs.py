@@ -123,8 +123,8 @@ def _places(history: History, undone: Sequence[AppliedChangeset], shelves: Seque
     for s in shelves:
         gone = next((c for c in undone if (c.deployment, c.position) == (s.deployment, s.stage)), None)
         later = any(c.deployment == s.deployment and c.position > s.stage for c in undone)
-        if s.kept.whole and gone is not None and later and history.by_id[s.deployment].granular:
-            # Another table under that name has to go first, or its rows would pass for rows of this one.
+        if gone is not None and later and history.by_id[s.deployment].granular:
+            # What was kept is compared with what its changeset left: what a later one made of the table has to go first.
             found.add(_Place(s.deployment, s.stage + 1, gone.snapshot))
     first: dict[int, AppliedChangeset] = {}
     for c in undone:

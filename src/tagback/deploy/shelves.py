@@ -116,10 +116,11 @@ class _Overlay:
     def put(self, after: Catalog) -> str:
         session, by = self._session, self._shelves[0].deployment
         there = [s for s in self._shelves if s.kept.table in after.objects]
-        lost = [s.kept.table.path for s in there if not self._can_be_told(s.kept)]
+        stood = {s.position: self._stood_where_it_is(s.kept, after) for s in there}
+        lost = [s.kept.table.path for s in there if not _can_be_told(s.kept, stood[s.position])]
         if lost:
             return f"what rollback {by} took away stays on the shelf: {', '.join(lost)} was changed since"
-        rules = {s.kept.place: Rules(redo=self._redo(s.kept)) for s in there}
+        rules = {s.kept.place: Rules(redo=self._redo(stood[s.position])) for s in there}
         session.savepoint()
         try:
             merge = session.merge([s.kept for s in there], after, after, rules, {})
@@ -137,16 +138,19 @@ class _Overlay:
         self._ledger.set_shelf_state(there, ShelfState.RETURNED)
         return ""
 
-    def _can_be_told(self, kept: KeptRows) -> bool:
-        """Whether the table is still there, with the columns that tell its rows apart; one that was gone is made again."""
+    def _stood_where_it_is(self, kept: KeptRows, after: Catalog) -> Stood | None:
+        """The table before the changesets ran, if it isn't one that they renamed or dropped and made another one for."""
         assert self._before is not None
-        stood = _stood(kept, self._before)
-        return kept.whole if stood is None else set(kept.key or kept.matched) <= stood.columns.keys()
+        moved = {r.before for r in renames(self._before, after)}
+        return None if kept.stood is None and kept.table in moved else _stood(kept, self._before)
 
-    def _redo(self, kept: KeptRows) -> Redo:
-        assert self._before is not None
-        stood = _stood(kept, self._before)
+    def _redo(self, stood: Stood | None) -> Redo:
         return Redo(stood, unwritten=stood is not None and self._digests.get(stood.table) == stood.digest)
+
+
+def _can_be_told(kept: KeptRows, stood: Stood | None) -> bool:
+    """Whether the table is still there, with the columns that tell its rows apart; one that was gone is made again."""
+    return kept.whole if stood is None else set(kept.key or kept.matched) <= stood.columns.keys()
 
 
 def _stood(kept: KeptRows, before: Catalog) -> Stood | None:

@@ -3,8 +3,8 @@
 Where nobody wrote to the table since the rollback, its rows are those of before the rollback: what it changed is put
 back the other way round, whatever the changesets made of the rows now. Where somebody did, that holds row by row for the
 rows which the rollback changed or looked at; all others are what the changesets make of them. So its place has two
-more kinds of rows: *left*, looked at and as they were before it, with the digest of the row; and *away*, looked for
-and there neither before it nor after it.
+more kinds of rows: *left*, looked at and as they were before it, with what tells which of its values were written
+since; and *away*, looked for and there neither before it nor after it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class Redoing(Merging):
         if end is None or not kept.key or not known:
             return []
         keys = self._key_names(kept)
-        values = {"r": self._bases(kept, end)["r"]}
+        values = self._bases(kept, end)
+        of_row = ", ".join(f"y.{name}" for name in values)
         return [
-            f"INSERT INTO {place} (change, {', '.join(keys)}, r)"
-            f" SELECT CASE WHEN x.k0 IS NULL THEN '{AWAY}' ELSE '{LEFT}' END, {', '.join(f's.{k}' for k in keys)}, y.r"
+            f"INSERT INTO {place} (change, {', '.join(keys)}, d, {', '.join(values)})"
+            f" SELECT CASE WHEN x.k0 IS NULL THEN '{AWAY}' ELSE '{LEFT}' END, {', '.join(f's.{k}' for k in keys)},"
+            f" '{'0' * len(kept.columns)}', {of_row}"
             f" FROM ({' UNION '.join(known)}) s"
             f" LEFT JOIN ({self._rows(kept, start, {})}) x ON {self._together(keys, 's', 'x')}"
             f" LEFT JOIN ({self._rows(kept, end, values)}) y ON {self._together(keys, 's', 'y')}"
@@ -96,7 +98,7 @@ class Redoing(Merging):
             f"{self._put(kept, today, _before(kept, began))} FROM h JOIN z ON {h_z} LEFT JOIN n ON {h_n}"
             f" WHERE h.change = '{CHANGED}' AND {same}",
             f"{self._merged(kept, today, began)} FROM h JOIN z ON {h_z} JOIN n ON {h_n}"
-            f" WHERE h.change = '{CHANGED}' AND NOT ({same})",
+            f" WHERE h.change IN ('{CHANGED}', '{LEFT}') AND NOT ({same})",
             f"{self._put(kept, today, _of('h.v', kept))} FROM h LEFT JOIN z ON {h_z} LEFT JOIN n ON {h_n}"
             f" WHERE h.change = '{GONE}' AND {unless_there}",
             f"{self._put(kept, today, own)} FROM h JOIN z ON {h_z} LEFT JOIN n ON {h_n}"
@@ -139,14 +141,13 @@ class Redoing(Merging):
     def _merged(self, kept: KeptRows, today: Side, began: Side) -> str:
         """The same for a row that somebody wrote to: what wasn't written is as it was before the rollback."""
         values, moves = [], ["1 = 0"]
-        for n, name in enumerate(kept.names):
+        for n, (name, before) in enumerate(zip(kept.names, _before(kept, began), strict=True)):
             if name in began.own:
-                unwritten = self._w.same(f"z.b{n}", f"h.b{n}")
+                back = f"((h.change = '{LEFT}' OR {_took_part(n)}) AND {self._w.same(f'z.b{n}', f'h.b{n}')})"
             else:
-                unwritten = f"(h.a IS NULL OR {self._w.same('z.a', 'h.a')})"
-            back = f"({_took_part(n)} AND {unwritten})"
-            values.append(f"CASE WHEN {back} THEN h.v{n} ELSE {f'n.q{n}' if today.kept[name] else 'NULL'} END")
-            moves.append(f"({back} AND NOT ({self._alike(kept, today, n, f'h.v{n}')}))")
+                back = f"({_took_part(n)} AND (h.a IS NULL OR {self._w.same('z.a', 'h.a')}))"
+            values.append(f"CASE WHEN {back} THEN {before} ELSE {f'n.q{n}' if today.kept[name] else 'NULL'} END")
+            moves.append(f"({back} AND NOT ({self._alike(kept, today, n, before)}))")
         return self._chosen(kept, today, " OR ".join(moves), "1", "h", values)
 
     def _alike(self, kept: KeptRows, today: Side, n: int, value: str) -> str:

@@ -438,3 +438,13 @@ def test_rows_that_don_t_fit_are_told_whatever_bytes_they_hold(shop: Shop) -> No
     shop.sql("INSERT INTO t VALUES (x'00ff', 2), (x'00ff', 2)")
     with pytest.raises(RefusedError, match="2 rows of today"):
         shop.back()
+
+
+def test_a_value_that_the_rollback_left_alone_stands_again_beside_one_that_was_written_since(shop: Shop) -> None:
+    shop.start("CREATE TABLE goods (id INTEGER PRIMARY KEY, price, stock); INSERT INTO goods VALUES (1, 10, 1)")
+    shop.apply("UPDATE goods SET price = price * 2")
+    shop.sql("UPDATE goods SET price = 99")
+    shop.back()
+    shop.sql("UPDATE goods SET stock = 0")
+    shop.apply()
+    assert shop.rows("SELECT * FROM goods") == [(1, 99, 0)]
