@@ -206,3 +206,20 @@ def test_rows_of_a_new_table_come_again_under_a_name_that_another_one_has_till_t
         _back(target_url)
         assert target.apply(changelog).notes == ()
     assert _everything(target_url) == at_end
+
+
+def test_a_table_that_is_there_already_is_not_made_anew_under_a_name_it_took(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text("CREATE TABLE t (a INTEGER); CREATE TABLE u (b TEXT);")
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_swap.sql").write_text(
+            "ALTER TABLE u RENAME TO z; ALTER TABLE t RENAME TO u; ALTER TABLE z RENAME TO t;"
+            " CREATE TABLE IF NOT EXISTS u (id INTEGER);"
+        )
+        target.apply(changelog)
+    client.write(target_url, "INSERT INTO u VALUES (1); INSERT INTO t VALUES ('mine')")
+    _back(target_url)
+    rows: Tables = {"t": [(1,)], "u": [("mine",)]}
+    assert _rows(target_url, rows) == _sorted(rows)

@@ -150,7 +150,7 @@ class Histories(Returning):
         made = self._made(undone.files) if undone.sure else None
         options = ApplyOptions(allow_irreversible=True)
         done = self._try("apply again", lambda: self.target.apply(self.changelog, options))
-        same = undone.began.drifts == self.drifts
+        same = undone.began.drifts == self.drifts and not self.drift_undone
         same = same and not schema_differences(undone.returned.state.schema, before.state.schema)
         if isinstance(done, TagbackError):
             self._unchanged(before, "failed")

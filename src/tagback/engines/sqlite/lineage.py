@@ -22,6 +22,7 @@ class Lineage:
     def __init__(self) -> None:
         self._tables: dict[str, str] = {}  # folded name now -> token; absent: its own name
         self._columns: dict[tuple[str, str], str] = {}  # (table token, folded column now) -> folded column then
+        self._vacant: set[str] = set()  # names that were given up: CREATE TABLE IF NOT EXISTS makes a table only there
         self._new = itertools.count(1)
         self._savepoints: list[tuple[str, Lineage]] = []  # the changeset's own, with what was known when they were set
 
@@ -39,6 +40,7 @@ class Lineage:
         other = Lineage()
         other._tables = dict(self._tables)
         other._columns = dict(self._columns)
+        other._vacant = set(self._vacant)
         other._new = self._new
         return other
 
@@ -56,11 +58,12 @@ class Lineage:
             case ["alter", "table"]:
                 self._alter([w for w, _ in words], [w.lower() if plain else "" for w, plain in words])
             case ["drop", "table"]:
-                self._tables[folded(_object(words, 2))] = self._fresh()
+                self._give_up(folded(_object(words, 2)))
             case ["create", "table"]:
                 name = folded(_object(words, 2))
-                if name in self._tables:
+                if name in self._vacant:
                     self._tables[name] = self._fresh()
+                    self._vacant.discard(name)
             case ["savepoint", _]:
                 self._savepoints.append((folded(words[1][0]), self.copy()))
             case ["rollback", _]:
@@ -72,6 +75,7 @@ class Lineage:
         place = self._place_of(savepoint)
         for _, then in self._savepoints[place : place + 1]:
             self._tables, self._columns = dict(then._tables), dict(then._columns)
+            self._vacant = set(then._vacant)
         self._savepoints = self._savepoints[: place + 1]
 
     def _place_of(self, savepoint: str) -> int:
@@ -84,8 +88,9 @@ class Lineage:
         table, rest = names[at], list(keywords[at + 1 :])
         token = self.table(table)
         if rest[:2] == ["rename", "to"]:
-            self._tables[folded(table)] = self._fresh()
+            self._give_up(folded(table))
             self._tables[folded(names[at + 3])] = token
+            self._vacant.discard(folded(names[at + 3]))
         elif rest[:1] == ["rename"]:
             first = at + 2 + (rest[1] == "column" and len(names) > at + 5)
             old, new = folded(names[first]), folded(names[first + 2])
@@ -94,6 +99,10 @@ class Lineage:
         elif rest[:1] == ["drop"]:
             old = folded(names[at + 2 + (rest[1] == "column" and len(names) > at + 3)])
             self._columns[token, old] = f"{old}?{next(self._new)}"
+
+    def _give_up(self, name: str) -> None:
+        self._tables[name] = self._fresh()
+        self._vacant.add(name)
 
     def _fresh(self) -> str:
         return f"new{next(self._new)}"
