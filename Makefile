@@ -14,6 +14,7 @@ URL :=
 JOBS ?= auto
 PATHS ?= tests
 STEPS ?= 10000
+KEPT ?=
 ENGINE ?=
 STRIDE ?= 1
 SECONDS ?= 60
@@ -32,6 +33,7 @@ help: ## Show this list
 #@ PATHS what `test` runs: make test PATHS=tests/unit/test_imports.py
 #@ JOBS parallel test workers; a number, auto (one for each core, at most 4) or 0
 #@ STEPS random steps of `stateful`, per engine (10000)
+#@ KEPT file that keeps how far `stateful` came on this commit: a run that was ended goes on
 #@ ENGINE sqlite or postgres: only that one in `stateful`, `faults` and `writers`
 #@ STRIDE `faults` injects at every n-th place (1: every one)
 #@ SECONDS how long the writers of `writers` write on each engine (60)
@@ -78,7 +80,8 @@ bench: ## Measure against the floor and peers: ratios of medians, table and JSON
 
 stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags and rollbacks on each ENGINE
 	@$(PY) tools/postgres_programs.py --install >/dev/null
-	@TAGBACK_TEST_STEPS=$(STEPS) $(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 7200 tests/stateful $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
+	@TAGBACK_TEST_STEPS=$(STEPS) TAGBACK_TEST_KEPT=$(abspath $(KEPT)) \
+		$(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 43200 tests/stateful $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
 
 faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write; makes docs/faults.md
 	@$(PY) tools/postgres_programs.py --install >/dev/null

@@ -24,16 +24,21 @@ class Effort:
     corpora: Path | None = None
     """Folder of migration histories, PROJECT/ENGINE/NNNN_name/up.sql; without it the small ones that are shipped."""
 
+    stateful_kept: Path | None = None
+    """File that keeps how far the state machine came, so that a run that was ended goes on."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Effort:
-        """Read TAGBACK_TEST_STEPS, …_FAULT_STRIDE and …_CORPORA; unset and empty mean the default."""
+        """Read TAGBACK_TEST_STEPS, …_KEPT, …_FAULT_STRIDE and …_CORPORA; unset and empty mean the default."""
         folder = environment.get("TAGBACK_TEST_CORPORA", "")
+        kept = environment.get("TAGBACK_TEST_KEPT", "")
         if folder and not Path(folder).is_dir():
             raise ValueError(f"TAGBACK_TEST_CORPORA={folder}: no such folder")
         return cls(
             _positive(environment, "TAGBACK_TEST_STEPS", cls().stateful_steps),
             _positive(environment, "TAGBACK_TEST_FAULT_STRIDE", cls().fault_stride),
             Path(folder) if folder else None,
+            Path(kept) if kept else None,
         )
 
 
