@@ -8,7 +8,7 @@ import pytest
 
 import tagback
 from tagback.errors import RefusedError
-from tests.conformance.merge_cases import CASES, MergeCase, Tables
+from tests.conformance.merge_cases import CASES, SHOP, MergeCase, Tables
 from tests.support import client
 
 merging = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
@@ -222,4 +222,24 @@ def test_a_table_that_is_there_already_is_not_made_anew_under_a_name_it_took(tar
     client.write(target_url, "INSERT INTO u VALUES (1); INSERT INTO t VALUES ('mine')")
     _back(target_url)
     rows: Tables = {"t": [(1,)], "u": [("mine",)]}
+    assert _rows(target_url, rows) == _sorted(rows)
+
+
+def test_a_value_that_several_deployments_changed_is_one_conflict_by_its_name_at_the_end(
+    target_url: str, tmp_path: Path
+) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(SHOP)
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        for n, change in enumerate(
+            ("UPDATE t SET b = b * 2;", "ALTER TABLE t RENAME COLUMN b TO c; UPDATE t SET c = 7;")
+        ):
+            (changelog / f"01{n}_change.sql").write_text(change)
+            target.apply(changelog)
+    client.write(target_url, "UPDATE t SET c = 99 WHERE id = 1")
+    done = _back(target_url)
+    assert [(c.key, c.column, c.kept) for c in done.conflicts] == [("id=1", "b", "later")]
+    rows = {"t": [(1, "x", 99), (2, None, 20), (3, "z", 30)]}
     assert _rows(target_url, rows) == _sorted(rows)

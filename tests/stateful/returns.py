@@ -40,7 +40,8 @@ class Returning(Account):
         self._must(done.verified, "not verified, and not an error")
         self._must(all(e.reversible for e in gone), "an irreversible deployment was undone without a word")
         if expected is not None:
-            self._conflicts(done, expected, options)
+            assert place is not None
+            self._conflicts(done, expected, options, place)
         if options.dry_run:
             self._unchanged(before, "dry run")
             self._count("dry run of a way back")
@@ -91,7 +92,7 @@ class Returning(Account):
             ways.append([Stage(stages[-1].deployment, stages[-1].began, stages[0].ended, sure=True)])
         return ways
 
-    def _conflicts(self, done: RolledBack, ways: Sequence[Way], options: RollbackOptions) -> None:
+    def _conflicts(self, done: RolledBack, ways: Sequence[Way], options: RollbackOptions, place: Moment) -> None:
         """Whether all that is in conflict was told, and nothing else."""
         self._must(len(done.conflicts) == done.conflicts_total, f"{done.conflicts_total} conflicts in {done.conflicts}")
         if options.on_conflict is OnConflict.FAIL:
@@ -99,7 +100,8 @@ class Returning(Account):
         told = {(_parts(c.table), c.key, c.column) for c in done.conflicts}
         if told:
             self._count(f"conflicts: {options.on_conflict}")
-        problems = [_untrue(told, [outcome for _, outcome in way]) for way in ways]
+        self._must(len(told) == len(done.conflicts), f"conflicts told twice: {done.conflicts}")
+        problems = [_untrue(told, way, place) for way in ways]
         self._must(not all(problems), problems[0])
 
     def _returned(
@@ -229,11 +231,16 @@ class Returning(Account):
         self.stack = [replace(e, stage=parts.get(e.stage, e.stage)) for e in self.stack]
 
 
-def _untrue(told: Set[tuple[tuple[str, ...], str, str]], outcomes: Sequence[Outcome]) -> str:
-    """What is wrong about the conflicts that were told, if anything is."""
-    sure = {(_parts(t), k, c) for o in outcomes for t, k, c in o.sure}
-    maybe = {(_parts(t), k, c) for o in outcomes for t, k, c in o.maybe}
-    untold = {_parts(t) for o in outcomes for t in o.untold}
+def _untrue(told: Set[tuple[tuple[str, ...], str, str]], way: Way, place: Moment) -> str:
+    """What is wrong about the conflicts that were told, if anything is. They bear the names at the end of the way."""
+    sure: set[tuple[tuple[str, ...], str, str]] = set()
+    maybe: set[tuple[tuple[str, ...], str, str]] = set()
+    for stage, outcome in way:
+        for found, all_of_them in ((outcome.sure, sure), (outcome.maybe, maybe)):
+            for table, key, column in found:
+                there, name = stage.began.identities.known_as(place.identities, table, column)
+                all_of_them.add((_parts(there), key, name))
+    untold = {_parts(stage.began.identities.known_as(place.identities, t, "")[0]) for stage, o in way for t in o.untold}
     odd = sorted(c for c in told - sure - maybe if c[0] not in untold)
     missing = sorted(c for c in sure - told if c[0] not in untold)
     return (f"conflicts that are none: {odd}; " if odd else "") + (f"conflicts not told: {missing}" if missing else "")

@@ -94,6 +94,14 @@ class Identities:
             mine = {c.name: place.columns.get(c.name) or next(_tokens) for c in columns}
             self._tables[name] = _Place(place.token, mine)
 
+    def known_as(self, now: Identities, table: str, column: str) -> tuple[str, str]:
+        """What a column of this time is called at that one; its name here where it isn't there."""
+        mine = self._tables[table]
+        name = next((n for n, p in now._tables.items() if p.token == mine.token), table)
+        theirs = now._tables[name].columns if name in now._tables else {}
+        token = mine.columns.get(column)
+        return name, next((c for c, t in theirs.items() if t == token), column)
+
     def pairs(
         self, then: Identities, table: str, fold: Callable[[str], str] = str
     ) -> tuple[str, dict[str, str]] | None:

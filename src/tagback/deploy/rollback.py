@@ -143,6 +143,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     tag = options.to or (standing[-1] if standing else "")
     receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept, elsewhere)
     _note_rows(ledger, deployment, way, done)
+    conflicts, conflicts_total = _conflicts(way, done, restore=options.on_conflict is OnConflict.RESTORE)
     purged = expire(session, ledger, options.shelf_retention)
     if options.dry_run:
         session.rollback()
@@ -158,8 +159,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         fingerprint_expected=goal.fingerprint,
         verified=at.fingerprint == goal.fingerprint,
         restored=_restored(done),
-        conflicts=_conflicts(done, restore=options.on_conflict is OnConflict.RESTORE),
-        conflicts_total=sum(r.conflicts_total for r in done),
+        conflicts=conflicts,
+        conflicts_total=conflicts_total,
         shelved=shelved(k for r in done for k in r.kept),
         kept_drift=kept,
         reordered=tuple(str(i) for i in elsewhere),
@@ -225,12 +226,29 @@ def _restored(done: Sequence[Return]) -> tuple[Restored, ...]:
     return tuple(Restored(table, count) for table, count in sorted(rows.items()))
 
 
-def _conflicts(done: Sequence[Return], *, restore: bool) -> tuple[Conflict, ...]:
-    def stands(c: Disagreement) -> str:
-        return "restored" if restore or c.superseded else "later"
+def _conflicts(way: Sequence[Leg], done: Sequence[Return], *, restore: bool) -> tuple[tuple[Conflict, ...], int]:
+    """What is in conflict, by the names at the end of the way, and how much. What several legs met counts once."""
+    found: dict[tuple[ObjectId, str, str], Conflict] = {}
+    listed = 0
+    for n, r in enumerate(done, 1):
+        for c in r.conflicts:
+            table, column = _at_the_end(c, way[n:])
+            stands = "restored" if restore or c.superseded else "later"
+            found[table, c.key, column] = Conflict(table.path, c.key, column, stands)
+            listed += 1
+    total = sum(r.conflicts_total for r in done) - (listed - len(found))
+    return tuple(found.values())[:_MOST_CONFLICTS], total
 
-    found = [Conflict(c.table.path, c.key, c.column, stands(c)) for r in done for c in r.conflicts]
-    return tuple(found[:_MOST_CONFLICTS])
+
+def _at_the_end(c: Disagreement, legs: Sequence[Leg]) -> tuple[ObjectId, str]:
+    """The names of the table and the column after these legs."""
+    table, column = c.table, ObjectId("column", (*c.table.name, c.column))
+    for leg in legs:
+        earlier = {r.after: r.before for r in leg.renamed}
+        there = earlier.get(table, table)
+        column = earlier.get(column, ObjectId("column", (*there.name, column.name[-1])))
+        table = there
+    return table, column.name[-1]
 
 
 def _note_rows(ledger: Ledger, deployment: DeploymentId, way: Sequence[Leg], done: Sequence[Return]) -> None:
