@@ -132,6 +132,8 @@ CALLS = frozenset(
         "digests",
         "ask_within",
         "rough_rows",
+        "movable",
+        "ways_home",
     }
 )
 """Methods of a session that speak to the database and may fail; `run_each` and `run_steps` are counted one by one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tagback.catalog.appending import by_appending, reordered, same_but_for_order
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
-from tagback.catalog.lineage import SUBORDINATE, Rename, follow, is_gone, renames
+from tagback.catalog.lineage import SUBORDINATE, Rename, follow, is_gone, name_today, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
 from tagback.catalog.step import Action, Alteration, Loss, LossKind, Restoration, Step
 
@@ -29,6 +29,7 @@ __all__ = [
     "explain",
     "follow",
     "is_gone",
+    "name_today",
     "nothing",
     "renames",
     "reordered",

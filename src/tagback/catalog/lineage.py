@@ -33,6 +33,15 @@ def is_gone(name: ObjectId) -> bool:
     return name.name[-1] == ""
 
 
+def name_today(
+    at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: Set[ObjectId]
+) -> ObjectId | None:
+    """The name today; None where it is gone, or something else was renamed to the old name and has `taken` it."""
+    if at_start in names:
+        return None if is_gone(names[at_start]) else names[at_start]
+    return None if unless_renamed in taken else unless_renamed
+
+
 def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
     """Objects and columns of the same kind and lineage under another name, and tables whose name another one took."""
     places = {(i.kind, line): i for i, line in after.lineage.items()}

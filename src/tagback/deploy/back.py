@@ -8,6 +8,7 @@ deployment's doings are.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,17 +25,13 @@ from tagback.catalog import (
     is_gone,
     renames,
 )
-from tagback.deploy.events import Compared, Listener, StepDone
+from tagback.deploy.events import Compared, Listener
 from tagback.deploy.results import PlannedStep
-from tagback.engines.session import Disagreement, KeptRows, Rules, Session, StatementError
-from tagback.errors import FailedError, RefusedError, counted
+from tagback.deploy.steps import UnfitError, run_steps, unfit
+from tagback.engines.session import Disagreement, KeptRows, Rules, Session
+from tagback.errors import RefusedError
 from tagback.ledger.records import Shelf
 from tagback.plan import plan
-
-STEP_FAILED = "rollback_failed"
-"""The error code of a step that was refused."""
-
-_TOLD = 5  # rows that an error names
 
 Move = tuple[ObjectId, ObjectId]
 """A rename to be done: the name before it and the name after it."""
@@ -68,7 +65,7 @@ class Return:
     """What was done: the steps with what each took away and how long it took, the rows, and the schema afterwards.
 
     `before` is the schema at the leg's start and `kept` what the leg took away. `target` is the leg's, with columns in
-    the order that was asked for.
+    the order that was asked for. `home` are tables that were moved back from the shelf: nothing of them is there any more.
     """
 
     steps: tuple[PlannedStep, ...]
@@ -79,6 +76,7 @@ class Return:
     restored: Mapping[ObjectId, int]
     conflicts: tuple[Disagreement, ...]
     conflicts_total: int
+    home: tuple[Shelf, ...]
 
 
 def bring_back(
@@ -102,14 +100,21 @@ def bring_back(
     target = leg.target
     start = live
     moves = _moves(live, target, leg.renamed)
-    naming = [*_schemas(moves, live, target)]
+    naming = [*_schemas([there for _, there in moves], live, target)]
     naming += [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
     if naming:
-        _run(session, naming, {}, done, listen, len(naming))
+        run_steps(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
     if order is ColumnOrder.LOGICAL:
         target = by_appending(live, target)
     shelves = [s for s in leg.shelves if _has_place(s.kept, target)]
+    ways_home = session.ways_home([s.kept for s in shelves])
+    home = tuple(s for s in shelves if s.kept.place in ways_home)
+    if home:
+        homing = [*_schemas([s.kept.table for s in home], live, target), *itertools.chain(*ways_home.values())]
+        run_steps(session, homing, {}, done, listen, len(done) + len(homing))
+        live = session.read_catalog()
+        shelves = [s for s in shelves if s not in home]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
     _hold(session, live, target, shelves)
     merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moves))
@@ -129,16 +134,17 @@ def bring_back(
     session.keep_start(touched)
     session.savepoint()
     try:
-        _run(session, planned.steps, counts, done, listen, len(naming) + len(planned.steps))
-    except _UnfitError as e:
-        raise _unfit(session, planned.steps, target, e) from None
+        run_steps(session, planned.steps, counts, done, listen, len(done) + len(planned.steps))
+    except UnfitError as e:
+        raise unfit(session, planned.steps, target, e) from None
     session.release_savepoint()
     after = session.read_catalog() if done else live
     kept = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
     kept = tuple(_named_as_before(k, moves) for k in kept)
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
-    return Return(tuple(done), start, target, after, kept, merge.restored, merge.conflicts, merge.conflicts_total)
+    restored = {**merge.restored, **{s.kept.table: s.kept.gone for s in home}}
+    return Return(tuple(done), start, target, after, kept, restored, merge.conflicts, merge.conflicts_total, home)
 
 
 def _has_place(kept: KeptRows, target: Catalog) -> bool:
@@ -239,74 +245,6 @@ def _names_of_added(shelves: Sequence[Shelf], leg: Leg, moves: Sequence[Move]) -
     return found
 
 
-def _run(
-    session: Session,
-    steps: Sequence[Step],
-    rows: Mapping[Loss, int],
-    done: list[PlannedStep],
-    listen: Listener,
-    total: int,
-) -> None:
-    def note(step: Step, seconds: float) -> None:
-        done.append(
-            PlannedStep(
-                sql=step.sql,
-                object=str(step.object),
-                action=step.action.value,
-                lock=step.lock,
-                destroys=tuple(str(loss) for loss in step.destroys),
-                rows=sum(rows.get(loss, 0) for loss in step.destroys),
-                seconds_estimate=round(seconds, 4),
-            )
-        )
-        listen(StepDone(step.sql, len(done), total))
-
-    try:
-        session.run_steps(steps, note)
-    except StatementError as e:
-        if e.retryable or e.lost:
-            raise
-        raise (_UnfitError if e.code in ("constraint", "data") else _StepError)(e) from None
-
-
-class _StepError(FailedError):
-    """A step was refused."""
-
-    def __init__(self, error: StatementError) -> None:
-        super().__init__(
-            f"A step of the way back failed: {error.message}",
-            code=STEP_FAILED,
-            hint=(f"{error.hint}\n" if error.hint else "")
-            + f"The step was: {error.statement}\nThe database is as it was before.",
-        )
-        self.error = error
-
-
-class _UnfitError(_StepError):
-    """Rows keep a step from being done."""
-
-
-def _unfit(session: Session, steps: Sequence[Step], target: Catalog, e: _UnfitError) -> RefusedError:
-    """Says which rows: goes there once more as far as that step, and looks."""
-    error = e.error
-    told = ""
-    number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
-    session.rollback_to_savepoint()
-    if number < len(steps):
-        wanted = target.objects.get(steps[number].object)
-        session.run_steps(steps[:number], lambda step, seconds: None)
-        found = session.misfits(wanted, error.message) if wanted is not None else None
-        if found is not None and found[0]:
-            count, first = found
-            more = "; …" if len(first) >= _TOLD else ""
-            told = f"\n  {counted(count, 'row')} of today: {'; '.join(first)}{more}"
-    return RefusedError(
-        f"Today's rows don't fit the schema to return to: {error.message}{told}",
-        code="constraint",
-        hint=f"It was found by this step: {error.statement}\nNothing was changed: correct these rows and try again.",
-    )
-
-
 # ---------------------------------------------------------------------- names
 
 
@@ -352,9 +290,9 @@ def _at_target(i: ObjectId, live: Catalog, wanted: Mapping[ObjectId, ObjectId]) 
     return ObjectId(i.kind, (*path, i.name[-1]))
 
 
-def _schemas(moves: Sequence[Move], live: Catalog, target: Catalog) -> Iterable[Step]:
+def _schemas(goals: Iterable[ObjectId], live: Catalog, target: Catalog) -> Iterable[Step]:
     """Makes the schemas that something moves back into and that are gone."""
-    wanted = {ObjectId("schema", there.name[:1]) for _, there in moves} - live.objects.keys()
+    wanted = {ObjectId("schema", goal.name[:1]) for goal in goals} - live.objects.keys()
     return [step for i in sorted(wanted & target.objects.keys()) for step in target.objects[i].create()]
 
 

@@ -99,6 +99,7 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
         if live.fingerprint != leg.target.fingerprint:
             raise StuckError("the schema that was reached is not the one at the start")
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
+        ledger.set_shelf_state(back.home, ShelfState.HOME)
         ledger.add_shelves(
             [Shelf(deployment.id, position + n, number, NO_SNAPSHOT, (), {}, kept) for n, kept in enumerate(back.kept)]
         )

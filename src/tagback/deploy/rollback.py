@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, ObjectId, by_appending, reordered
 from tagback.deploy.author import author
-from tagback.deploy.back import STEP_FAILED, ColumnOrder, Leg, Return, bring_back
+from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
 from tagback.deploy.drift import Gap, OnDrift, check_rows, column_order, is_drift, keep, not_together, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.legs import legs, net_renames, undone_shelves, undone_tables
 from tagback.deploy.results import Conflict, Restored, RolledBack, Shelved
 from tagback.deploy.shelf import expire, expired, limit, purged_reasons
 from tagback.deploy.shelves import place_label, shelved
+from tagback.deploy.steps import STEP_FAILED
 from tagback.deploy.turn import in_turn
 from tagback.engines.session import Disagreement, Session, StatementError
 from tagback.errors import FailedError, RefusedError, UsageError
@@ -260,6 +261,7 @@ def _note_rows(ledger: Ledger, deployment: DeploymentId, way: Sequence[Leg], don
         ]
         ledger.add_shelves(shelves)
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
+        ledger.set_shelf_state(r.home, ShelfState.HOME)
         position += len(shelves)
 
 

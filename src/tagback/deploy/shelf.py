@@ -15,6 +15,7 @@ from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Shelf, ShelfStat
 from tagback.ledger.store import Ledger
 
 _ATTEMPTS = 5
+_THERE = (ShelfState.KEPT, ShelfState.RETURNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class ShelfSize:
 
 def measure(ledger: Ledger, history: History) -> ShelfSize:
     """The shelf's size."""
-    views = [_view(s, history) for s in ledger.shelves() if s.state is not ShelfState.PURGED]
+    views = [_view(s, history) for s in ledger.shelves() if s.state in _THERE]
     return ShelfSize(
         tables=len({v.table for v in views}),
         rows=sum(v.rows for v in views),
@@ -77,7 +78,7 @@ def limit(session: Session, ledger: Ledger, most: int | None) -> None:
     if most is None:
         session.limit_shelf(None)
         return
-    there = sum(s.kept.bytes for s in ledger.shelves() if s.state is not ShelfState.PURGED)
+    there = sum(s.kept.bytes for s in ledger.shelves() if s.state in _THERE)
     session.limit_shelf(most - there)
 
 
@@ -102,9 +103,7 @@ def list_shelf(session: Session) -> tuple[ShelfView, ...]:
     ledger = Ledger(session)
     history = read_history(ledger)
     return tuple(
-        _view(s, history)
-        for s in ledger.shelves()
-        if s.state is not ShelfState.PURGED and (s.kept.rows or s.snapshot != NO_SNAPSHOT)
+        _view(s, history) for s in ledger.shelves() if s.state in _THERE and (s.kept.rows or s.snapshot != NO_SNAPSHOT)
     )
 
 
@@ -141,7 +140,7 @@ def _drop(session: Session, ledger: Ledger, older_than: datetime.timedelta | Non
     for s in ledger.shelves():
         view = _view(s, history)
         old = before is not None and datetime.datetime.fromisoformat(view.kept_at) <= before
-        if s.state is not ShelfState.PURGED and (old or (before is None and not view.needed)):
+        if s.state in _THERE and (old or (before is None and not view.needed)):
             chosen.append((s, view))
     session.drop_shelf([s.kept.place for s, _ in chosen])
     ledger.set_shelf_state([s for s, _ in chosen], ShelfState.PURGED)

@@ -83,8 +83,9 @@ def run_stage(
     `label` begins the names of the places where rows are kept. `alone`: no other stage runs in this transaction.
     """
     needed = _needed(before, works, overlay)
-    kept = set() if alone and session.keeps_late() else needed | _foreseen(before, works)
-    _hold(session, before, works, kept)
+    foreseen = set() if alone and session.keeps_late() else needed | _foreseen(before, works)
+    _hold(session, before, works, foreseen)
+    kept = set(foreseen - session.movable(foreseen - needed - _named(before, works, _writes)))
     if overlay is not None:
         overlay.begin(before)
     for _ in range(_MOST_RUNS):
@@ -93,10 +94,14 @@ def run_stage(
             listen(RowsKept(tuple(str(t) for t in sorted(kept))))
         session.savepoint()
         session.watch(before)
-        seconds = _run_changesets(session, works, listen)
-        session.settle()
-        after = session.read_catalog()
-        untold = (needed | session.touched(before, after)) - kept
+        try:
+            seconds = _run_changesets(session, works, listen)
+            session.settle()
+            after = session.read_catalog()
+            touched = session.touched(before, after)
+        except _InTheWayError as e:
+            touched = e.tables
+        untold = (needed | touched) - kept
         missed = session.keep_late(untold) if alone else untold
         kept |= untold
         if not missed:
@@ -119,7 +124,7 @@ def run_stage(
     renamed = renames(before, after)
     ways = ways_back(before, after, works, renamed)
     not_kept = _not_to_be_kept(before, works)
-    rows, unkept = _shelve(session, label, before, after, renamed, ways, not_kept) if kept else ((), ())
+    rows, unkept = _shelve(session, label, before, after, renamed, ways, not_kept)
     session.forget_start()
     unwanted = [k for k in rows if k.table in not_kept]
     session.drop_shelf([k.place for k in unwanted])
@@ -293,8 +298,18 @@ def _run_changesets(session: Session, works: Sequence[Work], listen: Listener) -
     try:
         session.run_each([statement.sql for _, statement in statements], done)
     except StatementError as e:
+        if e.in_the_way:
+            raise _InTheWayError(e.in_the_way) from None
         raise located(e, *statements[min(len(clock) - 1, len(statements) - 1)]) from None
     return tuple(b - a for a, b in pairwise(clock))
+
+
+class _InTheWayError(Exception):
+    """What these tables became on the shelf may be why a statement failed."""
+
+    def __init__(self, tables: frozenset[ObjectId]) -> None:
+        super().__init__(", ".join(map(str, sorted(tables))))
+        self.tables = tables
 
 
 def _told(works: Sequence[Work], listen: Listener) -> Iterator[None]:
@@ -336,8 +351,13 @@ def _changes_tables(statement: Statement) -> bool:
 
 def _destroys(statement: Statement) -> bool:
     """Whether it may take values away or change them."""
+    return statement.words(2) == ("DROP", "TABLE") or _writes(statement)
+
+
+def _writes(statement: Statement) -> bool:
+    """The same, where the table stays."""
     words = statement.words(2)
-    if words[:1] and (words[0] in _DESTROYS or words == ("DROP", "TABLE")):
+    if words[:1] and words[0] in _DESTROYS:
         return True
     if words != ("ALTER", "TABLE"):
         return False

@@ -24,7 +24,8 @@ class StatementError(TagbackError):
 
     `position` is the character in the statement that the server points at, from 0, if it does. `sqlstate` is the
     server's own code. `retryable`: a lock timeout, deadlock or serialisation failure: the same again may work.
-    `lost`: the connection is gone. `statement`: the SQL, where it is tagback's own.
+    `lost`: the connection is gone. `statement`: the SQL, where it is tagback's own. `in_the_way`: tables on the shelf that
+    may be the reason; if `keep_start` copies them beforehand, they aren't there.
     """
 
     code = "statement"
@@ -48,6 +49,7 @@ class StatementError(TagbackError):
         self.retryable = retryable
         self.lost = lost
         self.statement = statement
+        self.in_the_way: frozenset[ObjectId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ class KeptRows:
     the columns that the change left alone. `added` are columns that the start doesn't have. `whole`: the table is gone.
     `gone`, `new` and `changed` count rows, `bytes` is what they take up. `broken`: how many foreign keys of the table's
     rows led nowhere at the start, by the table that they refer to, where an engine allows that. `stood`: the table as a
-    rollback left it; by then it may be `whole`: gone.
+    rollback left it; by then it may be `whole`: gone. `how`: `compared`, or `moved` for a whole table that is itself on
+    the shelf; `rows` of a very large one are the server's estimate.
     """
 
     table: ObjectId
@@ -325,6 +328,12 @@ class Session(Protocol):
     def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
         """What stands for the names of each table's columns and for all its rows, whatever their order."""
 
+    def movable(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        """Those of these tables that need no copy if a changeset drops them: they can be moved to the shelf.
+
+        It may turn out then that one can't: `touched` has it.
+        """
+
     def watch(self, before: Catalog) -> None:
         """Starts to observe which tables' rows are touched, from here on in this transaction."""
 
@@ -332,7 +341,7 @@ class Session(Protocol):
         """Tables of `before` whose rows may have changed since `watch`: too many is allowed, too few is not.
 
         Tables that are gone or were rewritten and tables with columns that are gone or have another type are among
-        them, unless they were empty.
+        them, unless they were empty or were moved to the shelf.
         """
 
     def shelve(
@@ -346,7 +355,7 @@ class Session(Protocol):
         given: Sequence[KeptRows] | None = None,
         uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        """Keeps what was done to the rows of the tables that `keep_start` copied; those without a change are left out.
+        """Keeps what was done to the rows of the tables that `keep_start` copied, and what was moved; no change, no entry.
 
         `label` begins the places' names. `names` maps tables and columns of `before` to their names in `after`, where
         those differ. `ways` are expressions over a table's columns of today that give columns of `before` again: they are
@@ -373,6 +382,12 @@ class Session(Protocol):
 
         Tables and columns of `live` bear the names of the start, `target`, already. `rules` are those for each place.
         `names` maps columns that the start doesn't have to the names they have now, where those differ.
+        """
+
+    def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
+        """The steps that put tables which were moved to the shelf back to where they were, by place.
+
+        Those whose names are taken now are left out: `merge` has their rows put in.
         """
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:

@@ -128,10 +128,14 @@ class SnapshotHead:
 
 
 class ShelfState(enum.StrEnum):
-    """KEPT: the rows are there. RETURNED: they were merged back. PURGED: they were dropped by wish."""
+    """KEPT: the rows are there. RETURNED: they were merged back. HOME: the table itself was moved back, and nothing is left.
+
+    PURGED: they were dropped by wish.
+    """
 
     KEPT = "kept"
     RETURNED = "returned"
+    HOME = "home"
     PURGED = "purged"
 
 

@@ -60,12 +60,13 @@ def test_only_plain_changes_of_schema_and_rows_go_together() -> None:
         *("START TRANSACTION", "SET search_path = a", "RESET ALL", "DO $$ BEGIN END $$", "CALL p()", "SELECT f()"),
         *("COPY t TO STDOUT", "COPY t FROM STDIN", "WITH a AS (SELECT 1) DELETE FROM t", "EXECUTE p", "VACUUM"),
         *("DISCARD ALL", "TRUNCATE t", "LOCK TABLE t", "CREATED", "", "CREATE TABLE t\0"),
+        "DROP TABLE t",
     ]
     for sql in alone:
-        assert list(pipeline.in_groups(["CREATE TABLE a ()", sql, "drop table b", "INSERT INTO c VALUES (1)"])) == [
+        assert list(pipeline.in_groups(["CREATE TABLE a ()", sql, "drop view b", "INSERT INTO c VALUES (1)"])) == [
             ["CREATE TABLE a ()"],
             [sql],
-            ["drop table b", "INSERT INTO c VALUES (1)"],
+            ["drop view b", "INSERT INTO c VALUES (1)"],
         ]
 
 

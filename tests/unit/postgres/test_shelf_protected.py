@@ -81,7 +81,7 @@ def test_nothing_points_from_the_shelf_into_the_living_schema_or_back(trial: Tri
     )
     trial.deploy(
         "UPDATE app.t SET n = 1; DELETE FROM app.t WHERE id = 1;",
-        "DROP TABLE app.t CASCADE; DROP TABLE app.c;",
+        "DELETE FROM app.c WHERE id = 2; DROP TABLE app.t CASCADE; DROP TABLE app.c;",
         granular=True,
     )
     assert len(_shelf(trial)) == 4

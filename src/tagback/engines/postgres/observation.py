@@ -7,29 +7,31 @@ too many). They say nothing of TRUNCATE and rewrites, which give the table anoth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tagback.catalog import ObjectId
-from tagback.engines.postgres.sqltext import literal
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS, literal
 
 _LOCKS = ("ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE")
 
 # Sizes are asked for tables only whose access method is known to keep an empty table in an empty file (2 is heap).
-_TABLES = """
+_TABLES = f"""
     SELECT c.oid::bigint, n.nspname, c.relname, pg_relation_filenode(c.oid)::bigint,
         c.relkind = 'p' OR (c.relam = 2 AND pg_relation_size(c.oid) = 0),
         ARRAY[pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid),
             pg_stat_get_xact_tuples_deleted(c.oid)],
         a.columns, coalesce(a.with_user_types, false),
-        CASE WHEN c.relam = 2 AND pg_relation_size(c.oid) = 0 THEN pg_relation_filepath(c.oid) END
+        CASE WHEN c.relam = 2 AND pg_relation_size(c.oid) = 0 THEN pg_relation_filepath(c.oid) END, a.names
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN LATERAL (
         SELECT string_agg(concat_ws(' ', attnum, atttypid, atttypmod), ',' ORDER BY attnum) AS columns,
+            md5(string_agg(attname, '/' ORDER BY attnum)) AS names,
             bool_or(atttypid >= 16384) AS with_user_types
         FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) a ON true
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'tagback')
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+        AND n.nspname !~ '{OWN_SCHEMAS}'
         AND c.relpersistence <> 't'"""
 
 # Attributes of composite types: dropping one takes values out of tables without touching their rows.
@@ -57,7 +59,10 @@ LARGE_OBJECTS = ObjectId("large objects", ("pg_largeobject",))
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """What is remembered of a table. `columns` has number and type of each; `file` is the path of an empty heap."""
+    """What is remembered of a table.
+
+    `columns` has number and type of each, `names` stands for what they are called; `file` is the path of an empty heap.
+    """
 
     id: ObjectId
     filenode: int | None
@@ -66,6 +71,7 @@ class TableState:
     columns: frozenset[str]
     with_user_types: bool
     file: str
+    names: str
 
 
 class Observation:
@@ -116,6 +122,16 @@ class Observation:
             found.add(LARGE_OBJECTS)
         return frozenset(found)
 
+    def observed(self, oids: Iterable[int]) -> dict[int, ObjectId]:
+        """Those of these tables that are observed, with their names at the start."""
+        return {oid: self._tables[oid].id for oid in oids if oid in self._tables}
+
+    def untouched(self, oids: Collection[int]) -> dict[int, ObjectId]:
+        """Those of these tables that are what they were at the start: rows, columns and names."""
+        if not oids or not (self._counting and self._counts()):
+            return {}
+        return {oid: state.id for oid, state in self._read(oids).items() if state == self._tables.get(oid)}
+
     def large_written(self) -> tuple[int, int]:
         """Pages of large objects added, and those changed or removed."""
         added, gone = self._written_large()
@@ -147,7 +163,7 @@ class Observation:
     def _counts(self) -> bool:
         return self._text("SELECT current_setting('track_counts')") == [("on",)]
 
-    def _read(self) -> dict[int, TableState]:
+    def _read(self, only: Collection[int] = ()) -> dict[int, TableState]:
         return {
             int(str(oid)): TableState(
                 id=ObjectId("table", (str(schema), str(name))),
@@ -157,8 +173,11 @@ class Observation:
                 columns=frozenset(str(columns).split(",")) if columns else frozenset(),
                 with_user_types=bool(with_user_types),
                 file=str(file or ""),
+                names=str(names or ""),
             )
-            for oid, schema, name, filenode, empty, counters, columns, with_user_types, file in self._text(_TABLES)
+            for oid, schema, name, filenode, empty, counters, columns, with_user_types, file, names in self._text(
+                f"{_TABLES} AND c.oid IN ({', '.join(map(str, only))})" if only else _TABLES
+            )
         }
 
     def _read_composites(self) -> dict[int, str]:

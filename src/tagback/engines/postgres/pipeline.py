@@ -23,6 +23,7 @@ MOST_TEXT = 1_000_000  # characters of them
 
 # Neither of these can end the transaction, speak COPY with the client, or do anything but change schema and rows.
 _PLAIN = re.compile(r"(?:CREATE|ALTER|DROP|COMMENT|GRANT|REVOKE|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+_DROPS_TABLE = re.compile(r"DROP(?:\s|/\*.*?\*/|--[^\n]*\n)+TABLE\b", re.IGNORECASE | re.DOTALL)
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
 
 
@@ -30,12 +31,14 @@ def in_groups(sqls: Sequence[str]) -> Iterator[list[str]]:
     """The statements in order, those together that can be on their way at once.
 
     Text beyond ASCII can't follow anything: how it has to be encoded is known only when all before it has run.
+    DROP TABLE goes only with its like: what it takes away may be moved to the shelf instead.
     """
     group: list[str] = []
     size = 0
     for sql in sqls:
         plain = bool(_PLAIN.match(sql)) and "\0" not in sql
-        if group and not (plain and sql.isascii() and len(group) < MOST and size + len(sql) <= MOST_TEXT):
+        alike = not group or drops_table(sql) == drops_table(group[0])
+        if group and not (plain and alike and sql.isascii() and len(group) < MOST and size + len(sql) <= MOST_TEXT):
             yield group
             group, size = [], 0
         group.append(sql)
@@ -45,6 +48,11 @@ def in_groups(sqls: Sequence[str]) -> Iterator[list[str]]:
             group, size = [], 0
     if group:
         yield group
+
+
+def drops_table(sql: str) -> bool:
+    """Whether a statement is a DROP TABLE."""
+    return bool(_DROPS_TABLE.match(sql))
 
 
 def run_pipeline(connection: psycopg.Connection[Any], texts: Sequence[bytes], done: Callable[[], None]) -> None:

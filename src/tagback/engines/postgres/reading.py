@@ -10,6 +10,7 @@ import psycopg
 from tagback.catalog import ObjectId, SchemaObject, UnmanagedObject
 from tagback.engines.postgres.ahead import Ahead
 from tagback.engines.postgres.privileges import Acl, parse
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS
 
 if TYPE_CHECKING:
     from tagback.engines.postgres.kinds.column import Column
@@ -29,9 +30,9 @@ PG_TRIGGER = 2620
 PG_TYPE = 1247
 """System catalogs' own oids, fixed in the server's source (src/include/catalog)."""
 
-_NAMESPACES = """
+_NAMESPACES = f"""
 SELECT oid, nspname FROM pg_namespace
- WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '^tagback(_|$)'
+ WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname !~ '{OWN_SCHEMAS}'
 """
 _MEMBERS = """
 SELECT d.classid, d.objid, e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
-from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS, ident, literal, qualified
 from tagback.engines.session import StatementError
 from tagback.errors import FailedError, RefusedError
 
@@ -81,7 +81,7 @@ SELECT c.oid::bigint, c.relname, c.relfilenode::bigint,
           FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
        pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
        + pg_stat_get_xact_tuples_deleted(c.oid)
-  FROM pg_class c WHERE c.relnamespace = to_regnamespace('{SCHEMA}') AND c.relkind = 'r' ORDER BY c.oid
+  FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname ~ '{OWN_SCHEMAS}')
 """
 
 
@@ -102,7 +102,8 @@ class Rows:
         self._attempt = attempt
         self._each = each
         self._observation: Observation | None = None
-        self._own: list[tuple[object, ...]] = []
+        self._own: set[tuple[object, ...]] = set()
+        self._moved: dict[int, ObjectId] = {}
         self._copies: dict[ObjectId, Copy] = {}
         self._held: dict[ObjectId, Copy] = {}
         self._marks: list[dict[ObjectId, Copy]] = []
@@ -137,7 +138,13 @@ class Rows:
     def watch(self, before: Catalog) -> None:
         """See Session.watch."""
         self._observation = Observation(self._text, [i for i in before.objects if i.kind == "table"])
-        self._own = self._text(_OWN_TABLES)
+        self._own = set(self._text(_OWN_TABLES))
+        self._moved.clear()
+
+    @property
+    def watching(self) -> bool:
+        """Whether `watch` was called in this transaction."""
+        return self._observation is not None
 
     def statement_runs(self, sql: str) -> None:
         """Before each of the user's statements."""
@@ -148,14 +155,33 @@ class Rows:
         """See Session.touched."""
         if self._observation is None:
             raise RuntimeError("touched() without watch() in this transaction")
-        now = self._text(_OWN_TABLES)
-        if now and now != self._own:  # with nothing left, whoever looks for the ledger says so
+        return (self._observation.touched() - set(self._moved.values())) | self._changed_own()
+
+    def observed(self, oids: Iterable[int]) -> dict[int, ObjectId]:
+        """Those of these tables that are observed and not kept already, with their names at the start."""
+        found = self._observation.observed(oids) if self._observation is not None else {}
+        return {oid: table for oid, table in found.items() if table not in self._copies}
+
+    def untouched(self, oids: Collection[int]) -> dict[int, ObjectId]:
+        """Those of these tables that are what they were when `watch` began."""
+        return self._observation.untouched(oids) if self._observation is not None else {}
+
+    def moved_away(self, tables: Mapping[int, ObjectId]) -> None:
+        """These tables, by oid, were moved to the shelf just now: they count as kept while they stay there as they are."""
+        self._own |= {row for row in self._text(_OWN_TABLES) if int(str(row[0])) in tables}
+        self._moved |= tables
+
+    def _changed_own(self) -> frozenset[ObjectId]:
+        """Tables moved since `watch` that aren't as they were moved. FailedError for anything else of tagback's own."""
+        now = set(self._text(_OWN_TABLES))
+        changed = {int(str(row[0])) for row in now ^ self._own}
+        if now and changed - self._moved.keys():  # with nothing left, whoever looks for the ledger says so
             raise FailedError(
                 "A changeset changed tagback's own tables, in which the way back is kept.",
                 code="reserved",
                 hint="The database is as it was before. Leave the schema tagback alone; `tagback shelf purge` drops kept rows.",
             )
-        return self._observation.touched()
+        return frozenset(self._moved[oid] for oid in changed & self._moved.keys())
 
     # ------------------------------------------------------------------ the start
 
@@ -205,6 +231,19 @@ class Rows:
                 hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
             ) from error
         return copy
+
+    def adopt(self, table: ObjectId, source: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Copy:
+        """Takes a table, which stays where it is, for the copy of another one until `disown`."""
+        self._made += 1
+        copy = Copy(f"tagback_start_{self._made}", columns, key, Shape(0, {}), "")
+        values = ", ".join(f"{_as_it_lies(c)} AS c{n}" for n, c in enumerate(columns))
+        self._text(f"CREATE TEMP VIEW {copy.name} AS SELECT {values} FROM ONLY {source}")
+        self._copies[table] = copy
+        return copy
+
+    def disown(self, table: ObjectId) -> None:
+        """The adopted table is gone, or was only lent."""
+        self._text(f"DROP VIEW IF EXISTS pg_temp.{self._copies.pop(table).name}")
 
     def forget_start(self) -> None:
         """See Session.forget_start."""

@@ -14,9 +14,9 @@ from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres import bounded, place
 from tagback.engines.postgres.ahead import ask_each
 from tagback.engines.postgres.batch import run_in_batches, write_many
+from tagback.engines.postgres.connecting import connect
 from tagback.engines.postgres.deferral import settle
 from tagback.engines.postgres.failures import (
-    connection_error,
     other_transaction,
     refusals,
     refuse_version,
@@ -24,6 +24,7 @@ from tagback.engines.postgres.failures import (
     statement_error,
 )
 from tagback.engines.postgres.lock import Lock, lock_lost
+from tagback.engines.postgres.moving import Moving
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
@@ -57,6 +58,7 @@ class PostgresSession:
         self._url = url
         self._rows = Rows(self._text, self._attempt, self._each)
         self._shelf = Shelf(self._text, self._attempt, self._rows)
+        self._moving = Moving(self._text, self._attempt, self._user, self._undo, self.notices, self._rows, self._shelf)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
         self._lock = Lock(self._simple)
         self._users_turn = False
@@ -70,25 +72,7 @@ class PostgresSession:
     @classmethod
     def open(cls, url: Url, lock_timeout: float = 5.0) -> PostgresSession:
         """Connects. UnreachableError says what is in the way; UsageError for URLs and servers that can't be used."""
-        parameters: dict[str, Any] = {
-            "host": url.host,
-            "port": url.port,
-            "user": url.user,
-            "password": url.password,
-            "dbname": url.database,
-        }
-        given = {name: value for name, value in parameters.items() if value}
-        defaults = {"connect_timeout": "10", "application_name": "tagback"}
-        try:
-            connection = psycopg.connect(
-                "",
-                autocommit=True,
-                prepare_threshold=None,  # a changeset may say DISCARD ALL, and poolers lose prepared statements
-                **{**defaults, **given, **dict(url.options), "client_encoding": "UTF8"},
-            )
-        except psycopg.Error as error:
-            # "from None": the driver's error has the connection string, with the password, within reach.
-            raise connection_error(error, url) from None
+        connection = connect(url)
         try:
             refuse_version(connection.info.server_version)
             return cls(connection, url, lock_timeout)
@@ -154,8 +138,7 @@ class PostgresSession:
 
     def commit(self) -> None:
         # Deferred triggers are the user's code and expect the user's settings.
-        self._give_back_settings()
-        self._simple("SET CONSTRAINTS ALL IMMEDIATE")
+        self._user("SET CONSTRAINTS ALL IMMEDIATE")
         self._make_sure_of_the_lock()
         self._simple("COMMIT")
         self._ended()
@@ -168,18 +151,16 @@ class PostgresSession:
 
     def savepoint(self) -> None:
         # Rolling back takes settings along: it then goes back to the user's.
-        self._give_back_settings()
-        self._simple(f"SAVEPOINT {_SAVEPOINT}")
-        self._rows.mark()
+        self._user(f"SAVEPOINT {_SAVEPOINT}")
+        self._moving.mark()
 
     def rollback_to_savepoint(self) -> None:
-        self._simple(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        self._theirs = None
-        self._rows.back_to_mark()
+        self._undo(_SAVEPOINT)
+        self._moving.back_to_mark()
 
     def release_savepoint(self) -> None:
         self._simple(f"RELEASE SAVEPOINT {_SAVEPOINT}")
-        self._rows.forget_mark()
+        self._moving.forget_mark()
 
     # ------------------------------------------------------------------ statements
 
@@ -202,15 +183,19 @@ class PostgresSession:
 
     def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
         together = self._status is TransactionStatus.INTRANS and psycopg.Pipeline.is_supported()
-        for group in in_groups(sqls) if together else [[sql] for sql in sqls]:
-            if len(group) > 1:
-                self._run_group(group, done)
-            else:
-                self.run(group[0])
-                done()
+        try:
+            for group in in_groups(sqls) if together else [[sql] for sql in sqls]:
+                if not self._moving.moves(group, lambda sql: self._run_group([sql], done)):
+                    self._run_group(group, done)
+        except StatementError as error:
+            raise self._moving.explained(error) from None
 
     def _run_group(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
         """Statements that `in_groups` put together; all of them are noted before the first is sent."""
+        if len(sqls) == 1:
+            self.run(sqls[0])
+            done()
+            return
         for sql in sqls:
             self._rows.statement_runs(sql)
         self._give_back_settings()
@@ -312,7 +297,10 @@ class PostgresSession:
         return frozenset(tables)
 
     def forget_start(self) -> None:
-        self._rows.forget_start()
+        self._moving.forget_start()
+
+    def movable(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        return self._moving.movable(tables)
 
     def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
         self._rows.set_aside(tables & catalog.objects.keys())
@@ -337,7 +325,7 @@ class PostgresSession:
         given: Sequence[KeptRows] | None = None,
         uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        return self._shelf.shelve(label, names, ways or {}, given, uncounted)
+        return self._moving.shelve(label, names, ways or {}, given, uncounted)
 
     def merge(
         self,
@@ -347,7 +335,10 @@ class PostgresSession:
         rules: Mapping[str, Rules],
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
-        return self._shelf.merge(kept, target, rules, names)
+        return self._moving.merge(kept, target, rules, names)
+
+    def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
+        return self._moving.ways_home(kept)
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         return self._shelf.misfits(wanted, message)
@@ -362,7 +353,7 @@ class PostgresSession:
         return bounded.rough_rows(self._text, table)
 
     def drop_shelf(self, places: Collection[str]) -> None:
-        self._shelf.drop(places)
+        self._moving.drop(places)
 
     def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
         return self._rows.count_each(losses)
@@ -394,7 +385,7 @@ class PostgresSession:
     def _ended(self) -> None:
         """The transaction is over, and took SET LOCAL and temporary tables with it."""
         self._theirs = None
-        self._rows.ended()
+        self._moving.ended()
 
     # ------------------------------------------------------------------ asking the server
 
@@ -406,6 +397,16 @@ class PostgresSession:
         """Runs a statement of tagback's own just as it is written."""
         self._take_settings()
         return self._simple(sql)
+
+    def _user(self, sql: str) -> list[_Row]:
+        """The same under the user's settings."""
+        self._give_back_settings()
+        return self._simple(sql)
+
+    def _undo(self, savepoint: str) -> None:
+        """Goes back to a savepoint that was set with the user's settings."""
+        self._simple(f"ROLLBACK TO SAVEPOINT {savepoint}")
+        self._theirs = None
 
     def _each(self, queries: Sequence[str]) -> list[list[_Row]]:
         """Runs queries of tagback's own, all on their way at once."""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, is_gone
+from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_today
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
@@ -60,14 +60,15 @@ class Shelf:
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
         uncounted: Collection[ObjectId],
+        first: int = 1,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        """See Session.shelve."""
+        """See Session.shelve. `first` is the number of the first place."""
         large = self._rows.large_written()
         unkept = (Unkept(LARGE_OBJECTS, large),) if large else ()
         taken = set(names.values())
         kept: list[KeptRows] = []
         for table, copy in sorted(self._rows.copies.items()):
-            now = _today(table, table, names, taken)
+            now = name_today(table, table, names, taken)
             end, stood = None, None
             told_apart = True
             returned = [k for k in given or () if k.table == now]
@@ -76,7 +77,7 @@ class Shelf:
                 places = {}
                 for column in copy.columns:
                     at_start = ObjectId("column", (*table.name, column.name))
-                    place = _today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
+                    place = name_today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
                     if place is not None:
                         places[column.name] = place.name[-1]
                 end = self._side(copy.columns, described, now, places)
@@ -93,7 +94,7 @@ class Shelf:
                     self._text(f"SELECT CAST(({expression}) AS {column.type}) FROM {end.source} LIMIT 0")
             if end is not None and (given is not None or table in ways):
                 end = nothing_given(end)
-            address = f"{label}_{len(kept) + 1}"
+            address = f"{label}_{first + len(kept)}"
             room = Room() if table in uncounted else self.room
             found = self._keep(address, table, copy, end, stood, returned, room, told_apart=told_apart)
             if found.rows or found.stood is not None or table in ways:
@@ -117,6 +118,10 @@ class Shelf:
             and all(identity == copy.shape.columns[name] for name, identity in columns.items())
             and (all(c.core for c in copy.columns) or self._rows.types_stand())
         )
+
+    def fill(self, place: str, table: ObjectId, copy: Copy) -> None:
+        """Keeps all rows of a table that is gone in this place."""
+        self._keep(place, table, copy, None, None, (), Room(), told_apart=True)
 
     def _told_apart(self, key: Sequence[str], today: Described, places: Mapping[str, str]) -> bool:
         """Whether the start's key still tells rows apart, perhaps without a constraint that makes sure of it."""
@@ -412,15 +417,6 @@ class Shelf:
             f"SELECT c, {keys} FROM pg_temp.{decision} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
-
-
-def _today(
-    at_start: ObjectId, unless_renamed: ObjectId, names: Mapping[ObjectId, ObjectId], taken: set[ObjectId]
-) -> ObjectId | None:
-    """The name today; None where something else has the old name."""
-    if at_start in names:
-        return None if is_gone(names[at_start]) else names[at_start]
-    return None if unless_renamed in taken else unless_renamed
 
 
 def _form(column: Column) -> str:

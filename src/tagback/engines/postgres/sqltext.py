@@ -31,6 +31,9 @@ def columns(names: Iterable[str]) -> str:
 SCHEMA = "tagback"
 """Where the ledger's tables are."""
 
+OWN_SCHEMAS = f"^{SCHEMA}(_shelf_[0-9]+_[0-9]+_[0-9]+)?$"
+"""The names of all schemas that are tagback's, as the server's regular expression: the ledger's, and those of moved tables."""
+
 _TOKEN = re.compile(
     r"""
     (?P<string>  [eE]'(?:[^'\\]|''|\\.)*' | '(?:[^']|'')*' )

@@ -301,12 +301,9 @@ class SqliteSession:
         return bool(self._execute("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'tagback_meta'"))
 
     def ledger_obstacle(self) -> TagbackError | None:
-        if self._execute("SELECT 1 FROM main.sqlite_schema WHERE name IN ('tagback_tag', 'tagback_deployment')"):
-            return (
-                None
-                if self.ledger_exists()
-                else RefusedError("This database has tables named tagback_* of another make.")
-            )
+        named = self._execute("SELECT 1 FROM main.sqlite_schema WHERE name IN ('tagback_tag', 'tagback_deployment')")
+        if named and not self.ledger_exists():
+            return RefusedError("This database has tables named tagback_* of another make.")
         return None
 
     # ------------------------------------------------------------------ the catalog
@@ -426,6 +423,12 @@ class SqliteSession:
 
     def rough_rows(self, table: ObjectId) -> int | None:
         return self._rows.rough(table)
+
+    def movable(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        return frozenset()
+
+    def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
+        return {}
 
     def drop_shelf(self, places: Collection[str]) -> None:
         with refusals("dropping kept rows"):

@@ -1,0 +1,86 @@
+"""The steps of a way back: run, told one by one, and refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tagback.catalog import Catalog, Loss, Step
+from tagback.deploy.events import Listener, StepDone
+from tagback.deploy.results import PlannedStep
+from tagback.engines.session import Session, StatementError
+from tagback.errors import FailedError, RefusedError, counted
+
+STEP_FAILED = "rollback_failed"
+"""The error code of a step that was refused."""
+
+_TOLD = 5  # rows that an error names
+
+
+def run_steps(
+    session: Session,
+    steps: Sequence[Step],
+    rows: Mapping[Loss, int],
+    done: list[PlannedStep],
+    listen: Listener,
+    total: int,
+) -> None:
+    """Runs steps and notes each in `done`; `rows` says what they destroy, `total` how many there are in all."""
+
+    def note(step: Step, seconds: float) -> None:
+        done.append(
+            PlannedStep(
+                sql=step.sql,
+                object=str(step.object),
+                action=step.action.value,
+                lock=step.lock,
+                destroys=tuple(str(loss) for loss in step.destroys),
+                rows=sum(rows.get(loss, 0) for loss in step.destroys),
+                seconds_estimate=round(seconds, 4),
+            )
+        )
+        listen(StepDone(step.sql, len(done), total))
+
+    try:
+        session.run_steps(steps, note)
+    except StatementError as e:
+        if e.retryable or e.lost:
+            raise
+        raise (UnfitError if e.code in ("constraint", "data") else StepError)(e) from None
+
+
+class StepError(FailedError):
+    """A step was refused."""
+
+    def __init__(self, error: StatementError) -> None:
+        super().__init__(
+            f"A step of the way back failed: {error.message}",
+            code=STEP_FAILED,
+            hint=(f"{error.hint}\n" if error.hint else "")
+            + f"The step was: {error.statement}\nThe database is as it was before.",
+        )
+        self.error = error
+
+
+class UnfitError(StepError):
+    """Rows keep a step from being done."""
+
+
+def unfit(session: Session, steps: Sequence[Step], target: Catalog, e: UnfitError) -> RefusedError:
+    """Says which rows: goes there once more as far as that step, and looks."""
+    error = e.error
+    told = ""
+    number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
+    session.rollback_to_savepoint()
+    if number < len(steps):
+        wanted = target.objects.get(steps[number].object)
+        session.run_steps(steps[:number], lambda step, seconds: None)
+        found = session.misfits(wanted, error.message) if wanted is not None else None
+        if found is not None and found[0]:
+            count, first = found
+            more = "; …" if len(first) >= _TOLD else ""
+            told = f"\n  {counted(count, 'row')} of today: {'; '.join(first)}{more}"
+    return RefusedError(
+        f"Today's rows don't fit the schema to return to: {error.message}{told}",
+        code="constraint",
+        hint=f"It was found by this step: {error.statement}\nNothing was changed: correct these rows and try again.",
+    )
