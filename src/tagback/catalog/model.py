@@ -69,6 +69,16 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     @property
+    def acts_by_columns(self) -> bool:
+        """Whether it acts on rows only where the columns that it depends on get other values: a foreign key."""
+        return False
+
+    @property
+    def tells_rows_apart(self) -> bool:
+        """Whether no two rows may be alike for it: a key. Values of its columns can't be exchanged one after the other."""
+        return False
+
+    @property
     def limits_rows(self) -> bool:
         """Whether it can only be made while the rows that are there satisfy it: a constraint, a unique index."""
         return False
@@ -104,6 +114,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         """How it becomes `after` in place; None when it has to be dropped and created."""
         return None
+
+    def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
+        """Whether a table becomes `after` in place with rows in it that get values for these columns only afterwards."""
+        return False
 
     def take_down(self) -> tuple[Step, ...]:
         """Frees what it hangs on while that is being changed; its own definition stays the same."""

@@ -69,11 +69,22 @@ class Alteration:
     """How an object changes in place.
 
     `disturbs` names the objects or parts (columns) that can't have anything hanging on them meanwhile: whatever
-    depends on them is taken down before the steps and put back afterwards.
+    depends on them is taken down before the steps and put back afterwards. `finish` are steps that ask something of
+    the rows: they come last, once rows that come back are there.
     """
 
     steps: tuple[Step, ...]
     disturbs: frozenset[ObjectId] = field(default_factory=frozenset)
+    finish: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Other values for some `columns` of rows that are all there and stay, found by `key`, which isn't among these."""
+
+    columns: frozenset[str]
+    key: frozenset[str]
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +92,10 @@ class Restoration:
     """How a table's rows go back to what they were.
 
     `out` takes the rows that change or go out of the table before the table itself changes; `into` puts back those that
-    stay, and those that were gone, once the table is as it was. In between nothing may act on its rows.
+    stay, and those that were gone, once the table is as it was. In between nothing may act on its rows. `instead` comes to
+    the same in place, where the table and what tells its rows apart let it.
     """
 
     out: tuple[Step, ...]
     into: tuple[Step, ...]
+    instead: Correction | None = None

@@ -292,6 +292,21 @@ class Merging:
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
 
+    def differing(self, kept: KeptRows, decision: str, today: Side) -> str:
+        """A query over what was decided: whether rows that move come or go, and for each column if they get other values."""
+        own = {f"q{n}": today.own[c] for n, c in enumerate(kept.names) if c in today.own}
+        found = _as({f"a{n}": a for n, a in enumerate(today.address)} | own)
+        place = " AND ".join(f"n.a{n} = d.a{n}" for n in range(len(today.address)))
+        other = [
+            f"NOT ({self._w.alike(c, f'd.f{n}', f'n.q{n}')})" if c.name in today.own else "1 = 1"
+            for n, c in enumerate(kept.columns)
+        ]
+        return (
+            f"SELECT max(CASE WHEN n.a0 IS NULL OR d.stays = 0 THEN 1 ELSE 0 END),"
+            f" {', '.join(f'max(CASE WHEN {o} THEN 1 ELSE 0 END)' for o in other)}"
+            f" FROM {decision} d LEFT JOIN (SELECT {found} FROM {today.source}) n ON {place} WHERE d.moves = 1"
+        )
+
 
 def size_of(insertion: str, size: str) -> str:
     """A query for how much an insertion of `Merging.keep` would insert; `size` is an expression over a row `q`."""

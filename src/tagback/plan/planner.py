@@ -8,7 +8,7 @@ taken down before and put back after. Rows that come back do so between the two,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tagback.catalog import (
@@ -85,6 +85,7 @@ class _Planner:
                 self.rebuilt.add(object_id)
             else:
                 self.alterations[object_id] = alteration
+        self.rows = {table: self._in_place(table, r) for table, r in self.rows.items()}
         self._spread()
         self._check()
         if self.blocked:
@@ -95,6 +96,34 @@ class _Planner:
             names = ", ".join(f"{n.action} {n.id}" for n in e.nodes[:5] if isinstance(n, _Node))
             return Plan((), (f"These changes depend on each other in a circle: {names}.",))
         return Plan(tuple(step for node in ordered for step in self._steps(node)))
+
+    # ------------------------------------------------------------------ rows that needn't go
+
+    def _in_place(self, table: ObjectId, r: Restoration) -> Restoration:
+        """The same with its correction instead, if the table lets rows stay and none of its keys is touched."""
+        before, after = self.live.objects.get(table), self.target.objects[table]
+        if r.instead is None or before is None or table in self.rebuilt:
+            return replace(r, instead=None)
+        columns, key = _columns(table, r.instead.columns), _columns(table, r.instead.key)
+        if (
+            not before.lets_rows_stay(after, r.instead.columns)
+            or not key <= {*before.parts} & {*after.parts}
+            or self._exchanges(self.live, table, columns)
+            or self._exchanges(self.target, table, columns)
+        ):
+            return replace(r, instead=None)
+        return Restoration((), r.instead.steps, r.instead)
+
+    @staticmethod
+    def _exchanges(catalog: Catalog, table: ObjectId, columns: frozenset[ObjectId]) -> bool:
+        """Whether some key is made of these columns, or perhaps is."""
+        for o in catalog.objects.values():
+            if o.tells_rows_apart and o.part_of == table:
+                if not catalog.dependencies.get(o.id, columns).isdisjoint({table, *columns}):
+                    return True
+            elif isinstance(o, UnmanagedObject) and not catalog.dependencies.get(o.id, columns).isdisjoint(columns):
+                return True
+        return False
 
     # ------------------------------------------------------------------ what has to go out of the way
 
@@ -120,7 +149,14 @@ class _Planner:
         return [i for i in actors if i in self.target.objects and self._takes_down(i)]
 
     def _acts_on_rows(self, o: SchemaObject) -> bool:
-        return any(table in self.rows for table in o.acts_on_rows_of)
+        return any(table in self.rows and self._acts_on(o, table) for table in o.acts_on_rows_of)
+
+    def _acts_on(self, o: SchemaObject, table: ObjectId) -> bool:
+        correction = self.rows[table].instead
+        if correction is None or not o.acts_by_columns:
+            return True
+        columns = _columns(table, correction.columns)
+        return not self.live.dependencies.get(o.id, columns).isdisjoint(columns)
 
     def _takes_down(self, dependent: ObjectId) -> bool:
         """Whether this dependent has to be dropped or lifted too; settles which."""
@@ -299,9 +335,11 @@ class _Planner:
         if node.action is Action.DELETE:
             return self.rows[node.id].out
         if node.action is Action.INSERT:
-            return self.rows[node.id].into
+            finish = self.alterations[node.id].finish if node.id in self.alterations else ()
+            return (*self.rows[node.id].into, *finish)
         if node.action is Action.ALTER:
-            return self.alterations[node.id].steps
+            alteration = self.alterations[node.id]
+            return alteration.steps if node.id in self.rows else (*alteration.steps, *alteration.finish)
         if node.action is Action.CREATE:
             after = self.target.objects[node.id]
             return after.put_back() if node.id in self.lifted else after.create()
@@ -309,3 +347,7 @@ class _Planner:
         if self._goes_along(before):
             return ()
         return before.take_down() if node.id in self.lifted else before.drop()
+
+
+def _columns(table: ObjectId, names: frozenset[str]) -> frozenset[ObjectId]:
+    return frozenset(ObjectId("column", (*table.name, n)) for n in names)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from tagback.catalog import Action, Restoration, Step
+from tagback.catalog import Action, Correction, Restoration, Step
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import KeptRows
 
@@ -13,17 +14,20 @@ ROW_EXCLUSIVE = "ROW EXCLUSIVE"
 _NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
 
 
-def restoration(k: KeptRows, decision: str, staying: Sequence[str], *, there: bool) -> Restoration:
+def restoration(
+    k: KeptRows, decision: str, staying: Sequence[str], corrected: Collection[str], *, there: bool
+) -> Restoration:
     """Takes out what moves and puts in what stays. An identity column goes on behind what it has then.
 
-    `staying` are columns whose values rows take along.
+    `staying` are columns whose values rows take along. `corrected`: the columns in which all rows that move differ from
+    today's; nothing if some come, go or are made anew.
     """
     table = qualified(*k.table.name)
     out = []
     if there:
         sql = f"DELETE FROM ONLY {table} WHERE ctid IN (SELECT a0 FROM pg_temp.{decision} WHERE moves = 1)"
         out.append(Step(sql, k.table, Action.DELETE, ROW_EXCLUSIVE))
-    values = {c.name: f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns)}
+    values = _values(k)
     along = {c: f"x{n}" for n, c in enumerate(staying)}
     if along:  # other rows have nothing to take along, and get what the column has for them
         into = [
@@ -33,12 +37,34 @@ def restoration(k: KeptRows, decision: str, staying: Sequence[str], *, there: bo
     else:
         into = [_insertion(table, values, f"{decision} WHERE moves = 1 AND stays = 1")]
     steps = [Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE) for sql in into]
-    return Restoration(tuple(out), (*steps, *_numbers(k)))
+    instead = _correction(k, decision, corrected) if corrected else None
+    return Restoration(tuple(out), (*steps, *_numbers(k)), instead)
 
 
 def _insertion(table: str, values: Mapping[str, str], source: str) -> str:
     into = f" ({', '.join(map(ident, values))}) OVERRIDING SYSTEM VALUE" if values else ""
     return f"INSERT INTO {table}{into} SELECT {', '.join(values.values())} FROM pg_temp.{source}"
+
+
+def _correction(k: KeptRows, decision: str, columns: Collection[str]) -> Correction:
+    """Found by the key and not by the place: a table whose columns are put in order is written anew before."""
+    table = qualified(*k.table.name)
+    values = _values(k)
+    found = " AND ".join(
+        f"t.{ident(c.name)} = {values[c.name]}" + (' COLLATE pg_catalog."C"' if c.collated else "")
+        for c in k.columns
+        if c.name in k.key
+    )
+    given = ", ".join(f"{ident(c)} = {value}" for c, value in values.items() if c in columns)
+    sql = f"UPDATE ONLY {table} t SET {given} FROM pg_temp.{decision} d WHERE d.moves = 1 AND {found}"
+    numbers = [step for c in k.columns if c.name in columns for step in _numbers(replace(k, columns=(c,)))]
+    steps = (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *numbers)
+    return Correction(frozenset(columns), frozenset(k.key), steps)
+
+
+def _values(k: KeptRows) -> dict[str, str]:
+    """The values to put in, by column."""
+    return {c.name: f"f{n}" if c.plain else f"CAST(f{n} AS {c.type})" for n, c in enumerate(k.columns)}
 
 
 def _numbers(k: KeptRows) -> list[Step]:

@@ -328,13 +328,21 @@ class Shelf:
             if _int(moving):
                 self._rows.leaving[k.table] = decision
                 along = tuple(today.staying) if today is not None else ()
-                rows[k.table] = restoration(k, decision, along, there=today is not None)
+                corrected = self._corrected(k, decision, today)
+                rows[k.table] = restoration(k, decision, along, corrected, there=today is not None)
             if _int(staying):
                 restored[k.table] = _int(staying)
             total += _int(in_conflict)
             if _int(in_conflict) and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
         return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _corrected(self, k: KeptRows, decision: str, today: Side | None) -> tuple[str, ...]:
+        """The columns in which rows that move differ from today's, if all of them are there, stay, and can be told."""
+        if not k.key or today is None or any(today.kept[c] != value for c, value in today.own.items()):
+            return ()
+        ((others, *differ),) = self._text(self._merging.differing(k, f"pg_temp.{decision}", today))
+        return tuple(c for c, other in zip(k.names, differ, strict=True) if _int(other)) if not _int(others) else ()
 
     def _one_by_one(self, k: KeptRows, today: Side) -> Side:
         """The same, where columns of another type are turned into the start's only for rows that stay as they are."""

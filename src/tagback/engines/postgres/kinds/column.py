@@ -100,6 +100,17 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
             self, identity=identity, storage="", usual_storage="", statistics=-1, options=(), acl=(), comment=""
         )
 
+    def stands_for(self, other: Column) -> bool:
+        """Whether values of one are values of the other."""
+        return (self.type, self.collation, self.identity, self.generated) == (
+            (other.type, other.collation, other.identity, other.generated)
+        )
+
+    @property
+    def nullable(self) -> Column:
+        """The same where rows may lack a value, but for an identity, which always has one."""
+        return self if self.identity else msgspec.structs.replace(self, not_null=False)
+
     @property
     def bare(self) -> Column:
         """Name and type alone."""

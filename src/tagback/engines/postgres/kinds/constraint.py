@@ -63,6 +63,14 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
         return self.validated
 
     @property
+    def tells_rows_apart(self) -> bool:
+        return self.kind in "pux"
+
+    @property
+    def acts_by_columns(self) -> bool:
+        return self.kind == "f"
+
+    @property
     def acts_on_rows_of(self) -> Iterable[ObjectId]:
         """Of foreign keys both tables; rows that came before a constraint which isn't valid needn't keep it."""
         tables = [self.id.name[:2]] if self.kind == "f" or not self.validated else []

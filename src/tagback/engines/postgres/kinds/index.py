@@ -64,6 +64,10 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
         return self.unique
 
     @property
+    def tells_rows_apart(self) -> bool:
+        return self.unique
+
+    @property
     def can_be_made(self) -> bool:
         """CREATE INDEX CONCURRENTLY leaves an invalid index when it fails: that goes, and REINDEX makes it another."""
         return self.valid

@@ -50,6 +50,15 @@ class Layout:
     def steps(self) -> tuple[Step, ...]:
         return (*self._frees(), *self._drops(), *self._retypes(), *self._tail(), *self._settings())
 
+    def finish(self) -> tuple[Step, ...]:
+        """What the rows must have by then."""
+        clauses = [
+            f"ALTER COLUMN {ident(c.name)} SET NOT NULL"
+            for c in self.after
+            if c.not_null and not c.identity and not self._now(c).not_null
+        ]
+        return (self._alter(clauses),) if clauses else ()
+
     def _frees(self) -> list[Step]:
         return [self._alter([f"ALTER COLUMN {ident(n)} DROP EXPRESSION" for n in self.freed])] if self.freed else []
 
@@ -128,7 +137,11 @@ class Layout:
 
     def _addition(self, column: Column) -> str:
         """With the default at once, so that the rows that are there get it."""
-        return column.definition(self.defaults_after.get(column.name, ""))
+        return self._added(column).definition(self.defaults_after.get(column.name, ""))
+
+    def _added(self, column: Column) -> Column:
+        """Rows that are there may have nothing in it yet."""
+        return column if column.generated or column.name in self.defaults_after else column.nullable
 
     def _copy_name(self, column: Column) -> str:
         number = next(i for i, c in enumerate(self.after) if c.name == column.name)
@@ -142,7 +155,7 @@ class Layout:
         more: list[str] = []
         for column in self.after:
             now = self._now(column)
-            clauses += settings(now, column)
+            clauses += settings(now, column if column.identity or now.not_null else column.nullable)
             more += column_kind.further(self.table.name, self.owner, now, column)
         found = [self._alter(clauses)] if clauses else []
         return found + [self._plain(sql) for sql in more]
@@ -151,7 +164,7 @@ class Layout:
         """What the column is like once it is there in its place."""
         name = column.name
         if name not in self.before or name in self.remade or name in self.dropped:
-            return column.as_defined
+            return self._added(column).as_defined
         old = self.before[name]
         if name in self.moved:
             if not old.identity:

@@ -132,7 +132,18 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses += _options(self.toast_options, after.toast_options, "toast.")
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
-        return Alteration((*self.resettle(after), *own, *layout.steps()), layout.disturbed)
+        return Alteration((*self.resettle(after), *own, *layout.steps()), layout.disturbed, layout.finish())
+
+    def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
+        """Columns that come back have no values but those that they are given then; all others are the same."""
+        if not isinstance(after, Table):
+            return False
+        there = {c.name: c for c in self.columns}
+        return all(
+            there[c.name].stands_for(c) if c.name in there else c.name in columns and not c.identity
+            for c in after.columns
+            if not c.generated
+        )
 
     def appended(self, live: SchemaObject) -> Table:
         if not isinstance(live, Table):
