@@ -45,3 +45,15 @@ def test_a_dry_run_shows_it(pending: Project) -> None:
 def test_an_only_changeset_is_judged_in_the_run_itself(shop: Project) -> None:
     (verdict,) = shop.apply().body["verdicts"]
     assert (verdict["id"], verdict["reversibility"]) == ("002_places", "free")
+
+
+def test_a_dry_run_judges_all_changesets_when_one_can_not_be_taken_back(pending: Project) -> None:
+    pending.write("006_wish.sql", "-- tagback: no-keep\ndelete from people where id = 2;")
+    told = pending.json("apply", "--changelog", "m", "--dry-run")
+    body = told.body
+    assert told.exit == 3
+    assert (body["ok"], body["error"]["code"], body["reversibility"]) == (False, "irreversible", "irreversible")
+    assert [v["reversibility"] for v in body["verdicts"]] == ["free", "captured", "free", "conditional", "irreversible"]
+    assert pending.sql("select count(*) from people") == [(2,)]
+    allowed = pending.apply("--dry-run", "--allow-irreversible").body
+    assert [v["reasons"] for v in allowed["verdicts"]] == [v["reasons"] for v in body["verdicts"]]

@@ -53,7 +53,7 @@ def command(
     """
     from tagback.cli.change import change
     from tagback.cli.progress import Progress
-    from tagback.deploy.apply import ApplyOptions
+    from tagback.deploy.apply import ApplyOptions, no_way_back
 
     settings = call.settings(
         changelog=changelog, format=format, lock_timeout=lock_timeout, lock_wait=lock_wait, shelf_limit=shelf_limit
@@ -81,7 +81,10 @@ def command(
     fields = fields_of(result)
     if result.plan is None:
         del fields["plan"]
-    return Answer(fields, lambda page: _show(page, result, settings))
+    refused = dry_run and result.reversibility.value == "irreversible" and not allow_irreversible
+    return Answer(
+        fields, lambda page: _show(page, result, settings), no_way_back(result.reasons) if refused else None
+    )
 
 
 def _show(page: Page, result: Applied, settings: Settings) -> None:

@@ -40,7 +40,9 @@ from tagback.ledger.store import Ledger, now
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How to deploy. `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had.
+    """How to deploy. A dry run gives its answer even if the deployment would be refused as irreversible.
+
+    `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had.
 
     `shelf_limit`: bytes that the shelf may take in all; `shelf_retention`: what is kept longer is dropped at the end.
     """
@@ -202,7 +204,8 @@ def _deploy(
             hint="Everything was undone; the database is as it was before.",
         )
     verdict = worst(o.verdict for o in observed)
-    check_allowed(verdict, options)
+    if not options.dry_run:
+        check_allowed(verdict, options)
     tag = options.tag or generated_tag(start.history, deployment)
     snapshots = [start.snapshot]
     catalogs = [start.live]
@@ -260,11 +263,16 @@ def told(changesets: int, tag: str, options: ApplyOptions) -> str:
 def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
     """RefusedError for what could not be taken back, unless that was allowed."""
     if verdict.reversibility is Reversibility.IRREVERSIBLE and not options.allow_irreversible:
-        raise RefusedError(
-            "There would be no way back without loss from this deployment:\n  " + "\n  ".join(verdict.reasons),
-            code="irreversible",
-            hint="It was tried and undone: the database is as it was before. --allow-irreversible deploys it all the same.",
-        )
+        raise no_way_back(verdict.reasons)
+
+
+def no_way_back(reasons: Sequence[str]) -> RefusedError:
+    """Says why a deployment isn't made, or wouldn't be."""
+    return RefusedError(
+        "There would be no way back without loss from this deployment:\n  " + "\n  ".join(reasons),
+        code="irreversible",
+        hint="It was tried and undone: the database is as it was before. --allow-irreversible deploys it all the same.",
+    )
 
 
 def _nothing_pending(ledger: Ledger, start: Start, previous: str, who: str, options: ApplyOptions) -> Applied:
