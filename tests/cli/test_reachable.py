@@ -64,6 +64,60 @@ def test_a_tag_is_out_of_reach_once_a_widened_column_holds_what_its_old_type_can
     assert project.json("rollback", "--to", "r1", "--yes").error["code"] == "data_loss"
 
 
+def test_a_tag_is_out_of_reach_while_new_rows_lack_a_value_that_comes_back(shop: Project) -> None:
+    shop.write("002_places.sql", "create table mail (id integer primary key, address text not null, seen integer);")
+    shop.write("003_rows.sql", "insert into mail values (1, 'a@example.org', 1), (2, 'b@example.org', 0);")
+    shop.apply("--tag", "r2")
+    shop.write("004_drop.sql", "alter table mail drop column address;")
+    shop.apply("--tag", "r3")
+    assert _reachable(shop, "r2")
+    shop.sql("insert into mail (id, seen) values (3, 0)")
+    (found,) = [t for t in shop.json("tags").body["tags"] if t["tag"] == "r2"]
+    assert (found["reachable"], len(found["reasons"])) == (False, 1)
+    assert "1 row of " in found["reasons"][0]
+    assert "address must have a value" in found["reasons"][0]
+    assert shop.json("rollback", "--to", "r2", "--yes").error["code"] == "constraint"
+    assert _reachable(shop, "r1")
+    shop.sql("delete from mail where id = 3")
+    assert _reachable(shop, "r2")
+    assert shop.json("rollback", "--to", "r2", "--yes").body["verified"]
+
+
+def test_a_tag_is_out_of_reach_while_rows_lack_a_value_that_was_needed(
+    tmp_path: Path, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, pg_url)
+    project.write(
+        "001_a.sql", "create table a (id integer primary key, n integer not null); insert into a values (1, 1);"
+    )
+    project.apply("--tag", "r1")
+    project.write("002_free.sql", "alter table a alter n drop not null;")
+    project.apply("--tag", "r2")
+    assert _reachable(project, "r1")
+    project.sql("insert into a values (2, null)")
+    assert not _reachable(project, "r1")
+    project.sql("update a set n = 0 where id = 2")
+    assert _reachable(project, "r1")
+
+
+def test_rows_that_get_their_old_values_back_may_not_be_misfits_then(
+    tmp_path: Path, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, pg_url)
+    project.write(
+        "001_a.sql", "create table a (id integer primary key, n integer not null); insert into a values (1, 1);"
+    )
+    project.apply("--tag", "r1")
+    project.write("002_free.sql", "alter table a alter n drop not null; update a set n = null;")
+    project.apply("--tag", "r2")
+    (found, _) = project.json("tags").body["tags"]
+    assert found["reachable"] is None
+    assert found["reasons"][0].startswith("not known: table public.a does not hold for 1 row: id=1")
+    assert project.json("rollback", "--to", "r1", "--yes").body["verified"]
+
+
 @pytest.fixture
 def large(project: Project) -> Project:
     """A table with many rows, whose unique index is gone since the tag r1."""

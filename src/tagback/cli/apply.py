@@ -82,9 +82,7 @@ def command(
     if result.plan is None:
         del fields["plan"]
     refused = dry_run and result.reversibility.value == "irreversible" and not allow_irreversible
-    return Answer(
-        fields, lambda page: _show(page, result, settings), no_way_back(result.reasons) if refused else None
-    )
+    return Answer(fields, lambda page: _show(page, result, settings), no_way_back(result.reasons) if refused else None)
 
 
 def _show(page: Page, result: Applied, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from tagback.catalog import Catalog, Loss, LossKind, ObjectId, SchemaObject, dif
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
-from tagback.engines.session import Answered, Session
+from tagback.engines.session import Answered, KeptRows, Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, Reversibility, SnapshotId
@@ -252,7 +252,8 @@ class Reader:
         stuck = [c for c in undone if c.reversibility is Reversibility.IRREVERSIBLE]
         if stuck:
             return tuple(dict.fromkeys(reason for c in stuck for reason in c.reasons))
-        purged = purged_reasons(undone_shelves(self.ledger, self.history, depth))
+        shelves = undone_shelves(self.ledger, self.history, depth)
+        purged = purged_reasons(shelves)
         if purged:
             return purged
         if all(c.reversibility is not Reversibility.CONDITIONAL for c in undone):
@@ -265,9 +266,26 @@ class Reader:
         back = plan(self.live, target)
         if back.blocked:
             return back.blocked
-        misfits = self._misfits(target)
+        given = [s.kept for s in shelves if s.kept.rows and s.kept.place]
+        misfits = self._misfits(target, {k.table for k in given})
         narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES]
-        return (*misfits, *(f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))))
+        lost = [f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))]
+        return (*misfits, *lost, *self._without_values(target, given))
+
+    def _without_values(self, target: Catalog, given: Sequence[KeptRows]) -> list[str]:
+        """Columns that come back and must have a value, which rows that came since have none for."""
+        found = []
+        for i in sorted(diff(self.live, target).names & self.live.objects.keys() & target.objects.keys()):
+            there = {p.name[-1] for p in self.live.objects[i].parts}
+            missing = [c for c, fills in target.objects[i].required(target).items() if c not in there and not fills]
+            if not missing:
+                continue
+            now = self._lost(Loss(LossKind.TABLE, i))
+            kept = [k for k in given if k.table == i]
+            since = now - sum(k.changed for k in kept if set(missing) & set(k.names)) - sum(k.new for k in kept)
+            if since > 0:
+                found.append(f"{counted(since, 'row')} of {i} came since: {', '.join(missing)} must have a value")
+        return found
 
     def _lost(self, loss: Loss) -> int:
         if loss not in self._counts:
@@ -287,14 +305,14 @@ class Reader:
         large = f" (about {rows:,} rows)" if rows is not None else ""
         self._unknown.append(f"not known: {what}: {table}{large} couldn't be looked through within {self._within:g} s")
 
-    def _misfits(self, target: Catalog) -> tuple[str, ...]:
-        """What would come back and has rows against it."""
+    def _misfits(self, target: Catalog, given: Set[ObjectId]) -> tuple[str, ...]:
+        """What would come back and has rows against it; of tables in `given` rows change before it does."""
         found = []
         for i in sorted(diff(self.live, target).names):
             o = target.objects.get(i)
-            if o is None or not o.limits_rows:
+            if o is None or not (o.limits_rows or o.required(target)):
                 continue
-            tables = {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [])}
+            tables = {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [i] if o.carries_data else [])}
             if not tables or not tables <= self.live.objects.keys():
                 continue
             if o not in self._unfit:
@@ -303,7 +321,13 @@ class Reader:
             if misfits is None:
                 self._not_looked(min(tables), str(i))
             elif misfits[0]:
-                found.append(f"{i} does not hold for {counted(misfits[0], 'row')}: {'; '.join(misfits[1])}")
+                told = f"{i} does not hold for {counted(misfits[0], 'row')}: {'; '.join(misfits[1])}"
+                if given.isdisjoint(tables):
+                    found.append(told)
+                else:
+                    self._unknown.append(
+                        f"not known: {told}; rows that come back may change that: `rollback --dry-run` tells"
+                    )
         return tuple(found)
 
     def _count_misfits(self, wanted: SchemaObject) -> tuple[int, tuple[str, ...]]:

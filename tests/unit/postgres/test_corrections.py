@@ -68,7 +68,9 @@ def test_orphans_do_keep_their_own_key_from_being_made_again(trial: Trial) -> No
 def test_later_rows_and_later_values_stay_where_others_are_corrected(trial: Trial) -> None:
     trial.setup(FAMILY)
     trial.deploy("ALTER TABLE p DROP b, ADD note text; UPDATE p SET a = 'new'")
-    trial.write("INSERT INTO p (id, a) VALUES (4, 'later'); UPDATE p SET a = 'mine' WHERE id = 1; DELETE FROM p WHERE id = 3")
+    trial.write(
+        "INSERT INTO p (id, a) VALUES (4, 'later'); UPDATE p SET a = 'mine' WHERE id = 1; DELETE FROM p WHERE id = 3"
+    )
     done = trial.back()
     assert trial.rows("SELECT id, a, b FROM p ORDER BY id") == [(1, "mine", 1), (2, "y", None), (4, "later", None)]
     assert done.conflicts_total >= 1
@@ -87,7 +89,7 @@ def test_a_column_that_must_have_values_says_which_rows_lack_them(trial: Trial) 
 @pytest.mark.parametrize(
     "keys",
     [
-        "code text COLLATE \"C\" NOT NULL, n int NOT NULL, PRIMARY KEY (code, n)",
+        'code text COLLATE "C" NOT NULL, n int NOT NULL, PRIMARY KEY (code, n)',
         "code varchar(10) NOT NULL, n mood NOT NULL, PRIMARY KEY (n, code)",
         "code text COLLATE loose NOT NULL, n numeric NOT NULL, PRIMARY KEY (code, n)",
         "code char(4) NOT NULL, n whole NOT NULL, PRIMARY KEY (code, n)",

@@ -21,7 +21,8 @@ def misfits(
 ) -> tuple[str, str] | None:
     """Queries for how many rows don't fit, and for the first of them in words; None where that can't be told.
 
-    `message` is the server's. `key` and `columns` are those of the table as it is while the object is being made.
+    `message` is the server's; without one a table is asked for rows that lack a value. `key` and `columns` are those of
+    the table as it is while the object is being made.
     """
     if isinstance(wanted, Constraint):
         source = f"ONLY {wanted.table}"
@@ -39,6 +40,9 @@ def misfits(
         if all(names):
             plain = tuple(n[0].strip('"').replace('""', '"') for n in names if n)
             return _duplicates(f"ONLY {qualified(*wanted.table)}", plain, nulls=False)
+    if isinstance(wanted, Table) and not message:
+        nulls = [f"{ident(c.name)} IS NULL" for c in wanted.columns if c.not_null and c.name in columns]
+        return _rows(f"ONLY {qualified(*wanted.id.name)}", " OR ".join(nulls), key) if nulls else None
     if isinstance(wanted, Table):
         found = _NULLS.search(message)
         if found:
