@@ -292,8 +292,13 @@ class Merging:
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
 
-    def differing(self, kept: KeptRows, decision: str, today: Side) -> str:
-        """A query over what was decided: whether rows that move come or go, and for each column if they get other values."""
+    def differing(self, kept: KeptRows, decision: str, today: Side | None) -> str:
+        """A query over what was decided: whether rows that move come or go, and for each column if they get other values.
+
+        Empty where rows can't be told, or where a column has another type.
+        """
+        if not kept.key or today is None or any(today.kept[c] != value for c, value in today.own.items()):
+            return ""
         own = {f"q{n}": today.own[c] for n, c in enumerate(kept.names) if c in today.own}
         found = _as({f"a{n}": a for n, a in enumerate(today.address)} | own)
         place = " AND ".join(f"n.a{n} = d.a{n}" for n in range(len(today.address)))

@@ -41,6 +41,12 @@ def restoration(
     return Restoration(tuple(out), (*steps, *_numbers(k)), instead)
 
 
+def which_differ(k: KeptRows, answer: Sequence[Sequence[object]]) -> tuple[str, ...]:
+    """The answer of `Merging.differing`: the columns, or none if rows come or go."""
+    ((others, *differ),) = answer
+    return () if int(str(others)) else tuple(c for c, other in zip(k.names, differ, strict=True) if int(str(other)))
+
+
 def _insertion(table: str, values: Mapping[str, str], source: str) -> str:
     into = f" ({', '.join(map(ident, values))}) OVERRIDING SYSTEM VALUE" if values else ""
     return f"INSERT INTO {table}{into} SELECT {', '.join(values.values())} FROM pg_temp.{source}"

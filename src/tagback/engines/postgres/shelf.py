@@ -13,7 +13,7 @@ from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_t
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
-from tagback.engines.postgres.restoring import restoration
+from tagback.engines.postgres.restoring import restoration, which_differ
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.postgres.words import Words, in_form
@@ -328,7 +328,8 @@ class Shelf:
             if _int(moving):
                 self._rows.leaving[k.table] = decision
                 along = tuple(today.staying) if today is not None else ()
-                corrected = self._corrected(k, decision, today)
+                compared = self._merging.differing(k, f"pg_temp.{decision}", today)
+                corrected = which_differ(k, self._text(compared)) if compared else ()
                 rows[k.table] = restoration(k, decision, along, corrected, there=today is not None)
             if _int(staying):
                 restored[k.table] = _int(staying)
@@ -336,13 +337,6 @@ class Shelf:
             if _int(in_conflict) and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
         return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
-
-    def _corrected(self, k: KeptRows, decision: str, today: Side | None) -> tuple[str, ...]:
-        """The columns in which rows that move differ from today's, if all of them are there, stay, and can be told."""
-        if not k.key or today is None or any(today.kept[c] != value for c, value in today.own.items()):
-            return ()
-        ((others, *differ),) = self._text(self._merging.differing(k, f"pg_temp.{decision}", today))
-        return tuple(c for c, other in zip(k.names, differ, strict=True) if _int(other)) if not _int(others) else ()
 
     def _one_by_one(self, k: KeptRows, today: Side) -> Side:
         """The same, where columns of another type are turned into the start's only for rows that stay as they are."""
