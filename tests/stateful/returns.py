@@ -40,8 +40,7 @@ class Returning(Account):
         self._must(done.verified, "not verified, and not an error")
         self._must(all(e.reversible for e in gone), "an irreversible deployment was undone without a word")
         if expected is not None:
-            assert place is not None
-            self._conflicts(done, expected, options, place)
+            self._conflicts(done, expected, options)
         if options.dry_run:
             self._unchanged(before, "dry run")
             self._count("dry run of a way back")
@@ -92,7 +91,7 @@ class Returning(Account):
             ways.append([Stage(stages[-1].deployment, stages[-1].began, stages[0].ended, sure=True)])
         return ways
 
-    def _conflicts(self, done: RolledBack, ways: Sequence[Way], options: RollbackOptions, place: Moment) -> None:
+    def _conflicts(self, done: RolledBack, ways: Sequence[Way], options: RollbackOptions) -> None:
         """Whether all that is in conflict was told, and nothing else."""
         self._must(len(done.conflicts) == done.conflicts_total, f"{done.conflicts_total} conflicts in {done.conflicts}")
         if options.on_conflict is OnConflict.FAIL:
@@ -101,7 +100,7 @@ class Returning(Account):
         if told:
             self._count(f"conflicts: {options.on_conflict}")
         self._must(len(told) == len(done.conflicts), f"conflicts told twice: {done.conflicts}")
-        problems = [_untrue(told, way, place) for way in ways]
+        problems = [_untrue(told, way) for way in ways]
         self._must(not all(problems), problems[0])
 
     def _returned(
@@ -231,19 +230,26 @@ class Returning(Account):
         self.stack = [replace(e, stage=parts.get(e.stage, e.stage)) for e in self.stack]
 
 
-def _untrue(told: Set[tuple[tuple[str, ...], str, str]], way: Way, place: Moment) -> str:
+def _untrue(told: Set[tuple[tuple[str, ...], str, str]], way: Way) -> str:
     """What is wrong about the conflicts that were told, if anything is. They bear the names at the end of the way."""
     sure: set[tuple[tuple[str, ...], str, str]] = set()
     maybe: set[tuple[tuple[str, ...], str, str]] = set()
-    for stage, outcome in way:
+    untold: set[tuple[str, ...]] = set()
+    for n, (_, outcome) in enumerate(way, 1):
         for found, all_of_them in ((outcome.sure, sure), (outcome.maybe, maybe)):
             for table, key, column in found:
-                there, name = stage.began.identities.known_as(place.identities, table, column)
+                there, name = _at_the_end(table, column, way[n:])
                 all_of_them.add((_parts(there), key, name))
-    untold = {_parts(stage.began.identities.known_as(place.identities, t, "")[0]) for stage, o in way for t in o.untold}
+        untold |= {_parts(_at_the_end(table, "", way[n:])[0]) for table in outcome.untold}
     odd = sorted(c for c in told - sure - maybe if c[0] not in untold)
     missing = sorted(c for c in sure - told if c[0] not in untold)
     return (f"conflicts that are none: {odd}; " if odd else "") + (f"conflicts not told: {missing}" if missing else "")
+
+
+def _at_the_end(table: str, column: str, way: Way) -> tuple[str, str]:
+    for stage, _ in way:
+        table, column = stage.ended.identities.known_as(stage.began.identities, table, column)
+    return table, column
 
 
 def _vague(t: Expected) -> bool:

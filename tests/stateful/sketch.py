@@ -96,6 +96,8 @@ class Identities:
 
     def known_as(self, now: Identities, table: str, column: str) -> tuple[str, str]:
         """What a column of this time is called at that one; its name here where it isn't there."""
+        if table not in self._tables:
+            return table, column
         mine = self._tables[table]
         name = next((n for n, p in now._tables.items() if p.token == mine.token), table)
         theirs = now._tables[name].columns if name in now._tables else {}

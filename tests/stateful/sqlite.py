@@ -285,6 +285,10 @@ class SqliteDatabase:
                         if name.startswith(f"{kind} ") and sql != "None":
                             scratch.execute(sql)
                 for name, table in tables.items():
+                    keys = [(c[1], c[2].upper()) for c in scratch.execute(f"pragma table_info({name})") if c[5]]
+                    numbered = [table.columns.index(c) for c, kind in keys if kind == "INTEGER" and len(keys) == 1]
+                    if any(row[n] == NULL for row in table.values for n in numbered):
+                        return False  # NULL would become a number of SQLite's choice
                     into = f"insert into {name} ({', '.join(map(quoted, table.columns))})"
                     for row in table.values.elements():
                         values = [ast.literal_eval(value) for value in row]

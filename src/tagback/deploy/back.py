@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import (
@@ -20,21 +20,17 @@ from tagback.catalog import (
     ObjectId,
     Rename,
     Restoration,
-    Step,
     by_appending,
-    is_gone,
     renames,
 )
 from tagback.deploy.events import Compared, Listener
+from tagback.deploy.moves import Move, missing_schemas, moves
 from tagback.deploy.results import PlannedStep
 from tagback.deploy.steps import UnfitError, run_steps, unfit
 from tagback.engines.session import Disagreement, KeptRows, Rules, Session
 from tagback.errors import RefusedError
 from tagback.ledger.records import Shelf
 from tagback.plan import plan
-
-Move = tuple[ObjectId, ObjectId]
-"""A rename to be done: the name before it and the name after it."""
 
 
 class ColumnOrder(enum.StrEnum):
@@ -99,9 +95,9 @@ def bring_back(
     done: list[PlannedStep] = []
     target = leg.target
     start = live
-    moves = _moves(live, target, leg.renamed)
-    naming = [*_schemas([there for _, there in moves], live, target)]
-    naming += [step for here, there in moves for step in session.rename(Rename(here, there)) or ()]
+    moved = moves(live, target, leg.renamed, cased=session.capabilities.cased_names)
+    naming = [*missing_schemas([there for _, there in moved], live, target)]
+    naming += [step for here, there in moved for step in session.rename(Rename(here, there)) or ()]
     if naming:
         run_steps(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
@@ -111,13 +107,13 @@ def bring_back(
     ways_home = session.ways_home([s.kept for s in shelves])
     home = tuple(s for s in shelves if s.kept.place in ways_home)
     if home:
-        homing = [*_schemas([s.kept.table for s in home], live, target), *itertools.chain(*ways_home.values())]
+        homing = [*missing_schemas([s.kept.table for s in home], live, target), *itertools.chain(*ways_home.values())]
         run_steps(session, homing, {}, done, listen, len(done) + len(homing))
         live = session.read_catalog()
         shelves = [s for s in shelves if s not in home]
     rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
     _hold(session, live, target, shelves)
-    merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moves))
+    merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moved))
     if merge.conflicts_total and strict:
         raise _in_conflict(merge.conflicts, merge.conflicts_total)
     planned = plan(live, target, merge.rows)
@@ -140,7 +136,7 @@ def bring_back(
     session.release_savepoint()
     after = session.read_catalog() if done else live
     kept = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
-    kept = tuple(_named_as_before(k, moves) for k in kept)
+    kept = tuple(_named_as_before(k, moved) for k in kept)
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
     restored = {**merge.restored, **{s.kept.table: s.kept.gone for s in home}}
@@ -179,11 +175,11 @@ def _take(
     return kept
 
 
-def _named_as_before(kept: KeptRows, moves: Sequence[Move]) -> KeptRows:
+def _named_as_before(kept: KeptRows, moved: Sequence[Move]) -> KeptRows:
     """With the names that the table and its columns had before they were moved."""
 
     def before(i: ObjectId) -> ObjectId:
-        for here, there in reversed(moves):
+        for here, there in reversed(moved):
             if i == there:
                 i = here
             elif there.kind == "table" and i.kind == "column" and i.name[:-1] == there.name:
@@ -224,7 +220,7 @@ def _check_narrowing(counts: Mapping[Loss, int]) -> None:
         )
 
 
-def _names_of_added(shelves: Sequence[Shelf], leg: Leg, moves: Sequence[Move]) -> dict[ObjectId, ObjectId]:
+def _names_of_added(shelves: Sequence[Shelf], leg: Leg, moved: Sequence[Move]) -> dict[ObjectId, ObjectId]:
     """The names that columns have now which the start doesn't have: renamed since, or moved out of the way."""
     names = {r.before: r.after for r in leg.renamed}
     earlier = {r.after: r.before for r in leg.since}
@@ -236,153 +232,10 @@ def _names_of_added(shelves: Sequence[Shelf], leg: Leg, moves: Sequence[Move]) -
         for name in s.kept.added:
             by_start = ObjectId("column", (*s.kept.table.name, name))
             column = later.get(ObjectId("column", (*then.name, name)), ObjectId("column", (*now.name, name)))
-            for here, there in moves:
+            for here, there in moved:
                 if column == here:
                     column = there
                 elif here.kind == "table" and column.name[:-1] == here.name:
                     column = ObjectId("column", (*there.name, column.name[-1]))
             found[by_start] = column
     return found
-
-
-# ---------------------------------------------------------------------- names
-
-
-def _moves(live: Catalog, target: Catalog, renamed: Sequence[Rename]) -> list[Move]:
-    """Renames back, what is within a table before the table, past names that are taken at the moment."""
-    wanted = {r.after: r.before for r in renamed if _applies(r, live, target)}
-    others = _others(live, renamed)
-    if not wanted and not others:
-        return []
-    taken = set(live.objects) | {part for o in live.objects.values() for part in o.parts}
-    within = [
-        (here, _named(here, _own_name(there))) for here, there in sorted(wanted.items()) if not _shared_name(here)
-    ]
-    names = {i: _at_target(i, live, wanted) for i in taken if _shared_name(i)}
-    obstacles = _obstacles(names, wanted, target, others)
-    return [
-        *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in enumerate(obstacles, 1)),
-        *_past_each_other(within, taken),
-        *_past_each_other_in_schemas(live, {i: there for i, there in names.items() if i not in obstacles}, wanted),
-    ]
-
-
-def _others(live: Catalog, renamed: Sequence[Rename]) -> set[ObjectId]:
-    """Tables that took the name of one that comes back, and what is part of them."""
-    tables = {r.before for r in renamed if is_gone(r.after)} & live.objects.keys()
-    return tables | {o.id for o in live.objects.values() if o.part_of in tables}
-
-
-def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
-    return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
-
-
-def _at_target(i: ObjectId, live: Catalog, wanted: Mapping[ObjectId, ObjectId]) -> ObjectId:
-    """The name that this will have after all moves: indexes, constraints and owned sequences go along with their table."""
-    if i in wanted:
-        return wanted[i]
-    whole = live.objects[i].part_of if i in live.objects else None
-    if i.kind in SUBORDINATE:  # a foreign key has a table, too, that it isn't dropped with
-        whole = ObjectId("table", i.name[:-1])
-    if whole is None or whole not in wanted:
-        return i
-    path = wanted[whole].name if i.kind in SUBORDINATE else wanted[whole].name[:-1]
-    return ObjectId(i.kind, (*path, i.name[-1]))
-
-
-def _schemas(goals: Iterable[ObjectId], live: Catalog, target: Catalog) -> Iterable[Step]:
-    """Makes the schemas that something moves back into and that are gone."""
-    wanted = {ObjectId("schema", goal.name[:1]) for goal in goals} - live.objects.keys()
-    return [step for i in sorted(wanted & target.objects.keys()) for step in target.objects[i].create()]
-
-
-def _obstacles(
-    names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId], target: Catalog, others: set[ObjectId]
-) -> tuple[ObjectId, ...]:
-    """What has a name that something else returns to, and goes in the end; what is within a table before the table."""
-    arriving = {there for i, there in names.items() if there != i}
-
-    def goes(i: ObjectId) -> bool:
-        if i in wanted:
-            return False
-        if i in others:
-            return True
-        if target.owner_of(names[i]) is None or (i == names[i] and i in arriving):
-            return True
-        table = ObjectId("table", i.name[:-1])
-        return i.kind in SUBORDINATE and table in names and goes(table)
-
-    going = [i for i in names if goes(i)]
-    staying = names.keys() - set(going)
-    claimed = {_shared_name(names[i]) for i in staying if _shared_name(names[i]) != _shared_name(i)}
-    claimed |= {_shared_name(i) for i in others if _shared_name(i)}
-    found = [i for i in going if {_shared_name(i), _shared_name(names[i])} & claimed]
-    return tuple(sorted(found, key=lambda i: (i.kind not in SUBORDINATE, i)))
-
-
-def _shared_name(i: ObjectId) -> tuple[str, ...]:
-    """The name that no two tables, views, indexes, sequences or types can have; empty for what is named within a table."""
-    if i.kind == "constraint":  # its index, if it has one, stands beside the table
-        return (*i.name[:-2], i.name[-1])
-    return () if i.kind in SUBORDINATE else i.name
-
-
-def _named(i: ObjectId, own: str) -> ObjectId:
-    """The same place under another name."""
-    at = _own_at(i)
-    return ObjectId(i.kind, (*i.name[:at], own, *i.name[at + 1 :]))
-
-
-def _own_name(i: ObjectId) -> str:
-    return i.name[_own_at(i)]
-
-
-def _own_at(i: ObjectId) -> int:
-    """Where in the path its own name stands: behind a function's are its arguments."""
-    return len(i.name) - 1 if i.kind in SUBORDINATE else min(1, len(i.name) - 1)
-
-
-def _past_each_other(pairs: Sequence[Move], taken: set[ObjectId]) -> list[Move]:
-    """The moves in an order that never meets a name in use: by way of names nobody has where they would.
-
-    Those names must not look like tagback's own: what has one of them is still to be seen, and to be dropped.
-    """
-    moving = {here for here, _ in pairs}
-    if not any(goal in taken for _, goal in pairs):
-        return list(pairs)
-    between = [_named(here, f"between_by_tagback_{n}") for n, (here, _) in enumerate(pairs, 1)]
-    away = [
-        (goal, _named(goal, f"away_by_tagback_{n}"))
-        for n, (_, goal) in enumerate(pairs, 1)
-        if goal in taken and goal not in moving
-    ]
-    first = [(here, mid) for (here, _), mid in zip(pairs, between, strict=True)]
-    last = [(mid, goal) for (_, goal), mid in zip(pairs, between, strict=True)]
-    return [*first, *away, *last]
-
-
-def _past_each_other_in_schemas(
-    live: Catalog, names: Mapping[ObjectId, ObjectId], wanted: Mapping[ObjectId, ObjectId]
-) -> list[Move]:
-    """The same for what shares names across a schema: what goes along with a table has its own name changed at most."""
-    in_use = {_shared_name(i) for i in names}
-    moving = {i: there for i, there in names.items() if i in wanted}
-    moving |= {
-        i: there for i, there in names.items() if there != i and _shared_name(there) in in_use - {_shared_name(i)}
-    }
-    along = [i for i in sorted(moving) if _goes_along(i, live, names)]
-    others = [i for i in sorted(moving) if not _goes_along(i, live, names)]
-    renamed_first = [there for i in others if (there := _named(i, _own_name(moving[i]))) != i]
-    if not any(_shared_name(there) in in_use for there in (*moving.values(), *renamed_first)):
-        moves = [(i, _named(i, _own_name(moving[i]))) for i in along] + [(i, moving[i]) for i in others]
-        return [(here, there) for here, there in moves if here != there]
-    own = {i: f"between_by_tagback_{n}" for n, i in enumerate((*along, *others), 1)}
-    moves = [(i, _named(i, own[i])) for i in (*along, *others)]
-    moves += [(_named(i, own[i]), _named(moving[i], own[i])) for i in others]
-    moves += [(_named(moving[i], own[i]), moving[i]) for i in (*others, *along)]
-    return [(here, there) for here, there in moves if here != there]
-
-
-def _goes_along(i: ObjectId, live: Catalog, names: Mapping[ObjectId, ObjectId]) -> bool:
-    """Whether it is where its table is, whatever is said about itself."""
-    return i.kind in SUBORDINATE or (i in live.objects and live.objects[i].part_of in names)

@@ -57,6 +57,7 @@ class Capabilities:
     """What an engine can do, for the use-cases to ask instead of its name."""
 
     statements_outside_transactions: bool  # some statements refuse to run in a transaction but can run in a deployment
+    cased_names: bool  # names that differ only in the case of letters are two
 
 
 @dataclass(frozen=True, slots=True)

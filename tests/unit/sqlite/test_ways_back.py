@@ -10,6 +10,7 @@ from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.rollback import RollbackOptions
 from tagback.deploy.target import Target
 from tests.support.oracle import differences, sqlite_state
+from tests.unit.sqlite.conftest import Shop, same
 
 CASES = {
     "a trigger that broke with the rename": (
@@ -96,3 +97,23 @@ def test_rows_keep_their_numbers(sqlite_url: str, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "target.db")
     assert connection.execute("SELECT rowid, a FROM t ORDER BY 1").fetchall() == [(3, "y"), (7, "x")]
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE t RENAME TO u; CREATE TABLE T (q INTEGER)",
+        "ALTER TABLE t RENAME v TO w; ALTER TABLE t ADD COLUMN V TEXT DEFAULT 'new'",
+        "ALTER TABLE t RENAME v TO w; ALTER TABLE t RENAME id TO V; ALTER TABLE t RENAME w TO ID",
+        "ALTER TABLE t RENAME v TO V; ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO T",
+    ],
+)
+def test_names_that_differ_only_in_case_are_the_same_name(shop: Shop, change: str) -> None:
+    base = shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (11, 1), (12, 2)")
+    shop.apply(change)
+    end = shop.state()
+    for _ in range(2):
+        shop.back()
+        same(base, shop.state())
+        shop.apply()
+        same(end, shop.state())

@@ -49,7 +49,7 @@ class PostgresSession:
 
     engine = "postgresql"
     dialect = Dialect.POSTGRES
-    capabilities = Capabilities(statements_outside_transactions=True)
+    capabilities = Capabilities(statements_outside_transactions=True, cased_names=True)
 
     def __init__(self, connection: psycopg.Connection[_Row], url: Url, lock_timeout: float) -> None:
         self.lock_timeout = lock_timeout

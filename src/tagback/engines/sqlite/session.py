@@ -46,7 +46,7 @@ class SqliteSession:
 
     engine = ENGINE
     dialect = Dialect.SQLITE
-    capabilities = Capabilities(statements_outside_transactions=False)
+    capabilities = Capabilities(statements_outside_transactions=False, cased_names=False)
     epoch = ENGINE
 
     def __init__(self, open_it: Callable[[], DatabaseFile]) -> None:
