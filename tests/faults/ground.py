@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS
 from tests.support import oracle
 from tests.support.postgres import PostgresServer
 
@@ -147,10 +148,10 @@ class PostgresGround:
         with self._server.connect(name) as connection:
             state = oracle.postgres_state(self._server, name, connection)
             tables = connection.execute(
-                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace ="
-                " (SELECT oid FROM pg_namespace WHERE nspname = 'tagback') ORDER BY 1"
+                "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+                f" WHERE relkind = 'r' AND nspname ~ '{OWN_SCHEMAS}' ORDER BY 1".encode()
             ).fetchall()
-            rows = ((t, f"SELECT * FROM tagback.{oracle.quoted(t)}".encode()) for (t,) in tables)
+            rows = ((t, f"SELECT * FROM {t}".encode()) for (t,) in tables)
             return state, tuple((t, _texts(connection.execute(query))) for t, query in rows)
 
     def moment(self) -> int:
@@ -180,10 +181,18 @@ class PostgresGround:
                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 UNION ALL SELECT 'temporary ' || relname FROM pg_class WHERE relpersistence = 't'
                 UNION ALL SELECT 'invalid index ' || indexrelid::regclass FROM pg_index WHERE NOT indisvalid
-                UNION ALL SELECT 'schema ' || nspname FROM pg_namespace
-                    WHERE nspname LIKE 'tagback%' AND nspname <> 'tagback'
                 """
             ).fetchall()
+            schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tagback_%'").fetchall()
+            moved = (
+                connection.execute(
+                    "SELECT 'tagback_' || (kept::json ->> 'place') FROM tagback.shelf"
+                    " WHERE state = 'kept' AND kept::json ->> 'how' = 'moved'"
+                ).fetchall()
+                if schemas
+                else []
+            )
+        found += [(f"schema {name}",) for (name,) in set(schemas) - set(moved)]
         return [str(text) for (text,) in found]
 
     def _others(self, name: str) -> Sequence[object]:

@@ -107,6 +107,10 @@ def _overwriting(engine: str) -> Files:
     return {**_files(engine), "006_overwrites.sql": _OVERWRITES}
 
 
+def _dropping(engine: str) -> Files:
+    return {**_files(engine), "006_drop.sql": "DROP TABLE address;\nDROP TABLE orders CASCADE;\n"}
+
+
 def _concurrent(engine: str) -> Files:
     return {
         **_files(engine),
@@ -194,6 +198,22 @@ SCENARIOS: tuple[Scenario, ...] = (
         _in_turn(_R1, _R2, _R3, _back("r1")),
         _deploy("again", "005_columns"),
         _files,
+    ),
+    Scenario(
+        "dropped",
+        "tables with rows dropped, moved to the shelf",
+        ("postgresql",),
+        _in_turn(_R1, _R2, _R3),
+        _deploy("r4"),
+        _dropping,
+    ),
+    Scenario(
+        "home",
+        "the same tables moved back",
+        ("postgresql",),
+        _in_turn(_R1, _R2, _R3, _deploy("r4")),
+        _back("r3"),
+        _dropping,
     ),
     Scenario(
         "journaled",

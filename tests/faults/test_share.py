@@ -61,6 +61,8 @@ def test_a_kill_or_an_interrupt_ends_at_the_start_or_the_end(
         ("overwrite", How.KILLED_DURING),
         ("rollback", How.KILLED),
         ("rollback", How.TERMINATED),
+        ("dropped", How.KILLED),
+        ("home", How.REFUSED),
         ("journaled", How.CUT),
         ("journaled", How.EXCEPTION),
         ("undone", How.SIGNALLED),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA
 from tagback.ledger.schema import TABLES
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _sqlite_rows(connection: sqlite3.Connection, table: str) -> Rows:
 
 def postgres_state(server: PostgresServer, database: str, connection: psycopg.Connection[Any]) -> State:
     """The state of a database; `connection` is to it, with nothing open."""
-    dump = server.run("pg_dump", "--schema-only", "--exclude-schema=tagback*", "--dbname", server.url(database))
+    own = [f"--exclude-schema={SCHEMA}", f"--exclude-schema={SCHEMA}_shelf_[0-9]*_[0-9]*_[0-9]*"]
+    dump = server.run("pg_dump", "--schema-only", *own, "--dbname", server.url(database))
     return State(dump_entries(dump), postgres_rows(connection))
 
 
@@ -178,13 +180,13 @@ def postgres_rows(connection: psycopg.Connection[Any]) -> dict[str, Rows]:
 
     found = {}
     tables = connection.execute(
-        """
+        f"""
         SELECT n.nspname, c.relname, coalesce(array_agg(a.attname ORDER BY a.attnum)
-               FILTER (WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '{}')
+               FILTER (WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '{{}}')
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema|tagback)'
+        WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema$)' AND n.nspname !~ '{OWN_SCHEMAS}'
         GROUP BY 1, 2
-        """
+        """.encode()
     ).fetchall()
     for schema, table, columns in tables:
         chosen = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c)) for c in columns)

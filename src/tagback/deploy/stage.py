@@ -341,7 +341,7 @@ def _named(before: Catalog, works: Sequence[Work], wanted: Callable[[Statement],
             if wanted(statement):
                 for token in tokens(statement.sql, statement.dialect):
                     if token.kind is TokenKind.WORD or token.kind is TokenKind.QUOTED:
-                        found.update(tables.get(token.text.strip('"`[]').casefold(), ()))
+                        found.update(tables.get(token.text.strip('"`[]').replace('""', '"').casefold(), ()))
     return found
 
 

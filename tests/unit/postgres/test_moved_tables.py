@@ -64,6 +64,69 @@ def test_sequence_goes_on_where_it_stood(trial: Trial) -> None:
     assert trial.rows("SELECT * FROM t ORDER BY 1") == [(1, 1), (71, 81)]
 
 
+def test_limit_of_the_shelf_holds_for_moved_tables(trial: Trial) -> None:
+    trial.setup(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, repeat('x', 90) FROM generate_series(1, 5000) g"
+    )
+    before = trial.state()
+    trial.add("DROP TABLE t;")
+    with tagback.open(trial.url) as target:
+        with pytest.raises(TagbackError, match="limit") as caught:
+            target.apply(trial.changelog, tagback.ApplyOptions(shelf_limit=100_000))
+        assert caught.value.code == "shelf_limit"
+        assert differences(before, trial.state()) == []
+        assert [s.how for s in target.apply(trial.changelog, tagback.ApplyOptions(shelf_limit=1_000_000)).shelved] == [
+            "moved"
+        ]
+    trial.back()
+    assert differences(before, trial.state()) == []
+
+
+def test_rollback_and_redo_in_turn_keep_what_was_written_between(trial: Trial) -> None:
+    trial.setup(PLAIN)
+    trial.deploy("DROP TABLE t;")
+    trial.back()
+    trial.write("INSERT INTO t VALUES (3, 'c'); UPDATE t SET v = 'z' WHERE id = 1; DELETE FROM t WHERE id = 2")
+    between = trial.state()
+    for _ in range(2):
+        assert [(s.rows, s.how) for s in trial.deploy().shelved] == [(2, "moved")]
+        done = trial.back(on_conflict=OnConflict.FAIL)
+        assert ([(r.table, r.rows) for r in done.restored], done.conflicts_total) == ([("public.t", 2)], 0)
+        assert differences(between, trial.state()) == []
+        assert trial.back().deployments == ()
+    with tagback.open(trial.url) as target:
+        assert target.shelf() == ()
+
+
+def test_moved_table_is_not_published(trial: Trial) -> None:
+    trial.setup(f"{PLAIN} CREATE TABLE o (id int PRIMARY KEY); CREATE PUBLICATION one FOR TABLE t, o")
+    trial.deploy("DROP TABLE t;", anyway=True)
+    assert trial.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tagback_shelf%'") == [
+        ("tagback_shelf_1_1_1",)
+    ]
+    assert trial.rows("SELECT tablename FROM pg_publication_tables") == [("o",)]
+
+
+def test_table_in_a_tablespace_is_copied_so_that_it_can_go(trial: Trial) -> None:
+    place = f"place_{trial.url.rpartition('/')[2]}"
+    with psycopg.connect(trial.url, autocommit=True) as admin:
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(f"CREATE TABLESPACE {place} LOCATION ''".encode())
+        trial.setup(
+            f"{PLAIN} CREATE TABLE u (id int PRIMARY KEY) TABLESPACE {place}; INSERT INTO u VALUES (1); CREATE INDEX i ON t (v) TABLESPACE {place}"
+        )
+        assert [s.how for s in trial.deploy("DROP TABLE t, u;").shelved] == ["compared", "compared"]
+        admin.execute(f"DROP TABLESPACE {place}".encode())
+
+
+def test_schema_of_that_name_does_no_harm(trial: Trial) -> None:
+    trial.setup(f"{PLAIN} CREATE SCHEMA tagback_shelf_0_0_1")
+    before = trial.state()
+    assert [s.how for s in trial.deploy("DROP TABLE t;").shelved] == ["compared"]
+    trial.back()
+    assert differences(before, trial.state()) == []
+
+
 def test_schemas_of_the_user_that_begin_alike_are_his(trial: Trial) -> None:
     trial.setup(
         "CREATE SCHEMA tagbackx; CREATE SCHEMA tagback_mine; CREATE SCHEMA tagback_shelf; CREATE SCHEMA tagback_shelf_1_1; CREATE TABLE tagback_mine.t (id int); INSERT INTO tagback_mine.t VALUES (1)"

@@ -17,7 +17,7 @@ from tagback.engines.postgres.pipeline import drops_table
 from tagback.engines.postgres.rows import FIRST_USER_OID, Column, Rows
 from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
-from tagback.engines.postgres.ties import rest, ties
+from tagback.engines.postgres.ties import rest, rights, ties
 from tagback.engines.session import KeptColumn, KeptRows, Merge, Rules, StatementError, Unkept
 
 MOVED = "moved"
@@ -27,7 +27,8 @@ _SAVEPOINT = "tagback_moving"
 _MOST_COUNTED = 32768  # pages, 256 MB: of larger tables the number of rows is the server's estimate
 _DEPENDED_ON = "2BP01"
 
-# Heaps of core types that hang together with no other table; as large as to be worth it. 2 is heap.
+# Heaps of core types that hang together with no other table; as large as to be worth it. 2 is heap. One in a tablespace of its
+# own, or with an index there, would keep that from being dropped.
 _MOVABLE = f"""
     SELECT c.oid::bigint, n.nspname, c.relname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -35,6 +36,8 @@ _MOVABLE = f"""
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND NOT attisdropped
             AND (atttypid >= {FIRST_USER_OID} OR attcollation >= {FIRST_USER_OID}))
+        AND NOT EXISTS (SELECT FROM pg_class s WHERE s.reltablespace <> 0 AND (s.oid = c.oid
+            OR s.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = c.oid)))
         AND NOT EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
         AND NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D')
         AND pg_has_role(c.relowner, 'USAGE')"""
@@ -208,15 +211,17 @@ class Moving:
         schemas = [m.schema for m in chosen]
         try:
             for m in chosen:
-                self._make_schema(m.schema)
+                self._text(f"CREATE SCHEMA {ident(m.schema)}")
                 self._text(f"ALTER TABLE {qualified(*m.table.name)} SET SCHEMA {ident(m.schema)}")
                 there = qualified(m.schema, m.table.name[-1])
                 self._text(f"ALTER TABLE {there} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY")
+            for (taken,) in self._text(rights(schemas)):
+                self._text(str(taken))
             for _, cut in self._text(ties(schemas)):
                 if cut is None:
                     return False
                 self._text(str(cut))
-            if self._text(ties(schemas)):
+            if self._text(ties(schemas)) or self._text(rights(schemas)):
                 return False
             for sql in others:
                 self._theirs(sql)
@@ -225,16 +230,6 @@ class Moving:
                 raise
             return False
         return True
-
-    def _make_schema(self, name: str) -> None:
-        """A schema that is shown to nobody, whatever ALTER DEFAULT PRIVILEGES grants."""
-        self._text(f"CREATE SCHEMA {ident(name)}")
-        granted = self._text(
-            "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END"
-            f" FROM pg_namespace, aclexplode(nspacl) WHERE nspname = {literal(name)} AND grantee <> nspowner"
-        )
-        for (role,) in granted:
-            self._text(f"REVOKE ALL ON SCHEMA {ident(name)} FROM {role}")
 
     # ------------------------------------------------------------------ keeping
 

@@ -76,6 +76,22 @@ FROM tie
 WHERE t.tgisinternal IS NOT true
 ORDER BY NOT tie.outside, tie.classid, tie.objid"""
 
+# The schemas are shown to nobody, whatever ALTER DEFAULT PRIVILEGES grants. Grants on what is in them stay, and so their order,
+# unless somebody passed them on: a dump makes such ones in that role's name, who may not use the schema.
+_RIGHTS = """
+WITH place AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = ANY ({schemas})),
+relation AS (SELECT c.*, oid::regclass AS name FROM pg_class c WHERE relnamespace IN (SELECT oid FROM place)),
+granted (what, owner, acl) AS (
+    SELECT format('SCHEMA %I', nspname), nspowner, nspacl FROM place
+    UNION ALL SELECT format('%s %s', CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, name), relowner, relacl FROM relation
+    UNION ALL SELECT format('TABLE %s', name), relowner, attacl FROM relation JOIN pg_attribute ON attrelid = relation.oid
+),
+item AS (SELECT what, owner, a.* FROM granted, aclexplode(acl) a)
+SELECT DISTINCT format('REVOKE ALL ON %s FROM %s CASCADE', what,
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+FROM item WHERE grantee <> owner
+    AND (what LIKE 'SCHEMA %' OR what IN (SELECT what FROM item WHERE grantor <> owner))"""
+
 # What one of these rows doesn't tell (a body, a text) can't be changed by dropping something. Temporary tables come and go.
 _REST = """
 WITH aside AS (
@@ -116,6 +132,11 @@ def ties(schemas: Sequence[str]) -> str:
     Its rows: the dependent in words, and the statement that takes it away, NULL where there is none.
     """
     return _TIES.replace("{schemas}", _array(schemas))
+
+
+def rights(schemas: Sequence[str]) -> str:
+    """The query for statements that take away what others than the owner may do there, where that can't stay."""
+    return _RIGHTS.replace("{schemas}", _array(schemas))
 
 
 def rest(without: Sequence[str]) -> str:
