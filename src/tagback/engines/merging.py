@@ -24,6 +24,7 @@ MOST_CONFLICTS = 1000
 """Conflicts of one table that are listed."""
 
 GONE, NEW, CHANGED = "gone", "new", "changed"
+NEVER, ALWAYS = "1 = 0", "1 = 1"
 
 
 class Words(Protocol):
@@ -35,11 +36,8 @@ class Words(Protocol):
     def base(self, value: str) -> str:
         """The value's exact text, or something short that stands for it, NULL for NULL."""
 
-    def digest(self, texts: Sequence[str]) -> str:
-        """Something short that stands for these texts together, NULLs included."""
-
-    def total(self, digest: str) -> str:
-        """An aggregate of digests that is the same in whatever order they come."""
+    def digest(self, values: Sequence[str]) -> str:
+        """Something short that stands for these values together, NULLs included."""
 
     def digits(self, conditions: Sequence[str]) -> str:
         """A text with a digit for each condition: 1 where it holds, else 0."""
@@ -58,7 +56,7 @@ class Side:
     `kept` is each column's value as the way back would give it, in the shelf's form, or empty where it gives none that
     could be the start's; `own` the value that is there, for columns that are; `added` the columns the start doesn't have.
     `address` finds the row again until the table changes. `where`: a condition; rows that it leaves out are the same on
-    both sides, key and all.
+    both sides, key and all. `same`: columns that surely are as they were; set only if there is no new row and no new key.
     Of columns in `raw`, which have nothing in `kept`, `turned` makes the start's form from today's row's `n.w0` …
     `staying` are columns that the start doesn't have and the schema to return to has, as they are: somebody added them by
     hand, and rows that go out and come in take their values along.
@@ -73,6 +71,7 @@ class Side:
     turned: Mapping[str, str] = field(default_factory=dict)
     staying: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
+    same: frozenset[str] = frozenset()
 
     @property
     def along(self) -> dict[str, str]:
@@ -108,18 +107,23 @@ class Merging:
         if end is None:
             return [f"{into} SELECT {', '.join(gone)} FROM ({self._rows(kept, start, values)}) s"]
         differs = [
-            self._differs(c, f"s.v{n}", f"n.p{n}" if end.kept[c.name] else "") for n, c in enumerate(kept.columns)
+            NEVER
+            if kept.key and c.name in end.same
+            else self._differs(c, f"s.v{n}", f"n.p{n}" if end.kept[c.name] else "")
+            for n, c in enumerate(kept.columns)
         ]
         # What is there now is one pass: a row that has no origin is new, one that differs from its origin is changed.
-        is_new = "s.k0 IS NULL"
+        is_new = NEVER if kept.key and end.same.issuperset(kept.key) else "s.k0 IS NULL"
+        which = _any([is_new, *differs])
+        differs = [_within(which, different) for different in differs]
         there = [
-            f"CASE WHEN {is_new} THEN '{NEW}' ELSE '{CHANGED}' END",
+            f"'{CHANGED}'" if is_new == NEVER else f"CASE WHEN {is_new} THEN '{NEW}' ELSE '{CHANGED}' END",
             *(f"coalesce(s.{k}, n.{k})" for k in keys),
             *(_where(different, f"s.v{n}") for n, different in enumerate(differs)),
-            f"CASE WHEN NOT ({is_new}) THEN {self._w.digits(differs)} END",
-            *(f"CASE WHEN NOT ({is_new}) AND {different} THEN n.b{n} END" for n, different in enumerate(differs)),
-            f"CASE WHEN NOT ({is_new}) THEN n.a END",
-            "n.r" if kept.stood is not None else f"CASE WHEN {is_new} THEN n.r END",
+            _unless(is_new, self._w.digits(differs)),
+            *(_unless(is_new, _where(different, f"n.b{n}")) for n, different in enumerate(differs)),
+            _unless(is_new, "n.a"),
+            "n.r" if kept.stood is not None else _where(is_new, "n.r"),
         ]
         together = self._together(keys, "s", "n")
         values_at_end = {f"p{n}": end.kept[c] for n, c in enumerate(kept.names) if end.kept[c]}
@@ -127,8 +131,8 @@ class Merging:
         start_rows = self._rows(kept, start, values)
         first, (left, right) = self._named_sources(kept, s=start_rows, n=self._rows(kept, end, at_end, end.where))
         queries = [
-            f"SELECT {', '.join(there)} FROM {right} LEFT JOIN {left} ON {together}"
-            f" WHERE {' OR '.join([is_new, *differs])}"
+            f"SELECT {', '.join(there)} FROM {right} {'LEFT ' if is_new != NEVER else ''}JOIN {left} ON {together}"
+            f" WHERE {which}"
         ]
         _, (left, right) = self._named_sources(kept, s=start_rows, n=self._rows(kept, end, at_end))
         queries.append(f"SELECT {', '.join(gone)} FROM {left} LEFT JOIN {right} ON {together} WHERE n.k0 IS NULL")
@@ -139,16 +143,18 @@ class Merging:
     def keep_lost(self, kept: KeptRows, start: Side, end: Side, place: str) -> str:
         """The statement where nothing happened to any row but that columns are gone: today's table isn't read."""
         differs = [
-            "1 = 0" if c.name in end.own else self._differs(c, f"s.v{n}", end.kept[c.name])
+            NEVER if c.name in end.own else self._differs(c, f"s.v{n}", end.kept[c.name])
             for n, c in enumerate(kept.columns)
         ]
+        which = _any(differs)
+        differs = [_within(which, different) for different in differs]
         values = {f"v{n}": start.kept[c] for n, c in enumerate(kept.names) if c not in end.own}
         chosen = [f"'{CHANGED}'", *(f"s.{k}" for k in self._key_names(kept))]
         chosen += [*(_where(different, f"s.v{n}") for n, different in enumerate(differs)), self._w.digits(differs)]
         chosen += [*["NULL"] * len(differs), "NULL", "NULL"]
         return (
             f"{self._into(kept, place)} SELECT {', '.join(chosen)} FROM ({self._rows(kept, start, values)}) s"
-            f" WHERE {' OR '.join(d for d in differs if d != '1 = 0') or '1 = 0'}"
+            f" WHERE {which}"
         )
 
     def _into(self, kept: KeptRows, place: str) -> str:
@@ -157,7 +163,7 @@ class Merging:
         return f"INSERT INTO {place} ({', '.join([*names, *(f'b{n}' for n in range(count)), 'a', 'r'])})"
 
     def _differs(self, column: KeptColumn, start: str, end: str) -> str:
-        return f"NOT ({self._w.alike(column, start, end)})" if end else "1 = 1"
+        return f"NOT ({self._w.alike(column, start, end)})" if end else ALWAYS
 
     @staticmethod
     def _named_sources(kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
@@ -171,8 +177,8 @@ class Merging:
     def _bases(self, kept: KeptRows, side: Side) -> dict[str, str]:
         """What tells later whether somebody wrote since: each value's short text, the added columns, the whole row."""
         found = {f"b{n}": self._w.base(side.own[c]) if c in side.own else "NULL" for n, c in enumerate(kept.names)}
-        added = [self._w.exact(side.added[c]) for c in kept.added if c in side.added]
-        own = [self._w.exact(side.own[c]) for c in kept.names if c in side.own]
+        added = [side.added[c] for c in kept.added if c in side.added]
+        own = [side.own[c] for c in kept.names if c in side.own]
         return found | {"a": self._w.digest(added) if added else "NULL", "r": self._w.digest([*own, *added])}
 
     # ------------------------------------------------------------------ telling rows apart
@@ -191,7 +197,7 @@ class Merging:
         if kept.key:
             chosen = {f"k{n}": side.kept[c] for n, c in enumerate(kept.key)} | chosen
             return f"SELECT {_as(chosen)} FROM {side.source}{f' WHERE {where}' if where else ''}"
-        content = self._w.digest([self._w.exact(side.kept[c]) for c in kept.matched])
+        content = self._w.digest([side.kept[c] for c in kept.matched])
         rest = {
             f"o{n}": self._w.exact(side.kept[c])
             for n, c in enumerate(kept.names)
@@ -365,7 +371,20 @@ class _Column:
 
 def _where(condition: str, value: str) -> str:
     """The value where the condition holds, else NULL."""
-    return {"1 = 0": "NULL", "1 = 1": value}.get(condition, f"CASE WHEN {condition} THEN {value} END")
+    return {NEVER: "NULL", ALWAYS: value}.get(condition, f"CASE WHEN {condition} THEN {value} END")
+
+
+def _unless(condition: str, value: str) -> str:
+    return value if condition == NEVER else _where(f"NOT ({condition})", value)
+
+
+def _within(which: str, condition: str) -> str:
+    """The condition for rows that are chosen by `which`, in the shortest way."""
+    return ALWAYS if condition == which != NEVER else condition
+
+
+def _any(conditions: Sequence[str]) -> str:
+    return " OR ".join(c for c in conditions if c != NEVER) or NEVER
 
 
 def _as(chosen: Mapping[str, str]) -> str:

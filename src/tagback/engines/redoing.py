@@ -43,11 +43,6 @@ class Redoing(Merging):
             f" WHERE h.k0 IS NULL AND (x.k0 IS NULL) = (y.k0 IS NULL)"
         ]
 
-    def digest_of(self, columns: Sequence[str], source: str) -> str:
-        """A query for what stands for all rows of a table; `columns` are SQL, in an order that is always the same."""
-        row = self._w.digest([self._w.exact(c) for c in columns])
-        return f"SELECT {self._w.total('digest')} FROM (SELECT {row} AS digest FROM {source}) told"
-
     # ------------------------------------------------------------------ putting over
 
     def again(self, kept: KeptRows, place: str, today: Side, began: Side | None, redo: Redo) -> str:
@@ -123,7 +118,7 @@ class Redoing(Merging):
 
     def _whole(self, query: str, compared: Sequence[str], columns: Sequence[str]) -> str:
         """The same rows with whole rows for their keys, and a number among those that are alike."""
-        digest = self._w.digest([self._w.exact(value) for value in compared])
+        digest = self._w.digest(compared)
         return (
             f"SELECT {', '.join(['k0', 'CAST(row_number() OVER (PARTITION BY k0) AS TEXT) AS k1', *columns])}"
             f" FROM (SELECT {', '.join([f'{digest} AS k0', *columns])} FROM ({query}) told) numbered"

@@ -53,12 +53,15 @@ class _Everything(Shelf):
         super().__init__(session._connection, session._rows)
         self._merging = Redoing(_ExactWords())
 
-    def _only_lost(
-        self, was: Table, now: Table, kept: KeptRows, places: Mapping[str, str], catalogs: tuple[Catalog, Catalog]
-    ) -> bool:
+    def _same(
+        self, was: Table, now: Table, places: Mapping[str, str], catalogs: tuple[Catalog, Catalog]
+    ) -> frozenset[str]:
+        return frozenset()
+
+    def _only_lost(self, kept: KeptRows, end: Side) -> bool:
         return False
 
-    def _any_gone(self, start: Side, end: Side, address: str) -> bool:
+    def _any_gone(self, start: Side, end: Side, new: int) -> bool:
         return True
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table: a line for each small case
 """The start of rows is read where it still is, in WAL mode, or copied: the shelf is the same, and so is what comes back."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tagback.deploy import events
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.target import Target
 from tests.unit.sqlite.conftest import Shop, same
-from tests.unit.sqlite.test_shelf import CASES, CHANGES, STRICT, VALUES
+from tests.unit.sqlite.test_shelf import CASES, CHANGES, STRICT, VALUES, WIDE
 
 SHAPES = {
     "UPDATE OR REPLACE, with children": (
@@ -66,6 +67,80 @@ SHAPES = {
     "zeros that change their sign": (
         "CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL, v); INSERT INTO t VALUES (1, 0.0, 0.0), (2, -0.0, -0.0), (3, 0, 0)",
         "UPDATE t SET r = CASE id WHEN 2 THEN 0.0 ELSE -0.0 END, v = CASE id WHEN 2 THEN 0.0 ELSE -0.0 END",
+    ),
+    "keys with collations, whose other columns are updated": (
+        "CREATE TABLE t (k TEXT COLLATE NOCASE, l TEXT COLLATE RTRIM, a, PRIMARY KEY (k, l)) WITHOUT ROWID;"
+        "INSERT INTO t VALUES ('A', 'x  ', 1), ('a', 'y', '1'), ('B', 'x', x'31'), ('b', ' x', 1.0)",
+        "UPDATE t SET a = CASE typeof(a) WHEN 'integer' THEN '1' WHEN 'text' THEN x'31' WHEN 'blob' THEN 1.0 ELSE 1 END",
+    ),
+    "keys that are equal and of another class": (
+        "CREATE TABLE t (k PRIMARY KEY NOT NULL, a); INSERT INTO t VALUES (1, 'x'), ('1', 'y'), (x'31', 'z'), (2.0, 'w'), (-0.0, 'v')",
+        "UPDATE t SET k = k * 1.0 WHERE k = 1; UPDATE t SET k = 2 WHERE k = 2; UPDATE t SET k = 0 WHERE k = 0",
+    ),
+    "keys of one class that take another's place": (
+        "CREATE TABLE t (k PRIMARY KEY NOT NULL, a) WITHOUT ROWID; INSERT INTO t VALUES (1, 'x'), ('1', 'y'), (x'31', 'z')",
+        "DELETE FROM t WHERE typeof(k) = 'blob'; UPDATE t SET k = CAST(k AS BLOB) WHERE typeof(k) = 'text'; UPDATE t SET k = '1' WHERE k = 1",
+    ),
+    "a number that is updated by its other names": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+        "UPDATE t SET oid = oid + 10 WHERE _rowid_ > 1; UPDATE t SET rowid = 2 WHERE id = 13",
+    ),
+    "a column that is called rowid": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, rowid TEXT, b); INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 2)",
+        "UPDATE t SET rowid = 'z' WHERE id = 1; UPDATE t SET b = rowid",
+    ),
+    "a column that comes and goes while another one goes": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, 'x', 1), (2, NULL, 2)",
+        "ALTER TABLE t ADD COLUMN c DEFAULT 5; UPDATE t SET c = a; ALTER TABLE t DROP COLUMN a; ALTER TABLE t DROP COLUMN c",
+    ),
+    "a column that is updated and goes, and one that takes its name": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); INSERT INTO t VALUES (1, 'x', 1, 'c'), (2, NULL, 2, 'd')",
+        "UPDATE t SET a = 'new'; ALTER TABLE t DROP COLUMN a; ALTER TABLE t RENAME COLUMN b TO a; UPDATE t SET c = 'e' WHERE id = 1",
+    ),
+    "columns that exchange their names and are updated under both": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); INSERT INTO t VALUES (1, 'x', 1, 'c'), (2, NULL, 2, 'd')",
+        "ALTER TABLE t RENAME COLUMN a TO x; ALTER TABLE t RENAME COLUMN b TO a; UPDATE t SET a = 7 WHERE id = 1;"
+        "ALTER TABLE t RENAME COLUMN x TO b; ALTER TABLE t RENAME TO u",
+    ),
+    "UPDATE OR REPLACE of a column beside the key": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY, e UNIQUE, f UNIQUE) WITHOUT ROWID;"
+        "INSERT INTO t VALUES ('a', 1, 10), ('b', 2, 20), ('c', 3, 30), ('d', 4, 40)",
+        "UPDATE OR REPLACE t SET e = 2, f = 30 WHERE k = 'a'",
+    ),
+    "triggers that replace and that ignore": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, e UNIQUE, n DEFAULT 0); INSERT INTO t VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0);"
+        "CREATE TRIGGER i BEFORE UPDATE OF n ON t WHEN old.id = 3 BEGIN SELECT RAISE(IGNORE); END;"
+        "CREATE TRIGGER r AFTER UPDATE OF n ON t WHEN old.id = 1 BEGIN REPLACE INTO t VALUES (9, 'b', 9); END",
+        "UPDATE t SET n = 1",
+    ),
+    "temporary triggers that write": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); CREATE TABLE u (id INTEGER PRIMARY KEY, a, b);"
+        "INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 2); INSERT INTO u SELECT * FROM t",
+        "CREATE TEMP TRIGGER g AFTER UPDATE OF a ON t BEGIN UPDATE t SET b = 'seen' WHERE id = old.id; DELETE FROM u WHERE id = old.id; END;"
+        "UPDATE t SET a = 'z' WHERE id = 2; DROP TRIGGER g",
+    ),
+    "generated columns over what is updated, beside one that goes": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, g AS (a * 2), s AS (a * 3) STORED, b, c); INSERT INTO t (id, a, b, c)"
+        " VALUES (1, 5, 'x', 'c'), (2, 6, 'y', 'd')",
+        "UPDATE t SET a = a + 1 WHERE id = 1; ALTER TABLE t DROP COLUMN g; ALTER TABLE t DROP COLUMN c",
+    ),
+    "long values that are updated": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, zeroblob(3000000), printf('%.*c', 2000000, 'x')),"
+        " (2, CAST(x'ff00' || zeroblob(200) AS TEXT), 'a' || char(0) || printf('%.*c', 300, 'y')), (3, randomblob(5000), 0.1)",
+        "UPDATE t SET a = CAST(a AS BLOB) || x'01', b = b || '!' WHERE id < 3; UPDATE t SET a = CAST(a AS TEXT), b = b + 0.2 WHERE id = 3",
+    ),
+    "one of a hundred and fifty columns": (
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, {WIDE}); INSERT INTO t (c0, c99, c149) VALUES (1, 2, 3), (1, 2, 4), (3, 4, 5)",
+        "UPDATE t SET c99 = c149 WHERE c0 = 1",
+    ),
+    "zeros of every class, in every column": (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL, n NUMERIC, i INT, v, x TEXT); INSERT INTO t VALUES"
+        " (1, 0, 0, 0, 0, 0), (2, -0.0, -0.0, -0.0, -0.0, -0.0), (3, 0.0, 0.0, 0.0, 0.0, 0.0)",
+        "UPDATE t SET r = -r, n = -n, i = -i, v = -v, x = '0' || x; UPDATE t SET v = 0.0 WHERE id = 1; UPDATE t SET v = 0 WHERE id = 3",
+    ),
+    "without any name for a row's number": (
+        "CREATE TABLE t (k TEXT PRIMARY KEY NOT NULL, rowid, oid, _rowid_); INSERT INTO t VALUES ('a', 1, 2, 3), ('b', 4, 5, 6)",
+        "UPDATE t SET oid = 7 WHERE k = 'a'; DELETE FROM t WHERE k = 'b'",
     ),
     "an integer that becomes the real that is equal": (
         "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, n NUMERIC, v); INSERT INTO t SELECT 1, m, m, m FROM"

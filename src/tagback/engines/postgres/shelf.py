@@ -16,7 +16,7 @@ from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.restoring import restoration, which_differ
 from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
-from tagback.engines.postgres.words import Words, in_form
+from tagback.engines.postgres.words import Words, in_form, total
 from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
 from tagback.engines.session import (
@@ -142,9 +142,8 @@ class Shelf:
         found = {}
         for table, described in self._rows.described(sorted(tables)).items():
             names = sorted(c.name for c in described.columns if not c.generated)
-            query = self._merging.digest_of([ident(n) for n in names], f"ONLY {qualified(*table.name)}")
-            ((total,),) = self._text(query)
-            found[table] = f"{hashlib.sha256(repr(names).encode()).hexdigest()[:16]} {total}"
+            ((sums,),) = self._text(total([ident(n) for n in names], f"ONLY {qualified(*table.name)}"))
+            found[table] = f"{hashlib.sha256(repr(names).encode()).hexdigest()[:16]} {sums}"
         return found
 
     def _keep(

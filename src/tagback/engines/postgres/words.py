@@ -27,15 +27,8 @@ class Words:
         text = exact(value)
         return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
 
-    def digest(self, texts: Sequence[str]) -> str:
-        return f"md5(ROW({', '.join(texts)})::text)"
-
-    def total(self, digest: str) -> str:
-        halves = [
-            f"sum(('x' || {part})::bit(64)::bigint::numeric)"
-            for part in (f"left({digest}, 16)", f"right({digest}, 16)")
-        ]
-        return f"concat_ws(' ', count(*), {', '.join(halves)})"
+    def digest(self, values: Sequence[str]) -> str:
+        return f"md5(ROW({', '.join(map(exact, values))})::text)"
 
     def digits(self, conditions: Sequence[str]) -> str:
         return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
@@ -47,6 +40,13 @@ class Words:
         if column.plain and _PLAIN_TYPE.match(column.type):
             return self.same(left, right)
         return self.same(exact(left), exact(right))
+
+
+def total(values: Sequence[str], source: str) -> str:
+    """A query for what stands for these values of all rows, in whatever order they come."""
+    halves = [f"sum(('x' || {part})::bit(64)::bigint::numeric)" for part in ("left(digest, 16)", "right(digest, 16)")]
+    rows = f"SELECT {Words().digest(values)} AS digest FROM {source}"
+    return f"SELECT concat_ws(' ', count(*), {', '.join(halves)}) FROM ({rows}) told"
 
 
 def in_form(k: KeptRows, rules: Rules) -> Rules:

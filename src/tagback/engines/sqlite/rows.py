@@ -7,13 +7,13 @@ statements run; or it is read where it still is, see `committed`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, is_own, quoted
-from tagback.engines.sqlite.objects import Table, column_id, is_constant
+from tagback.engines.sqlite.objects import ROWID_NAMES, Table, column_id, is_constant
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -54,7 +54,8 @@ class Rows:
         self._virtual: dict[ObjectId, int] = {}  # virtual tables that were written to, with their rows at the start
         self.leaving: dict[ObjectId, str] = {}  # conditions for the rows that a merge leaves where they are
         self._written: set[str] = set()  # what identifies the tables, see Lineage
-        self.unwritten: frozenset[ObjectId] = frozenset()  # tables of the start to which surely nothing was written
+        self._updated: dict[str, set[str]] = {}  # and their columns, where only these were updated
+        self.updated: Mapping[ObjectId, Set[str]] = {}  # the same for tables of the start; empty: nothing was written
 
     # ------------------------------------------------------------------ the start state
 
@@ -70,8 +71,29 @@ class Rows:
 
     def _copy(self, table: ObjectId, there: Start) -> None:
         copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
-        self._connection.execute(f"CREATE TABLE {copy.source} AS SELECT * FROM {there.source}")
+        key = self._integer_key(there)
+        self._connection.execute(
+            f"CREATE TABLE {copy.source} AS SELECT * FROM {there.source}{' LIMIT 0' if key else ''}"
+        )
+        if key:
+            # The same columns with a key, so that rows are found in it without an index.
+            known = self._connection.execute(
+                "SELECT name, type FROM pragma_table_info(?, 'temp')", (copy.name,)
+            ).fetchall()
+            self._connection.execute(f"DROP TABLE {copy.source}")
+            columns = [f"{quoted(name)} {'INTEGER PRIMARY KEY' if name == key else kind}" for name, kind in known]
+            self._connection.execute(f"CREATE TABLE {copy.source} ({', '.join(columns)})")
+            self._connection.execute(f"INSERT INTO {copy.source} SELECT * FROM {there.source}")
         self._starts[table] = copy
+
+    def _integer_key(self, there: Start) -> str:
+        """The column that is the row's number: a key that needs no index. Empty where there is none."""
+        query = (
+            "SELECT name FROM pragma_table_info(?1, ?2) WHERE pk = 1"
+            " AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) WHERE origin = 'pk')"
+        )
+        found = self._connection.execute(query, (there.name, there.schema)).fetchone()
+        return str(found[0]) if found else ""
 
     def read_start(self, tables: Collection[ObjectId], schema: str) -> None:
         """Has tables read in an attached database that has them as they were."""
@@ -100,18 +122,19 @@ class Rows:
                 self._connection.execute(f"DROP TABLE IF EXISTS {start.source}")
         self._starts.clear()
         self._virtual.clear()
-        self.unwritten = frozenset()
+        self.updated = {}
 
     # ------------------------------------------------------------------ what is touched
 
     def watch(self, lineage: Lineage) -> None:
         """Has SQLite report which tables statements write to, triggers and REPLACE included."""
         self._written = set()
-        self.unwritten = frozenset()
+        self._updated = {}
+        self.updated = {}
 
         def authorize(action: int, name: str | None, other: str | None, database: str | None, _: str | None) -> int:
             if action in _WRITES and database != "temp" and name:
-                self._written.add(lineage.table(name))
+                self._note_write(lineage, name, other if action == sqlite3.SQLITE_UPDATE else None)
             if action in _MAKES_OR_WRITES and database != "temp":
                 altered = [other if action == sqlite3.SQLITE_ALTER_TABLE else name]
                 if action in _STANDS_ON:
@@ -121,6 +144,15 @@ class Rows:
             return sqlite3.SQLITE_OK
 
         self._connection.set_authorizer(authorize)
+
+    def _note_write(self, lineage: Lineage, name: str, column: str | None) -> None:
+        """`column`: of an UPDATE, which is reported for each; REPLACE by one may remove rows besides."""
+        table = lineage.table(name)
+        if column is None or column.lower() in ROWID_NAMES:
+            self._updated.pop(table, None)
+        elif table not in self._written or table in self._updated:
+            self._updated.setdefault(table, set()).add(lineage.column(name, column))
+        self._written.add(table)
 
     def end_watch(self) -> None:
         """Stops reporting."""
@@ -139,8 +171,14 @@ class Rows:
             if not isinstance(other, Table) or not _holds(table, other, before, after):
                 names.add(name)
         if cascading:
-            names, written = _with_children(names, tables), _with_children(written, tables)
-        self.unwritten = frozenset(t.id for name, t in tables.items() if name not in written)
+            names = _with_children(names, tables)
+            written = _with_children(written, tables)
+        tokens = {name: before.lineage[t.id] for name, t in tables.items()}
+        self.updated = {
+            tables[name].id: self._updated.get(token, set())
+            for name, token in tokens.items()
+            if token in self._updated or name not in written
+        }
         return frozenset(tables[n].id for n in names) | self._touched_virtual(before, after)
 
     def _touched_virtual(self, before: Catalog, after: Catalog) -> set[ObjectId]:

@@ -274,7 +274,7 @@ class SqliteSession:
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         self._note_violations()
         self._written = True
-        self._rows.unwritten = frozenset()
+        self._rows.updated = {}
         self._returning = not self._users_ran
         for step in steps:
             started = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 from tagback.engines.sqlite.objects import Table, column_id, is_constant, stored_type
 from tagback.engines.sqlite.restoring import among, correction, key_of, never_null, restoration, row_address
 from tagback.engines.sqlite.rows import Rows, Start, affinity
-from tagback.engines.sqlite.words import Words, digest, register
+from tagback.engines.sqlite.words import Words, digest, digest_of, register, told
 
 _MOST_TIMES = 3  # what is kept of a table may take up so much of all that is there
 _THERE = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
@@ -114,8 +115,8 @@ class Shelf:
         places = _places(was, columns, now, names)
         end = self._side(columns, now, places) if now is not None else None
         alike = [c.name for c in columns if end is None or end.kept[c.name] == end.own.get(c.name)]
-        if end is not None and every:
-            end = nothing_given(end)
+        if end is not None and now is not None:
+            end = replace(nothing_given(end) if every else end, same=self._same(was, now, places, catalogs))
         key = self._usable_key(was, begun, end, now)
         kept = KeptRows(
             table=was.id,
@@ -137,46 +138,70 @@ class Shelf:
         names_there += [*(f"b{n}" for n in range(count)), "a", "r"]
         pages = self._pages()
         self._connection.execute(f"CREATE TABLE {_address(place)} ({', '.join(names_there)})")
-        if end is not None and now is not None and self._only_lost(was, now, kept, places, catalogs):
-            sqls = [self._merging.keep_lost(kept, start, end, _address(place))]
-        else:
-            sqls = self._merging.keep(kept, start, end, _address(place))
-        needed = 0
-        for sql in sqls:
-            if end is None or sql is sqls[0] or self._any_gone(start, end, _address(place)):
-                needed = self._fill(sql, was.id, needed, room)
+        found = self._fill(kept, start, end, room)
         returned = {_address(k.place): k for k in given or ()}
         for sql in self._merging.remain(kept, _address(place), returned, start, end):
             self._connection.execute(sql)
-        return self._counted(kept, (self._pages() - pages) * self._pragma("page_size"))
+        size = (self._pages() - pages) * self._pragma("page_size")
+        return replace(kept, gone=found[GONE], new=found[NEW], changed=found[CHANGED], bytes=size)
 
-    def _only_lost(
-        self, was: Table, now: Table, kept: KeptRows, places: Mapping[str, str], catalogs: tuple[Catalog, Catalog]
-    ) -> bool:
-        """Whether columns are gone, and nothing else happened to any row. Told by what identifies each, not by names."""
+    def _same(
+        self, was: Table, now: Table, places: Mapping[str, str], catalogs: tuple[Catalog, Catalog]
+    ) -> frozenset[str]:
+        """Columns of the start to which nothing was written, by what identifies them.
+
+        None where rows may have been added, or may have another key, and so another row's values.
+        """
         before, after = (c.lineage for c in catalogs)
-        return (
-            was.id in self._rows.unwritten
-            and kept.stood is None
-            and not kept.added
-            and before[was.id] == after[now.id]
-            and all(before[column_id(was.name, c)] == after[column_id(now.name, p)] for c, p in places.items())
-        )
+        if was.id not in self._rows.updated or before[was.id] != after[now.id]:
+            return frozenset()
+        there = {c: before[column_id(was.name, c)] for c in places}
+        unwritten = there.keys() - {c for c, token in there.items() if token in self._rows.updated[was.id]}
+        same = frozenset(c for c in unwritten if there[c] == after[column_id(now.name, places[c])])
+        return same if same.issuperset(key_of(was)) else frozenset()
 
-    def _fill(self, sql: str, table: ObjectId, needed: int, room: Room) -> int:
-        """Puts rows into a place, measured before where they could be too many; how many bytes were needed so far."""
+    def _fill(self, kept: KeptRows, start: Side, end: Side | None, room: Room) -> Counter[str]:
+        """Fills the place, and counts what it has of each."""
+        address = _address(kept.place)
+        found: Counter[str] = Counter()
+        if end is None:
+            (sql,) = self._merging.keep(kept, start, end, address)
+            found[GONE] = self._put(sql, kept.table, room)
+        elif self._only_lost(kept, end):
+            found[CHANGED] = self._put(self._merging.keep_lost(kept, start, end, address), kept.table, room)
+        elif not kept.key:
+            (sql,) = self._merging.keep(kept, start, end, address)
+            self._put(sql, kept.table, room)
+            found.update(dict(self._connection.execute(f"SELECT change, count(*) FROM {address} GROUP BY change")))
+        else:
+            there, gone = self._merging.keep(kept, start, end, address)
+            put = self._put(there, kept.table, room)
+            if not end.same.issuperset(kept.key):
+                found[NEW] = self._count(f"{address} WHERE change = '{NEW}'")
+            found[CHANGED] = put - found[NEW]
+            if self._any_gone(start, end, found[NEW]):
+                found[GONE] = self._put(gone, kept.table, room)
+        return found
+
+    def _only_lost(self, kept: KeptRows, end: Side) -> bool:
+        """Whether columns are gone, and nothing else happened to any row."""
+        unwritten = kept.table in self._rows.updated and not self._rows.updated[kept.table]
+        return unwritten and end.same == end.own.keys() and kept.stood is None and not kept.added
+
+    def _any_gone(self, start: Side, end: Side, new: int) -> bool:
+        """Told by counting: looking for each row of the start takes far longer where all are there."""
+        return self._count(start.source) + new != self._count(end.source)
+
+    def _put(self, sql: str, table: ObjectId, room: Room) -> int:
+        """Puts rows into a place, measured before where they could be too many; how many it put."""
         if not room.holds(_MOST_TIMES * self._pages() * self._pragma("page_size")):
             sizes = " + ".join(f"coalesce(length({c}), 0)" for c in columns_of(sql) if c[0] in "vb")
-            needed += int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0])
-            room.check(table, needed)
+            room.check(table, int(self._connection.execute(size_of(sql, sizes or "0")).fetchone()[0]))
         self._connection.execute(sql)
-        return needed
+        return int(self._connection.execute("SELECT changes()").fetchone()[0])
 
-    def _any_gone(self, start: Side, end: Side, address: str) -> bool:
-        """Told by counting: looking for each row of the start takes far longer where all are there."""
-        counts = f"(SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {address} WHERE change = '{NEW}')"
-        query = f"SELECT {counts} - (SELECT count(*) FROM {end.source})"
-        return bool(self._connection.execute(query).fetchone()[0])
+    def _count(self, source: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0])
 
     def _pages(self) -> int:
         """How many of the file's pages are in use."""
@@ -201,19 +226,16 @@ class Shelf:
                 return ()
         return key
 
-    def _counted(self, kept: KeptRows, size: int) -> KeptRows:
-        sums = ", ".join(f"coalesce(sum(change = '{change}'), 0)" for change in (GONE, NEW, CHANGED))
-        gone, new, changed = self._connection.execute(f"SELECT {sums} FROM {_address(kept.place)}").fetchone()
-        return replace(kept, gone=gone, new=new, changed=changed, bytes=size)
-
     def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
         return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
 
     def digest(self, table: Table) -> str:
-        """See Session.digests."""
-        names = sorted(c.name for c in table.columns if not c.generated)
-        query = self._merging.digest_of([quoted(n) for n in names], f"main.{quoted(table.name)}")
-        return f"{digest(*(n.encode() for n in names))} {self._connection.execute(query).fetchone()[0]}"
+        """See Session.digests. A sum is the same in whatever order the rows come."""
+        names = [quoted(name) for name in sorted(c.name for c in table.columns if not c.generated)]
+        count = total = 0
+        for row in self._connection.execute(f"SELECT {', '.join(map(told, names))} FROM main.{quoted(table.name)}"):
+            count, total = count + 1, total + int.from_bytes(digest_of(row), "big")
+        return f"{digest(*names)} {count} {total % 2**128:032x}"
 
     def set_aside(self, table: Table) -> None:
         """See Session.hold."""
@@ -270,7 +292,11 @@ class Shelf:
         """Copies the table with further columns of the start's affinities, and gives the copy's name."""
         name = f"temp.{self._temporary_name('shape')}"
         columns = [quoted(c.name) for c in now.columns]
-        typed = [f"{quoted(c.name)} {affinity(stored_type(c, strict=now.strict))}" for c in now.columns]
+        typed = [
+            f"{quoted(c.name)} "
+            + ("INTEGER PRIMARY KEY" if c.key and now.has_integer_key else affinity(stored_type(c, strict=now.strict)))
+            for c in now.columns
+        ]
         addresses = [_extra("address", n) for n in range(len(address))]
         values = [f"{_extra('value', n)} {kind}" for n, kind in enumerate(made.values())]
         self._connection.execute(f"CREATE TABLE {name} ({', '.join([*typed, *addresses, *values])})")
