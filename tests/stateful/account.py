@@ -75,8 +75,8 @@ class Effective:
 class Undone:
     """Changesets that were taken back together and could be deployed again: where they began and ended.
 
-    `left`: as it was when they were taken back; `returned`: as it was afterwards. `sure`: they went back as one, and both
-    ends are known exactly.
+    `left`: as it was when they were taken back; `returned`: as it was afterwards. `sure`: both ends are known exactly.
+    `whole`: they went back as one.
     """
 
     files: tuple[Path, ...]
@@ -85,6 +85,7 @@ class Undone:
     left: Moment
     returned: Moment
     sure: bool
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)

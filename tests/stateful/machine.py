@@ -169,7 +169,7 @@ class Histories(Returning):
                 self._count("redone exactly")
             elif made is not None and not done.notes:
                 began, ended, left = undone.began.place, undone.ended.place, undone.left.place
-                story = Story(began, ended, left, undone.returned.place, before.place, made)
+                story = Story(began, ended, left, undone.returned.place, before.place, made, undone.whole)
                 self._equal(redo_differences(self.database.values, story, self.now.rows), "redone, and rows are others")
                 self._count("redone row by row")
         self._see()

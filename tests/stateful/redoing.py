@@ -20,7 +20,10 @@ Wanted = tuple[frozenset[str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything between the deployment and the redo. `began` and `ended` are the deployment's; `made` as above."""
+    """Everything between the deployment and the redo. `began` and `ended` are the deployment's; `made` as above.
+
+    `whole`: all of it went back as one. If not, what was written since may be made of what an earlier changeset made.
+    """
 
     began: Place
     ended: Place
@@ -28,6 +31,7 @@ class Story:
     returned: Place
     now: Place
     made: Place
+    whole: bool = True
 
 
 def redo_differences(engine: Engine, story: Story, found: Mapping[str, Rows]) -> list[str]:
@@ -60,6 +64,8 @@ class _Redo:
             return self._other(found, [self._left])
         base, ours = self._story.returned.rows[self._name], self._story.now.rows[self._name]
         if base.values == ours.values:
+            if not self._looked_at() and not self._story.whole:
+                return []
             taken = [self._left] if self._looked_at() else [self._left, self._made]
             return self._other(found, [t for t in taken if t is not None])
         sides = self._sides(found, base, ours)
@@ -120,6 +126,8 @@ class _Redo:
                 theirs.get(key), base.get(key), ours.get(key), made.get(key), looked_at, was_made=key in ended
             )
             row = found.get(key)
+            if not self._story.whole and not (looked_at and base.get(key) == ours.get(key)):
+                continue
             if not any(_fits(row, w) for w in wanted):
                 lines.append(f"{', '.join(key)} is {row}, and should be {' or '.join(map(_said, wanted))}")
         return lines

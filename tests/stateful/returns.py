@@ -218,8 +218,8 @@ class Returning(Account):
             self._forget_undone()
             files = tuple(e.file for e in gone)
             stages = {e.stage for e in gone}
-            sure = len(stages) == 1 and all(s.sure for s in stages)
-            self.undone = Undone(files, gone[0].stage.began, gone[-1].stage.ended, before, self._moment(), sure)
+            began, ended, sure = gone[0].stage.began, gone[-1].stage.ended, all(s.sure for s in stages)
+            self.undone = Undone(files, began, ended, before, self._moment(), sure, whole=len(stages) == 1)
         del self.stack[depth:]
         self.tags = {name: (d, p) for name, (d, p) in self.tags.items() if d <= depth}
         self.attested = self.now

@@ -117,3 +117,13 @@ def test_names_that_differ_only_in_case_are_the_same_name(shop: Shop, change: st
         same(base, shop.state())
         shop.apply()
         same(end, shop.state())
+
+
+def test_a_table_made_anew_under_a_dropped_one_s_name_in_other_letters_isn_t_that_one(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    shop.apply("DROP TABLE t; CREATE TABLE T (id INTEGER PRIMARY KEY, w TEXT)")
+    shop.sql("INSERT INTO T VALUES (2, 'mine')")
+    shop.back()
+    shop.sql("INSERT INTO t VALUES (2, 9)")
+    shop.apply()
+    assert shop.rows("SELECT * FROM T") == [(2, "mine")]

@@ -281,7 +281,6 @@ class SqliteSession:
             if step.action is Action.RENAME:
                 with refusals(step.sql):
                     rename_past_broken(self._connection, step.sql)
-                self._lineage.follow(step.sql)
             else:
                 # Renaming for good takes along what refers to the name; rebuilding a table must not.
                 self._execute("PRAGMA legacy_alter_table = ON")
@@ -289,6 +288,8 @@ class SqliteSession:
                     self._execute(step.sql)
                 finally:
                     self._execute("PRAGMA legacy_alter_table = OFF")
+            if step.action in (Action.RENAME, Action.DROP, Action.CREATE):
+                self._lineage.follow(step.sql)
             done(step, time.perf_counter() - started)
 
     def _execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
