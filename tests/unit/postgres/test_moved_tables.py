@@ -311,6 +311,16 @@ def test_dry_run_shows_the_move_and_does_nothing(trial: Trial) -> None:
     trial.back()
 
 
+@pytest.mark.parametrize("sql", ["DROP TABLE tagback_shelf_1_1_1.t", "DROP SCHEMA tagback_shelf_1_1_1 CASCADE"])
+def test_moved_table_that_somebody_dropped_is_told_as_gone(trial: Trial, sql: str) -> None:
+    trial.setup(PLAIN)
+    trial.deploy("DROP TABLE t;")
+    trial.write(sql)
+    with pytest.raises(RefusedError, match=r"there is no table tagback_shelf_1_1_1\.t") as caught:
+        trial.back()
+    assert caught.value.code == "shelf_missing"
+
+
 def test_what_must_not_survive_is_not_moved(trial: Trial) -> None:
     trial.setup(PLAIN)
     trial.deploy("-- tagback: no-keep\nDROP TABLE t;", anyway=True)

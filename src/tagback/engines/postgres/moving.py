@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tagback.catalog import Action, Catalog, ObjectId, Step, name_today
 from tagback.changelog import Dialect, TokenKind, tokens
+from tagback.engines.merging import shelf_missing
 from tagback.engines.postgres.pipeline import drops_table
 from tagback.engines.postgres.rows import FIRST_USER_OID, Column, Rows
 from tagback.engines.postgres.shelf import Shelf
@@ -306,9 +307,10 @@ class Moving:
             here, there = _schema(k.place), k.table.name[0]
             if self._meets(here, there):
                 continue
-            table = qualified(here, k.table.name[-1])
             found[k.place] = (
-                Step(f"ALTER TABLE {table} SET SCHEMA {ident(there)}", k.table, Action.RENAME, "ACCESS EXCLUSIVE"),
+                Step(
+                    f"ALTER TABLE {_address(k)} SET SCHEMA {ident(there)}", k.table, Action.RENAME, "ACCESS EXCLUSIVE"
+                ),
                 Step(f"DROP SCHEMA {ident(here)}", k.table, Action.DROP),
             )
         return found
@@ -321,11 +323,15 @@ class Moving:
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
         """See Session.merge. What is still moved becomes ordinary places before."""
-        for k in self._still_moved(kept):
+        moved = self._still_moved(kept)
+        for k in kept:
+            if k.how == MOVED and k not in moved:
+                raise shelf_missing(k, f"{_schema(k.place)}.{k.table.name[-1]}")
+        for k in moved:
             columns = tuple(
                 Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns
             )
-            copy = self._rows.adopt(k.table, qualified(_schema(k.place), k.table.name[-1]), columns, k.key)
+            copy = self._rows.adopt(k.table, _address(k), columns, k.key)
             self._shelf.fill(k.place, k.table, copy)
             self._rows.disown(k.table)
             self._drop_moved([k.place])
@@ -356,8 +362,11 @@ class Moving:
 
     def _still_moved(self, kept: Iterable[KeptRows]) -> list[KeptRows]:
         moved = [k for k in kept if k.how == MOVED]
-        there = self._there(_schema(k.place) for k in moved)
-        return [k for k in moved if _schema(k.place) in there]
+        names = ", ".join(literal(_address(k)) for k in moved)
+        if not names:
+            return []
+        there = self._text(f"SELECT name FROM unnest(ARRAY[{names}]) name WHERE to_regclass(name) IS NOT NULL")
+        return [k for k in moved if (_address(k),) in there]
 
     def _there(self, schemas: Iterable[str]) -> list[str]:
         names = ", ".join(literal(name) for name in sorted(set(schemas)))
@@ -400,3 +409,8 @@ class Drop:
 def _schema(place: str) -> str:
     """Where a moved table is."""
     return f"{SCHEMA}_{place}"
+
+
+def _address(k: KeptRows) -> str:
+    """A moved table, as SQL has it."""
+    return qualified(_schema(k.place), k.table.name[-1])
