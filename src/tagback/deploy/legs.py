@@ -45,7 +45,8 @@ def legs(
     net = Leg(target, _net(renamed), (), tuple(everything), (), _at_start(looked_at, renamed))
     if not shelves and not (len({c.deployment for c in undone}) > 1 and _takes_rows(session, live, net)):
         return [net]
-    places = _places(history, undone, shelves)
+    noted = [s for s in ledger.everything_kept() if s.snapshot != NO_SNAPSHOT]
+    places = _places(history, undone, shelves, [s for s in noted if _is_undone(s.deployment, s.stage, undone, history)])
     found = []
     until = (float("inf"), 0)
     for n, place in enumerate(places):
@@ -97,10 +98,10 @@ def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, .
 def failed_legs(ledger: Ledger, deployment: int, target: Catalog, snapshot: SnapshotId) -> list[Leg]:
     """The way back from a deployment that ended between its parts."""
     renamed = [(d, stage, r) for d, stage, r in ledger.renames() if d == deployment]
-    shelves = [
-        s for s in ledger.shelves() if s.deployment == deployment and s.state is ShelfState.KEPT and not s.undoes
-    ]
-    stages = sorted({(s.stage, s.snapshot) for s in shelves}, reverse=True)
+    noted = [s for s in ledger.everything_kept() if s.deployment == deployment and not s.undoes]
+    shelves = [s for s in noted if s.kept.place and s.state is ShelfState.KEPT]
+    # What was kept is compared with what its part left, so a later one that looked at rows goes by itself.
+    stages = sorted({(s.stage, s.snapshot) for s in noted}, reverse=True)
     if not stages or stages[-1][1] != snapshot:
         stages.append((0, snapshot))
     found = []
@@ -117,9 +118,13 @@ def failed_legs(ledger: Ledger, deployment: int, target: Catalog, snapshot: Snap
     return found
 
 
-def _places(history: History, undone: Sequence[AppliedChangeset], shelves: Sequence[Shelf]) -> list[_Place]:
-    """Where the legs end, the newest first."""
+def _places(
+    history: History, undone: Sequence[AppliedChangeset], shelves: Sequence[Shelf], noted: Sequence[Shelf]
+) -> list[_Place]:
+    """Where the legs end, the newest first. `noted` are shelves, too, and the parts that only looked at rows."""
     found = {_Place(s.deployment, s.stage, s.snapshot) for s in shelves}
+    in_parts = {p.deployment for p in found if not history.by_id[DeploymentId(p.deployment)].granular}
+    found |= {_Place(s.deployment, s.stage, s.snapshot) for s in noted if s.deployment in in_parts}
     for s in shelves:
         gone = next((c for c in undone if (c.deployment, c.position) == (s.deployment, s.stage)), None)
         later = any(c.deployment == s.deployment and c.position > s.stage for c in undone)

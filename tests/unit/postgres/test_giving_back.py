@@ -219,3 +219,22 @@ def test_a_deployment_that_fails_leaves_nothing_on_the_shelf(trial: Trial) -> No
         trial.deploy("DELETE FROM t;", "SELECT 1 / 0;")
     assert differences(before, trial.state()) == []
     assert trial.rows("SELECT relname FROM pg_class WHERE relname ~ '^shelf_[0-9]'") == []
+
+
+@pytest.mark.parametrize("unique", ["UNIQUE", ""])
+def test_parts_of_a_deployment_go_back_one_by_one_where_rows_were_kept(trial: Trial, unique: str) -> None:
+    trial.setup("CREATE TABLE t (a int, b boolean); INSERT INTO t VALUES (1, true), (2, false)")
+    before = trial.state()
+    parts = (
+        "UPDATE t SET a = 5; INSERT INTO t VALUES (3, true);",
+        "CREATE INDEX CONCURRENTLY i ON t (a);",
+        "ALTER TABLE t ALTER b TYPE text;",
+        f"CREATE {unique} INDEX CONCURRENTLY j ON t (a);",
+    )
+    if unique:
+        with pytest.raises(FailedError, match="could not create unique index"):
+            trial.deploy(*parts)
+    else:
+        trial.deploy(*parts)
+        assert trial.back().conflicts == ()
+    assert differences(before, trial.state()) == []

@@ -431,3 +431,14 @@ def test_bytes_in_the_key_of_a_conflict_are_told_as_in_sql(shop: Shop) -> None:
     shop.apply("UPDATE t SET v = 2")
     shop.sql("UPDATE t SET v = 3")
     assert [(c.key, c.column) for c in shop.back().conflicts] == [("id=x'00FF'", "v")]
+
+
+def test_rows_are_known_again_by_a_key_that_the_deployment_took_away(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, v); INSERT INTO t VALUES ('a', 1), ('b', 2)")
+    shop.apply(
+        "CREATE TABLE n (id TEXT, v); INSERT INTO n SELECT id, v * 10 FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;"
+        "INSERT INTO t VALUES ('c', 3)"
+    )
+    shop.sql("UPDATE t SET v = 99 WHERE id = 'a'; DELETE FROM t WHERE id = 'c'; INSERT INTO t VALUES ('d', 4)")
+    assert [(c.key, c.column) for c in shop.back().conflicts] == [("id=a", "v")]
+    assert shop.rows("SELECT * FROM t ORDER BY id") == [("a", 99), ("b", 2), ("d", 4)]

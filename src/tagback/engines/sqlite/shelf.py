@@ -211,20 +211,29 @@ class Shelf:
         return int(self._connection.execute(f"PRAGMA main.{name}").fetchone()[0])
 
     def _usable_key(self, was: Table, begun: Start, end: Side | None, now: Table | None) -> tuple[str, ...]:
-        """The primary key's columns, if they tell rows apart at both ends. A rowid table's key may hold NULL, many times."""
+        """The primary key's columns, if they tell rows apart at both ends. A rowid table's key may hold NULL, many times.
+
+        At the end they may do so without being a key any more.
+        """
         key = key_of(was)
         sides = [(begun.source, [quoted(c) for c in key], was)]
         if end is not None and now is not None:
-            if not all(c in end.own for c in key):
+            if not all(c in end.own and end.kept[c] for c in key):
                 return ()
             sides.append((end.source, [end.own[c] for c in key], now))
         for source, columns, table in sides:
-            if set(columns) != {quoted(c) for c in key_of(table)}:
-                return ()
+            if end is not None and set(columns) != {quoted(c) for c in key_of(table)}:
+                return key if self._told_apart(source, [end.kept[c] for c in key]) else ()
             unsure = " OR ".join(f"{c} IS NULL" for c in columns) if not never_null(table) else ""
             if unsure and self._connection.execute(f"SELECT 1 FROM {source} WHERE {unsure} LIMIT 1").fetchone():
                 return ()
         return key
+
+    def _told_apart(self, source: str, values: Sequence[str]) -> bool:
+        missing = " OR ".join(f"{v} IS NULL" for v in values)
+        together = ", ".join(f"{v} COLLATE BINARY" for v in values)
+        twice = f"SELECT 1 FROM {source} GROUP BY {together} HAVING count(*) > 1 OR max({missing}) LIMIT 1"
+        return bool(values) and self._connection.execute(twice).fetchone() is None
 
     def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
         return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
