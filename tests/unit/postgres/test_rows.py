@@ -508,6 +508,23 @@ def test_loss_is_counted_in_values(session: PostgresSession, loss: Loss, count: 
     session.rollback()
 
 
+def test_rows_are_counted_wherever_a_table_has_them(session: PostgresSession) -> None:
+    script(
+        session,
+        """CREATE TABLE empty (v int); CREATE TABLE emptied AS SELECT 1 AS v; DELETE FROM emptied;
+        CREATE TABLE parent (v int); CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (1);
+        CREATE TABLE parted (v int) PARTITION BY LIST (v); CREATE TABLE part PARTITION OF parted DEFAULT;
+        INSERT INTO parted VALUES (1), (2); CREATE TABLE "Some Name" AS SELECT generate_series(1, 3) AS v""",
+    )
+    session.begin()
+    session.run("CREATE TABLE filled AS SELECT generate_series(1, 4) AS v")
+    counts = {"empty": 0, "emptied": 0, "parent": 0, "child": 1, "parted": 2, "part": 2, "Some Name": 3, "filled": 4}
+    losses = {Loss(LossKind.TABLE, table(name)): count for name, count in counts.items()}
+    assert session.count_each(list(losses)) == losses
+    columns = {Loss(LossKind.COLUMN, table(name), "v"): count for name, count in counts.items()}
+    assert session.count_each(list(columns)) == columns
+
+
 @pytest.mark.parametrize(
     "default",
     ["5", "-1.5e3", "'a''b'::text", "'x'", "true", "'{}'::public.\"Odd \"\"type\"[]", "'(1)'::character varying(10)",
