@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from tagback.catalog import ObjectId, SchemaObject, UnmanagedObject
-from tagback.engines.postgres.ahead import Ahead
+from tagback.engines.postgres.ahead import Ahead, ask_each
 from tagback.engines.postgres.privileges import Acl, parse
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS
 
@@ -49,6 +50,20 @@ SELECT oid, rolname, acldefault('r', oid)::text[], acldefault('s', oid)::text[],
 _GENERAL = (_MEMBERS, _COMMENTS, _ROLES)
 
 Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """A query for what most databases don't have. Where `unless` (after FROM) has no row, it has none and isn't asked.
+
+    A database starts with objects of its own below oid 16384 (FirstNormalObjectId); none of them is ever read.
+    """
+
+    sql: str
+    unless: str
+
+
+Query = str | Rare
 Address = tuple[int, int]
 """What pg_depend calls an object: the catalog it is in, and its oid."""
 
@@ -76,16 +91,22 @@ class Reading:
         self._collations: dict[int, str] | None = None
         self._acls: dict[tuple[str, str, str], Acl | None] = {}
         self.namespaces: dict[int, str] = {}
+        self._absent: frozenset[str] = frozenset()
         self.members: dict[Address, ObjectId] = {}
         self.comments: dict[tuple[int, int, int], str] = {}
         self.roles: dict[int, str] = {}
         self._defaults: dict[tuple[str, str], Acl] = {}
 
-    def begin(self, queries: Iterable[str]) -> None:
+    def begin(self, queries: Sequence[Query]) -> None:
         """Reads what all kinds look up. `queries` will be asked, without parameters; they are sent before."""
-        self.namespaces.update(self.rows(_NAMESPACES))
+        rare = list(dict.fromkeys(q.unless for q in queries if isinstance(q, Rare)))
+        looking = f"SELECT {', '.join(f'EXISTS (SELECT FROM {place})' for place in rare)}"
+        namespaces, (found,) = ask_each(self.cursor.connection, [_NAMESPACES, looking])
+        self.namespaces.update(namespaces)
+        self._absent = frozenset(place for place, there in zip(rare, found, strict=True) if not there)
         if psycopg.Pipeline.is_supported():
-            self._ahead = Ahead(self.cursor.connection, [self._filled_in(q) for q in (*_GENERAL, *queries)])
+            asked = [self._text(q) for q in (*_GENERAL, *queries) if not self._is_absent(q)]
+            self._ahead = Ahead(self.cursor.connection, asked)
         for classid, objid, name in self.rows(_MEMBERS):
             self.members[classid, objid] = ObjectId("extension", (name,))
         for classoid, objoid, objsubid, text in self.rows(_COMMENTS):
@@ -101,9 +122,11 @@ class Reading:
             self._ahead.close()
             self._ahead = None
 
-    def rows(self, sql: str, parameters: Sequence[object] | None = None) -> list[Row]:
+    def rows(self, query: Query, parameters: Sequence[object] | None = None) -> list[Row]:
         """Runs a query; `{ns}` in it stands for the oids of the schemas that are read."""
-        sql = self._filled_in(sql)
+        if self._is_absent(query):
+            return []
+        sql = self._text(query)
         if self._ahead is not None:
             rows = self._ahead.rows(sql) if parameters is None else None
             if rows is not None:
@@ -111,7 +134,11 @@ class Reading:
             self._ahead.take_all()
         return self.cursor.execute(sql.encode(), parameters).fetchall()
 
-    def _filled_in(self, sql: str) -> str:
+    def _is_absent(self, query: Query) -> bool:
+        return isinstance(query, Rare) and query.unless in self._absent
+
+    def _text(self, query: Query) -> str:
+        sql = query if isinstance(query, str) else query.sql
         return sql.replace("{ns}", ", ".join(map(str, self.namespaces)) or "0") if "{ns}" in sql else sql
 
     def add(self, classid: int, oid: int, found: SchemaObject) -> None:

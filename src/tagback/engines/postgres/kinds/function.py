@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import PgObject
-from tagback.engines.postgres.reading import PG_PROC, Reading
+from tagback.engines.postgres.reading import PG_PROC, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import qualified, stable
 
-_FUNCTIONS = """
+_FUNCTIONS = Rare(
+    """
 SELECT p.oid, n.nspname, p.proname, oidvectortypes(p.proargtypes), p.prokind, p.proowner, p.proacl::text[],
        pg_get_functiondef(p.oid), pg_get_function_arguments(p.oid), coalesce(pg_get_function_result(p.oid), ''),
        p.prosqlbody IS NOT NULL
@@ -17,7 +18,9 @@ SELECT p.oid, n.nspname, p.proname, oidvectortypes(p.proargtypes), p.prokind, p.
  WHERE p.prokind <> 'a' AND p.pronamespace IN ({ns})
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
-"""
+""",
+    unless="pg_proc WHERE prokind <> 'a' AND oid >= 16384",
+)
 
 
 class Function(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="function"):
@@ -65,7 +68,7 @@ class Procedure(Function, frozen=True, kw_only=True, omit_defaults=True, tag="pr
     keyword: ClassVar[str] = "PROCEDURE"
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
     return (_FUNCTIONS,)
 

@@ -6,19 +6,25 @@ from typing import ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, PgObject, TableMember
-from tagback.engines.postgres.reading import PG_POLICY, PG_STATISTIC_EXT, Reading
+from tagback.engines.postgres.reading import PG_POLICY, PG_STATISTIC_EXT, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, stable
 
-_POLICIES = """
+_POLICIES = Rare(
+    """
 SELECT p.oid, p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles,
        coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace IN ({ns})
-"""
-_STATISTICS = """
+""",
+    unless="pg_policy",
+)
+_STATISTICS = Rare(
+    """
 SELECT s.oid, n.nspname, s.stxname, s.stxrelid, s.stxowner, pg_get_statisticsobjdef(s.oid),
        coalesce(s.stxstattarget, -1)
   FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxnamespace IN ({ns})
-"""
+""",
+    unless="pg_statistic_ext",
+)
 _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 
 
@@ -95,7 +101,7 @@ class Statistics(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="s
         return Alteration(self.steps(sqls) + self.resettle(after))
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
     return (_POLICIES, _STATISTICS)
 

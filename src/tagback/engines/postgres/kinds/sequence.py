@@ -9,10 +9,11 @@ import msgspec
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import PgObject
 from tagback.engines.postgres.privileges import Acl
-from tagback.engines.postgres.reading import PG_CLASS, Reading
+from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 
-_SEQUENCES = """
+_SEQUENCES = Rare(
+    """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence,
        s.seqtypid::regtype::text, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle,
        d.deptype, d.refobjid, d.refobjsubid, tn.nspname, t.relname, a.attname, a.attidentity
@@ -25,7 +26,9 @@ SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersisten
   LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE c.relkind = 'S' AND c.relnamespace IN ({ns})
-"""
+""",
+    unless="pg_sequence",
+)
 
 
 class Counting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,7 +136,7 @@ def go_on_behind(sequence: tuple[str, ...], table: tuple[str, ...], column: str,
     )
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
     return (_SEQUENCES,)
 

@@ -8,18 +8,24 @@ from typing import ClassVar
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, PgObject, TableMember
 from tagback.engines.postgres.kinds.view import ENABLED
-from tagback.engines.postgres.reading import PG_CONSTRAINT, PG_EVENT_TRIGGER, PG_TRIGGER, Reading
+from tagback.engines.postgres.reading import PG_CONSTRAINT, PG_EVENT_TRIGGER, PG_TRIGGER, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, stable
 
-_TRIGGERS = """
+_TRIGGERS = Rare(
+    """
 SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, t.tgconstraint
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
  WHERE NOT t.tgisinternal AND c.relnamespace IN ({ns})
-"""
-_EVENT_TRIGGERS = """
+""",
+    unless="pg_trigger WHERE NOT tgisinternal",
+)
+_EVENT_TRIGGERS = Rare(
+    """
 SELECT oid, evtname, evtevent, evtowner, evtenabled, evttags, evtfoid::regproc::text FROM pg_event_trigger
  WHERE evtname !~ '^tagback(_|$)'
-"""
+""",
+    unless="pg_event_trigger",
+)
 
 
 class Trigger(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="trigger"):
@@ -93,7 +99,7 @@ class EventTrigger(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag=
         return f"ALTER EVENT TRIGGER {self.address} {ENABLED[self.enabled]}"
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
     return (_TRIGGERS, _EVENT_TRIGGERS)
 

@@ -12,10 +12,11 @@ from tagback.catalog import Action, Alteration, Catalog, Loss, LossKind, ObjectI
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.table import Table
-from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Reading
+from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
-_TYPES = """
+_TYPES = Rare(
+    """
 SELECT t.oid, n.nspname, t.typname, t.typtype, t.typowner, t.typacl::text[], format_type(t.oid, NULL), t.typrelid,
        format_type(t.typbasetype, t.typtypmod), t.typnotnull, pg_get_expr(t.typdefaultbin, 0),
        CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN
@@ -30,12 +31,19 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typowner, t.typacl::text[], for
   LEFT JOIN pg_type b ON b.oid = t.typbasetype
   LEFT JOIN pg_class c ON c.oid = t.typrelid
  WHERE (t.typtype IN ('e', 'd') OR t.typtype = 'c' AND c.relkind = 'c') AND t.typnamespace IN ({ns})
-"""
-_DOMAIN_CHECKS = """
+""",
+    unless="(SELECT oid FROM pg_type WHERE typtype IN ('d', 'e') UNION ALL SELECT oid FROM pg_class WHERE relkind = 'c') t"
+    " WHERE oid >= 16384",
+)
+_DOMAIN_CHECKS = Rare(
+    """
 SELECT oid, contypid, conname, pg_get_constraintdef(oid)
   FROM pg_constraint WHERE contypid <> 0 AND contype = 'c' ORDER BY conname COLLATE "C"
-"""
-_RANGES = """
+""",
+    unless="pg_type WHERE typtype = 'd' AND oid >= 16384",
+)
+_RANGES = Rare(
+    """
 SELECT t.oid, n.nspname, t.typname, t.typowner, t.typacl::text[], format_type(t.oid, NULL),
        format_type(g.rngsubtype, NULL),
        (SELECT quote_ident(nspname) || '.' || quote_ident(opcname)
@@ -51,7 +59,9 @@ SELECT t.oid, n.nspname, t.typname, t.typowner, t.typacl::text[], format_type(t.
   JOIN pg_type t ON t.oid = g.rngtypid
   JOIN pg_namespace n ON n.oid = t.typnamespace
  WHERE t.typnamespace IN ({ns})
-"""
+""",
+    unless="pg_range WHERE rngtypid >= 16384",
+)
 
 
 class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
@@ -285,7 +295,7 @@ def _attribute(column: Column) -> str:
     return f"{ident(column.name)} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
     return (_DOMAIN_CHECKS, _TYPES, _RANGES)
 

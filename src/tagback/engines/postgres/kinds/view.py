@@ -9,10 +9,11 @@ from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject,
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject, TableMember
 from tagback.engines.postgres.kinds.column import Column
-from tagback.engines.postgres.reading import PG_CLASS, PG_REWRITE, Reading
+from tagback.engines.postgres.reading import PG_CLASS, PG_REWRITE, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, stable
 
-_VIEWS = """
+_VIEWS = Rare(
+    """
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relacl::text[], c.reloptions, c.relispopulated,
        am.amname,
        CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
@@ -23,12 +24,17 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relacl::text[], c.r
  WHERE c.relkind IN ('v', 'm') AND c.relnamespace IN ({ns})
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-"""
-_RULES = """
+""",
+    unless="pg_class WHERE relkind IN ('v', 'm') AND oid >= 16384",
+)
+_RULES = Rare(
+    """
 SELECT r.oid, r.ev_class, r.rulename, pg_get_ruledef(r.oid), r.ev_enabled
   FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
  WHERE r.rulename <> '_RETURN' AND c.relnamespace IN ({ns})
-"""
+""",
+    unless="pg_rewrite WHERE rulename <> '_RETURN' AND oid >= 16384",
+)
 
 
 class _Query(PgObject, frozen=True, kw_only=True, omit_defaults=True):
@@ -169,7 +175,7 @@ def _option(text: str) -> str:
     return f"{name}={literal(value)}"
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` and `read_rules` always ask."""
     return (_VIEWS, _RULES)
 
