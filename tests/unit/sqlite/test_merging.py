@@ -442,3 +442,16 @@ def test_rows_are_known_again_by_a_key_that_the_deployment_took_away(shop: Shop)
     shop.sql("UPDATE t SET v = 99 WHERE id = 'a'; DELETE FROM t WHERE id = 'c'; INSERT INTO t VALUES ('d', 4)")
     assert [(c.key, c.column) for c in shop.back().conflicts] == [("id=a", "v")]
     assert shop.rows("SELECT * FROM t ORDER BY id") == [("a", 99), ("b", 2), ("d", 4)]
+
+
+def test_numbers_go_back_into_a_column_of_text_and_what_would_change_is_refused(shop: Shop) -> None:
+    base = shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(10)); INSERT INTO t VALUES (1, '2')")
+    anew = "CREATE TABLE n (id INTEGER PRIMARY KEY, v {}); INSERT INTO n SELECT * FROM t; DROP TABLE t;"
+    anew += "ALTER TABLE n RENAME TO t;"
+    shop.apply(anew.format("INT") + anew.format("BLOB"))
+    shop.sql("UPDATE t SET v = 0.1 + 0.2")
+    with pytest.raises(RefusedError, match="can't hold: 1"):
+        shop.back()
+    shop.sql("UPDATE t SET v = 2")
+    shop.back()
+    same(base, shop.state())

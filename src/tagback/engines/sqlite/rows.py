@@ -227,7 +227,10 @@ class Rows:
         staying = f" WHERE {self.leaving[loss.table]}" if loss.table in self.leaving else ""
         self._connection.execute(f"INSERT INTO {there} SELECT {column}, {column} FROM {table}{staying}")
         self._connection.execute(f"INSERT INTO {back} SELECT original, v FROM {there}")
-        lost = self._count(f"{back} WHERE original IS NOT v COLLATE BINARY OR typeof(original) <> typeof(v)")
+        # A number that becomes its text says the same, as if it had been written to the other column.
+        says_it = "typeof(original) IN ('integer', 'real') AND CAST(v AS NUMERIC) = original"
+        differs = "original IS NOT v COLLATE BINARY OR typeof(original) <> typeof(v)"
+        lost = self._count(f"{back} WHERE ({differs}) AND NOT ({says_it})")
         for name in (there, back):
             self._connection.execute(f"DROP TABLE {name}")
         return lost
