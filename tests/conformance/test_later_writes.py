@@ -243,3 +243,17 @@ def test_a_value_that_several_deployments_changed_is_one_conflict_by_its_name_at
     assert [(c.key, c.column, c.kept) for c in done.conflicts] == [("id=1", "b", "later")]
     rows = {"t": [(1, "x", 99), (2, None, 20), (3, "z", 30)]}
     assert _rows(target_url, rows) == _sorted(rows)
+
+
+def test_a_new_table_that_the_application_emptied_is_empty_again(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(SHOP)
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_new.sql").write_text("CREATE TABLE n (v TEXT); INSERT INTO n VALUES ('made');")
+        target.apply(changelog)
+        client.write(target_url, "DELETE FROM n")
+        _back(target_url)
+        target.apply(changelog)
+    assert _rows(target_url, {"n": []}) == {"n": []}

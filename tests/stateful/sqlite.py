@@ -230,6 +230,8 @@ def _stored(kind: str, value: str, *, as_default: bool = False) -> str:
 
 
 def _default(column: Column) -> str:
+    if column.key and column.type.upper() == "INTEGER":
+        return ANY  # a number of SQLite's choice
     if not column.default:
         return NULL
     return _stored(column.type, column.default, as_default=True) if _LITERAL.fullmatch(column.default) else ANY

@@ -45,7 +45,8 @@ class Leg:
     """A part of the way back. `renamed`: name at the target, name now. `shelves`: rows to be merged at the target.
 
     `undoes` are the changesets (deployment and position) that it takes back. `since`: what was renamed after the stage
-    that the shelves are of. `looked_at`: tables, by their names at the target, that the changesets may have written to.
+    that the shelves are of. `looked_at`: tables that the changesets may have written to, by their names at the target; those
+    that go by their names now.
     """
 
     target: Catalog

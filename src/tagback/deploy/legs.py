@@ -10,7 +10,16 @@ from tagback.deploy.back import Leg
 from tagback.deploy.drift import Gap, keep
 from tagback.engines.session import Session
 from tagback.ledger.history import History, Point
-from tagback.ledger.records import LOOKED_AT, NO_SNAPSHOT, AppliedChangeset, DeploymentId, Shelf, ShelfState, SnapshotId
+from tagback.ledger.records import (
+    LOOKED_AT,
+    MADE,
+    NO_SNAPSHOT,
+    AppliedChangeset,
+    DeploymentId,
+    Shelf,
+    ShelfState,
+    SnapshotId,
+)
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
 
@@ -42,7 +51,13 @@ def legs(
         for s in ledger.everything_kept()
         if s.kept.how == LOOKED_AT and _is_undone(s.deployment, s.stage, undone, history)
     ]
-    net = Leg(target, _net(renamed), (), tuple(everything), (), _at_start(looked_at, renamed))
+    made = [
+        (s.deployment, s.stage, s.kept.table)
+        for s in ledger.everything_kept()
+        if s.kept.how == MADE and _is_undone(s.deployment, s.stage, undone, history)
+    ]
+    written = _at_start(looked_at, renamed) | _at_end(made, renamed)
+    net = Leg(target, _net(renamed), (), tuple(everything), (), written)
     if not shelves and not (len({c.deployment for c in undone}) > 1 and _takes_rows(session, live, net)):
         return [net]
     noted = [s for s in ledger.everything_kept() if s.snapshot != NO_SNAPSHOT]
@@ -65,6 +80,10 @@ def legs(
                 _net((d, stage, r) for d, stage, r in renamed if since < (d, stage) < until),
                 _at_start(
                     [(d, stage, t) for d, stage, t in looked_at if since <= (d, stage) < until],
+                    [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
+                )
+                | _at_end(
+                    [(d, stage, t) for d, stage, t in made if since <= (d, stage) < until],
                     [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
                 ),
             )
@@ -171,6 +190,17 @@ def _at_start(
     for deployment, stage, table in tables:
         until = _net((d, s, r) for d, s, r in renamed if (d, s) < (deployment, stage))
         found.add(next((r.before for r in until if r.after == table), table))
+    return frozenset(found)
+
+
+def _at_end(
+    tables: Iterable[tuple[int, int, ObjectId]], renamed: Sequence[tuple[int, int, Rename]]
+) -> frozenset[ObjectId]:
+    """The names that tables have after these renames, given by their names at some stage's end."""
+    found = set()
+    for deployment, stage, table in tables:
+        since = _net((d, s, r) for d, s, r in renamed if (d, s) > (deployment, stage))
+        found.add(next((r.after for r in since if r.before == table), table))
     return frozenset(found)
 
 

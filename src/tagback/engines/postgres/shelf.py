@@ -97,7 +97,7 @@ class Shelf:
             address = f"{label}_{first + len(kept)}"
             room = Room() if table in uncounted else self.room
             found = self._keep(address, table, copy, end, stood, returned, room, told_apart=told_apart)
-            if found.rows or found.stood is not None or table in ways:
+            if found.rows or given is not None or table in ways:
                 room.take(table, found.bytes)
                 kept.append(found)
             else:

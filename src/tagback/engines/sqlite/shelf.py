@@ -87,7 +87,7 @@ class Shelf:
             room = Room() if table in uncounted else self.room
             every = given is not None or table in ways
             found = self._keep(place, was, begun, today, (before, after), names, returned, room, every=every)
-            if found.rows or found.stood is not None or table in ways:
+            if found.rows or given is not None or table in ways:
                 room.take(table, found.bytes)
                 kept.append(found)
             else:
