@@ -17,4 +17,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(list(arguments))
     # This process is the command's alone, and what it makes it needs to its end: not worth looking through every 700 objects.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    return run(sys.argv[1:])
+    status = run(sys.argv[1:])
+    gc.freeze()  # what is left goes with the process
+    return status

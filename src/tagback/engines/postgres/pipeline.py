@@ -20,6 +20,8 @@ from psycopg.pq.abc import PGresult
 
 MOST = 100  # statements on their way
 MOST_TEXT = 1_000_000  # characters of them
+_FEW = 20  # statements that are answered one by one, so that each one's time is known
+_TOGETHER = 10  # of more than these so many are answered at once: an answer by itself costs both sides
 
 # Neither of these can end the transaction, speak COPY with the client, or do anything but change schema and rows.
 _PLAIN = re.compile(r"(?:CREATE|ALTER|DROP|COMMENT|GRANT|REVOKE|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
@@ -72,9 +74,10 @@ def on_their_way(connection: psycopg.Connection[Any], texts: Sequence[bytes]) ->
     pgconn.enter_pipeline_mode()
     all_sent = stopping = False
     try:
-        for text in texts:
+        for number, text in enumerate(texts, 1):
             pgconn.send_query_params(text, None)
-            pgconn.send_flush_request()  # or the server would keep its answers back until the end
+            if len(texts) <= _FEW or number % _TOGETHER == 0:
+                pgconn.send_flush_request()  # or the server would keep its answers back until the end
         pgconn.pipeline_sync()
         all_sent = True
         # The driver's own generators: an interrupt finds them waiting, never half-way through a step.
