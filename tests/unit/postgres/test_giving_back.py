@@ -238,3 +238,10 @@ def test_parts_of_a_deployment_go_back_one_by_one_where_rows_were_kept(trial: Tr
         trial.deploy(*parts)
         assert trial.back().conflicts == ()
     assert differences(before, trial.state()) == []
+
+
+def test_a_number_that_is_always_generated_comes_back(trial: Trial) -> None:
+    trial.setup(
+        "CREATE TABLE t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY); INSERT INTO t VALUES (1), (2)"
+    )
+    trial.goes_there_and_back("UPDATE t SET n = DEFAULT;")

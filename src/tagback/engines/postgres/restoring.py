@@ -37,7 +37,9 @@ def restoration(
     else:
         into = [_insertion(table, values, f"{decision} WHERE moves = 1 AND stays = 1")]
     steps = [Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE) for sql in into]
-    instead = _correction(k, decision, corrected) if corrected else None
+    # An identity that is generated always takes no value by UPDATE.
+    fixed = any(c.numbered and c.name in corrected for c in k.columns)
+    instead = _correction(k, decision, corrected) if corrected and not fixed else None
     return Restoration(tuple(out), (*steps, *_numbers(k)), instead)
 
 
