@@ -17,7 +17,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-SETS = {"run": "[postgres]", "test": "[postgres,test,dev]", "bench": "[postgres,test,dev,bench]"}
+SETS = {
+    "run": "[postgres,pipeline]",
+    "test": "[postgres,pipeline,test,dev]",
+    "bench": "[postgres,pipeline,test,dev,bench]",
+}
 PIP_TRIES = 3
 
 

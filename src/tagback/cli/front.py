@@ -21,6 +21,7 @@ COMMANDS = {
     "diff": "Compare two tags, or a tag with the live schema.",
     "shelf": "List or drop the rows that are kept.",
     "recover": "End an interrupted deployment or rollback.",
+    "pipeline": "Run releases with health checks, that go back by themselves.",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Protocol
 
-from tagback.engines.session import Session
+from tagback.engines.session import Session, Value
 from tagback.engines.url import Url, parse
 from tagback.errors import UsageError
 
@@ -36,6 +36,19 @@ def connect(url: str | Url, *, create: bool = False, lock_timeout: float | None 
     module = _MODULES.get(address.scheme)
     opener = importlib.import_module(module).connect if module else _registered(address.scheme)
     return opener(address, create=create, lock_timeout=lock_timeout)
+
+
+def first_row(url: str, sql: str, within: float) -> dict[str, Value]:
+    """The first row of a query, by column; nothing if there is none. It may write nothing, and take so many seconds.
+
+    StatementError when the server refuses it or it takes too long.
+    """
+    address = parse(url)
+    module = _MODULES.get(address.scheme)
+    if module is None:
+        raise UsageError(f"No query can be sent to {address.scheme}:// URLs.")
+    found: dict[str, Value] = importlib.import_module(f"{module}.query").first_row(address, sql, within)
+    return found
 
 
 def _registered(scheme: str) -> Opener:

@@ -1,0 +1,332 @@
+"""`tagback pipeline`: releases with databases in them, that go back by themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tagback.cli import parameters
+from tagback.cli.answer import Answer
+from tagback.cli.page import Page, local_time
+from tagback.errors import Exit, TagbackError, UsageError
+
+if TYPE_CHECKING:
+    from tagback.pipeline.control import Control
+    from tagback.pipeline.records import Run
+    from tagback.pipeline.runner import Outcome
+
+_file = click.argument("file", default="pipeline.yaml", metavar="[FILE]")
+_control = click.option(
+    "--control", metavar="URL", help="The database that keeps the runs (sqlite:///.tagback/runs.db)."
+)
+_events = click.option(
+    "--events", metavar="PATH", help="Write every event as a line of JSON to this file; - is standard error."
+)
+_junit = click.option("--junit", metavar="PATH", help="Write the steps as JUnit XML.")
+_markdown = click.option("--markdown", metavar="PATH", help="Write a summary in Markdown.")
+
+
+@click.group("pipeline")
+def command() -> None:
+    """Runs pipelines: deploy, check, go on; and when something fails, every database goes back."""
+
+
+@command.command("validate")
+@_file
+@parameters.as_json
+def validate(file: str) -> Answer:
+    """Checks a pipeline file: its keys, its names, its expressions. Nothing is connected to."""
+    pipeline, branches = _read(file)
+    steps = sum(_count(b.nodes) for b in branches)
+    fields = {"pipeline": pipeline.name, "stages": [b.stage.name for b in branches], "steps": steps}
+    return Answer(fields, lambda page: page.line(("✓ ", "good"), f"{file}: {len(branches)} stages, {steps} steps"))
+
+
+@command.command("schema")
+def schema() -> Answer:
+    """Writes the JSON schema of pipeline files, for editors."""
+    from tagback.pipeline.document import json_schema
+
+    text = json_schema().decode()
+    return Answer({}, lambda page: page.write(text))
+
+
+@command.command("plan")
+@_file
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
+@parameters.as_json
+def plan(file: str, variables: tuple[str, ...]) -> Answer:
+    """Shows all that would happen, in order, with the SQL and the verdict of every apply, without doing it."""
+    from tagback.pipeline.planning import planned
+
+    pipeline, branches = _read(file)
+    with _in_folder(file):
+        steps = planned(pipeline, branches, _variables(variables))
+
+    def show(page: Page) -> None:
+        for s in steps:
+            page.line("  " * s.depth, (s.name, "name"), f"  {s.kind}", (f"  {s.what}" if s.what else "", "dim"))
+            for line in s.details:
+                page.line("  " * (s.depth + 1), (line, "dim"))
+
+    return Answer({"pipeline": pipeline.name, "steps": [s.fields for s in steps]}, show)
+
+
+@command.command("run")
+@_file
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
+@_control
+@_events
+@_junit
+@_markdown
+@parameters.as_json
+def run(
+    file: str,
+    variables: tuple[str, ...],
+    control: str | None,
+    events: str | None,
+    junit: str | None,
+    markdown: str | None,
+) -> Answer:
+    """Runs a pipeline to its end. Relative paths in it are relative to its folder.
+
+    If anything fails after a deployment of this run, every database that it changed goes back, unless the file says
+    otherwise. Exit status: 0 done; 1 failed, and what was changed is back, verified; 5 a database is not back.
+    """
+    from tagback.pipeline.beginning import new_run
+
+    pipeline, _ = _read(file)
+    outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
+    with _in_folder(file):
+        run_ = new_run(pipeline, Path(file), _variables(variables))
+        with _open(control, pipeline.control) as opened:
+            opened.begin_run(run_)
+            return _driven(opened, run_, outputs)
+
+
+@command.command("resume")
+@click.argument("id", metavar="RUN")
+@_control
+@_events
+@_junit
+@_markdown
+@parameters.as_json
+def resume(id: str, control: str | None, events: str | None, junit: str | None, markdown: str | None) -> Answer:
+    """Goes on with a run whose runner ended, from the step that it was in. No deployment is done twice."""
+    from tagback.pipeline.control import this_runner
+    from tagback.pipeline.records import OVER
+
+    outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
+    with _open(control, None) as opened:
+        run_ = opened.run(id)
+        if run_.state in OVER:
+            raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
+        opened.take_over(run_, this_runner())
+        with _in_folder(run_.file):
+            return _driven(opened, run_, outputs)
+
+
+@command.command("list")
+@_control
+@parameters.as_json
+def list_(control: str | None) -> Answer:
+    """Lists the runs, the newest first."""
+    with _open(control, None) as opened:
+        runs = opened.runs()
+    rows = [(r.id, r.pipeline, r.state.value, local_time(r.started), r.initiator) for r in runs]
+    heads = ("run", "pipeline", "state", "started", "by")
+
+    def show(page: Page) -> None:
+        if not rows:
+            page.line("There are no runs.")
+            return
+        page.table(heads, rows, [_style(r.state.value) for r in runs])
+
+    return Answer({"runs": [dict(zip(heads, row, strict=True)) for row in rows]}, show)
+
+
+@command.command("show")
+@click.argument("id", metavar="RUN")
+@_control
+@parameters.as_json
+def show(id: str, control: str | None) -> Answer:
+    """Shows a run: its steps, what failed, and how each database stands that it changed."""
+    from tagback.cli.pipeline_page import fields_of_run, show_run
+
+    with _open(control, None) as opened:
+        run_ = opened.run(id)
+        steps, changes = opened.steps(run_.id), opened.changes(run_.id)
+    return Answer(fields_of_run(run_, steps, changes), lambda page: show_run(page, run_, steps, changes))
+
+
+@command.command("abort")
+@click.argument("id", metavar="RUN")
+@click.option("--rollback", is_flag=True, help="Take back what the run changed.")
+@_control
+@parameters.as_json
+def abort(id: str, rollback: bool, control: str | None) -> Answer:
+    """Ends a run whose runner ended. What it changed stays as it is, unless it is to be taken back."""
+    from tagback.pipeline.attempts import Halt
+    from tagback.pipeline.control import this_runner
+    from tagback.pipeline.records import OVER, RunState
+
+    with _open(control, None) as opened:
+        run_ = opened.run(id)
+        if run_.state in OVER:
+            raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
+        opened.take_over(run_, this_runner())
+        if rollback:
+            halt = Halt("", {"type": "aborted", "message": "The run was aborted by a person."}, "rollback_pipeline", "")
+            opened.set_state(run_.id, RunState.RUNNING, {"pending": halt.fields})
+            with _in_folder(run_.file):
+                return _driven(opened, opened.run(run_.id), (None, None, None))
+        opened.set_state(run_.id, RunState.ABORTED, over=True)
+    return Answer({"run": run_.id, "state": "aborted"}, lambda page: page.line(f"Run {run_.id} is aborted."))
+
+
+@command.command("approve")
+@click.argument("id", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@click.option("--comment", default="", metavar="TEXT")
+@_control
+@parameters.as_json
+def approve(id: str, step: str, comment: str, control: str | None) -> Answer:
+    """Says yes to a step that waits for approval."""
+    return _say(id, step, "approved", comment, control)
+
+
+@command.command("reject")
+@click.argument("id", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@click.option("--comment", default="", metavar="TEXT")
+@_control
+@parameters.as_json
+def reject(id: str, step: str, comment: str, control: str | None) -> Answer:
+    """Says no to a step that waits for approval."""
+    return _say(id, step, "rejected", comment, control)
+
+
+@command.command("decide")
+@click.argument("id", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@click.argument("what", type=click.Choice(["retry", "ignore", "success", "abort", "rollback"]))
+@_control
+@parameters.as_json
+def decide(id: str, step: str, what: str, control: str | None) -> Answer:
+    """Decides about a step that failed and waits for a person."""
+    return _say(id, step, what, "", control)
+
+
+# ---------------------------------------------------------------------- what they have in common
+
+
+def _read(file: str) -> tuple[Any, Any]:
+    from tagback.pipeline.document import read
+    from tagback.pipeline.tree import grow
+
+    pipeline = read(Path(file))
+    return pipeline, grow(pipeline, Path(file))
+
+
+def _count(nodes: Any) -> int:
+    return sum(1 + _count(n.children) for n in nodes)
+
+
+def _open(url: str | None, of_file: str | None) -> Control:
+    from tagback.pipeline.control import DEFAULT, Control
+
+    return Control.open(url or os.environ.get("TAGBACK_CONTROL") or of_file or DEFAULT)
+
+
+class _in_folder:
+    """Works in the folder of the pipeline's file."""
+
+    def __init__(self, file: str) -> None:
+        self._folder = os.path.dirname(os.path.abspath(file))
+
+    def __enter__(self) -> None:
+        self._before = os.getcwd()
+        os.chdir(self._folder)
+
+    def __exit__(self, *_: object) -> None:
+        os.chdir(self._before)
+
+
+def _variables(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in given:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise UsageError(f"{pair!r} is no NAME=VALUE.")
+        found[name] = value
+    return found
+
+
+def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Answer:
+    from tagback.cli.pipeline_page import Lines, fields_of_run, show_outcome
+    from tagback.pipeline.beginning import read_text
+    from tagback.pipeline.reports import junit, markdown
+    from tagback.pipeline.runner import Runner
+    from tagback.pipeline.tree import grow
+
+    pipeline = read_text(run_.document, Path(run_.file))
+    events, junit_to, markdown_to = outputs
+    with Lines(events) as lines:
+        try:
+            outcome = Runner(control, run_, pipeline, grow(pipeline, Path(run_.file)), lines).drive()
+        except KeyboardInterrupt:
+            raise TagbackError(
+                f"Interrupted. The run stands where it was: tagback pipeline resume {run_.id}",
+                code="interrupted",
+                exit_code=Exit.INTERRUPTED,
+                hint=f"tagback pipeline abort --rollback {run_.id} takes back what it changed.",
+            ) from None
+    changes = control.changes(run_.id)
+    for path, text in ((junit_to, junit), (markdown_to, markdown)):
+        if path:
+            Path(path).write_text(text(outcome, changes))
+    fields = fields_of_run(outcome.run, outcome.steps, changes)
+    return Answer(fields, lambda page: show_outcome(page, outcome, changes), _error(outcome))
+
+
+def _error(outcome: Outcome) -> TagbackError | None:
+    state, failure = outcome.run.state.value, outcome.failure
+    if state == "done":
+        return None
+    error = failure.get("error", {})
+    where = f"Step {failure['step']} failed" if failure.get("step") else "The run ended"
+    message = f"{where}: {error.get('message', '')}".rstrip(": ")
+    exits = {"stuck": Exit.STUCK, "aborted": Exit.FAILED, "rolled back": Exit.FAILED}
+    hints = {
+        "rolled back": "Every database that the run changed is back where it was, verified.",
+        "stuck": "A database is not back: see above, and `tagback pipeline show`.",
+        "failed": "The run had changed no database, or was told to leave it as it is.",
+        "aborted": "What the run changed stands as it is.",
+    }
+    return TagbackError(
+        message, code=str(error.get("type", state)), exit_code=exits.get(state, Exit.FAILED), hint=hints.get(state, "")
+    )
+
+
+def _say(id: str, step: str, verdict: str, comment: str, control: str | None) -> Answer:
+    from tagback.deploy.author import author
+    from tagback.pipeline.beginning import check_word
+    from tagback.pipeline.control import now
+    from tagback.pipeline.records import Answer as Word
+
+    who = author().who
+    with _open(control, None) as opened:
+        run_ = opened.run(id)
+        path = check_word(run_, opened.steps(run_.id), step, verdict, who)
+        opened.answer(run_.id, path, Word(who, verdict, comment, now()))
+    return Answer(
+        {"run": run_.id, "step": path, "who": who, "verdict": verdict},
+        lambda page: page.line(("✓ ", "good"), f"{who}: {verdict} {path} of run {run_.id}"),
+    )
+
+
+def _style(state: str) -> str:
+    return {"done": "good", "running": "", "waiting": "warn", "rolled back": "warn"}.get(state, "bad")

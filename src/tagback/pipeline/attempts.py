@@ -1,0 +1,217 @@
+"""One step or group until it is done, given up, or ends the run: attempts, and the strategies between them."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tagback.errors import TagbackError
+from tagback.pipeline import events
+from tagback.pipeline.context import Stopped
+from tagback.pipeline.control import now
+from tagback.pipeline.durations import seconds
+from tagback.pipeline.expressions import filled_in
+from tagback.pipeline.failures import type_of
+from tagback.pipeline.records import RunState, StepRecord, StepState
+from tagback.pipeline.specification import Strategy
+from tagback.pipeline.steps import perform
+from tagback.pipeline.tree import Node
+
+if TYPE_CHECKING:
+    from tagback.pipeline.runner import Runner
+
+_LOOK = 1.0  # seconds between two looks at what people said
+
+
+class Halt(Exception):
+    """The run goes on no further. `do` says what comes of what it changed, below `scope` (empty: everything)."""
+
+    def __init__(self, step: str, error: dict[str, Any], do: str, scope: str) -> None:
+        super().__init__(step)
+        self.step, self.error, self.do, self.scope = step, error, do, scope
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """To be noted, and made again from that."""
+        return {"step": self.step, "error": self.error, "do": self.do, "scope": self.scope}
+
+
+class GroupAgain(Exception):
+    """The group around this step is to run again; `halt` is what happens if it may not."""
+
+    def __init__(self, error: TagbackError, strategy: Strategy) -> None:
+        super().__init__(str(error))
+        self.error, self.strategy = error, strategy
+
+
+@dataclass
+class Attempts:
+    """The attempts at one node. Each strategy that retries counts for itself."""
+
+    runner: Runner
+    node: Node
+    used: dict[int, int] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Ends normally when the run may go on behind the node; Halt when not."""
+        runner, node = self.runner, self.node
+        known = runner.record(node.path)
+        attempt = known.attempts if known is not None and known.state is StepState.RUNNING else 0
+        record = (
+            known
+            if attempt and known is not None
+            else StepRecord(node.path, node.step.kind, StepState.RUNNING, 0, now(), "")
+        )
+        while True:
+            attempt += 1
+            record = replace(record, attempts=attempt, state=StepState.RUNNING, error={})
+            runner.note(record)
+            runner.listen(events.StepStarted(node.path, node.step.kind, attempt))
+            started = time.monotonic()
+            try:
+                outputs = self._once(record)
+            except TagbackError as e:
+                record = runner.record(node.path) or record
+                if not self._again(record, e, started):
+                    return
+                continue
+            except Stopped:
+                record = runner.record(node.path) or record
+                stopped = {"type": "interrupted", "message": "The run ended while this was at work."}
+                self._end(replace(record, error=stopped), StepState.FAILED, started, stopped["message"])
+                raise
+            record = runner.record(node.path) or record
+            self._end(replace(record, outputs=outputs), StepState.DONE, started, "")
+            return
+
+    def _once(self, record: StepRecord) -> dict[str, Any]:
+        runner, node = self.runner, self.node
+        if node.step.steps is not None:
+            try:
+                runner.together(node.children, node.step.parallel, node.path)
+            except GroupAgain as again:
+                raise _Again(again.error, again.strategy) from again
+            return {}
+        until = time.monotonic() + seconds(node.step.timeout) if node.step.timeout is not None else None
+        context = runner.context(node, record, until)
+        part = filled_in(getattr(node.step, node.step.kind), context.names)
+        step = msgspec.structs.replace(node.step, **{node.step.kind: part})
+        return perform(node.step.kind, step, context)
+
+    def _again(self, record: StepRecord, e: TagbackError, started: float) -> bool:
+        """Decides about a failure: True to try again, False to go on behind the step; else Halt."""
+        runner, node = self.runner, self.node
+        kind = type_of(e)
+        error = {"type": kind, "code": e.code, "message": e.message, "hint": e.hint, "at": str(e.location or "")}
+        record = replace(record, error=error)
+        if isinstance(e, _Again):
+            strategy: Strategy | None = e.strategy if self._may(e.strategy) else self._chosen(kind, after=e.strategy)
+            if strategy is e.strategy:
+                runner.forget(node.path)
+                self._pause(strategy)
+                return True
+        else:
+            strategy = self._chosen(kind)
+        given = strategy is not None
+        do: str = strategy.do if strategy is not None else "rollback_pipeline"
+        runner.listen(events.StrategyChosen(node.path, kind, do, given))
+        if strategy is not None and do == "manual":
+            do = self._asked(record, strategy)
+        if do == "retry":
+            runner.note(record)
+            if strategy is not None and strategy.do == "retry":
+                self._pause(strategy)
+            return True
+        if do == "retry_group" and strategy is not None:
+            self._end(record, StepState.FAILED, started, e.message)
+            raise GroupAgain(e, strategy)
+        if do in ("ignore", "mark_success"):
+            self._end(record, StepState.IGNORED if do == "ignore" else StepState.DONE, started, e.message)
+            return False
+        self._end(record, StepState.FAILED, started, e.message)
+        scope = {"rollback_group": node.path.rpartition("/")[0], "rollback_stage": node.path.partition("/")[0]}
+        raise Halt(node.path, error, do, scope.get(do, ""))
+
+    def _chosen(self, kind: str, after: Strategy | None = None) -> Strategy | None:
+        """The next strategy for this type of error that isn't used up, from the inside out."""
+        passed = after is None
+        for strategies in self.node.levels:
+            for s in strategies:
+                if passed and (not s.errors or kind in s.errors) and self._may(s, count=s.do == "retry"):
+                    return s
+                passed = passed or s is after
+        return None
+
+    def _may(self, s: Strategy, *, count: bool = True) -> bool:
+        """Whether it may be used once more."""
+        if not count and s.do != "retry_group":
+            return True
+        used = self.used.get(id(s), 0)
+        if used >= s.times:
+            return False
+        if count:
+            self.used[id(s)] = used + 1
+        return True
+
+    def _pause(self, s: Strategy) -> None:
+        tries = self.used.get(id(s), 1)
+        length = seconds(s.every) * s.backoff ** (tries - 1) * random.uniform(1 - s.jitter, 1 + s.jitter)
+        self.runner.listen(events.StepTold(self.node.path, f"again in {length:.1f} s ({tries} of {s.times})"))
+        nothing = StepRecord(self.node.path, "", StepState.RUNNING, 0, now(), "")
+        self.runner.context(self.node, nothing, None).pause(length)
+
+    def _asked(self, record: StepRecord, s: Strategy) -> str:
+        """What a person decides, or what is to be done when nobody does in time."""
+        runner, path = self.runner, self.node.path
+        runner.note(record)
+        run = runner.run.id
+        asked = now()
+        runner.listen(
+            events.StepTold(
+                path, f"waits for a decision: tagback pipeline decide {run} {path} retry|ignore|abort|rollback"
+            )
+        )
+        until = time.monotonic() + seconds(s.timeout)
+        context = runner.context(self.node, record, None)
+        runner.control.set_state(run, RunState.WAITING)
+        try:
+            while time.monotonic() < until:
+                said = [a for a in runner.control.answers(run, path) if a.at >= asked and a.verdict in DECISIONS]
+                if said:
+                    runner.listen(events.StepTold(path, f"{said[-1].who} decided: {said[-1].verdict}"))
+                    return DECISIONS[said[-1].verdict]
+                context.pause(min(_LOOK, max(0.05, until - time.monotonic())))
+        finally:
+            runner.control.set_state(run, RunState.RUNNING)
+        runner.listen(events.StepTold(path, f"nobody decided in time: {s.then}"))
+        return s.then
+
+    def _end(self, record: StepRecord, state: StepState, started: float, summary: str) -> None:
+        self.runner.note(replace(record, state=state, ended=now()))
+        took = round(time.monotonic() - started, 3)
+        kind = self.node.step.kind
+        told = self.runner.secrets.blotted(summary)
+        error = {k: self.runner.secrets.blotted(str(v)) for k, v in record.error.items()}
+        self.runner.listen(events.StepEnded(self.node.path, kind, state.value, took, told, error))
+
+
+class _Again(TagbackError):
+    """A step of the group asked for the whole group to run again."""
+
+    def __init__(self, error: TagbackError, strategy: Strategy) -> None:
+        super().__init__(error.message, hint=error.hint, code=error.code, exit_code=error.exit_code)
+        self.strategy = strategy
+
+
+DECISIONS = {
+    "retry": "retry",
+    "ignore": "ignore",
+    "success": "mark_success",
+    "abort": "abort",
+    "rollback": "rollback_pipeline",
+}
+"""What a person can say to a step that failed, and what is done then."""

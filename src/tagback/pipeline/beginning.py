@@ -1,0 +1,76 @@
+"""How a run begins, and who may say what to it."""
+
+from __future__ import annotations
+
+import datetime
+import secrets as randomness
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tagback.deploy.author import author
+from tagback.errors import RefusedError, UsageError
+from tagback.pipeline.control import now, this_runner
+from tagback.pipeline.document import read
+from tagback.pipeline.records import Run, RunState, StepRecord, StepState
+from tagback.pipeline.specification import Pipeline, Step
+from tagback.pipeline.steps.waiting import objection
+
+
+def new_run(pipeline: Pipeline, file: Path, variables: Mapping[str, Any]) -> Run:
+    """A run that begins now, with its own copy of the file: what is changed in it later doesn't concern the run."""
+    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    return Run(
+        id=f"{moment}-{randomness.token_hex(2)}",
+        pipeline=pipeline.name,
+        file=str(file.absolute()),
+        document=file.read_text(),
+        variables=dict(variables),
+        state=RunState.RUNNING,
+        started=now(),
+        ended="",
+        initiator=author().who,
+        runner=this_runner(),
+    )
+
+
+def read_text(document: str, file: Path) -> Pipeline:
+    """The pipeline from a run's own copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        copy.write_text(document)
+        return read(copy)
+
+
+def check_word(run: Run, steps: Mapping[str, StepRecord], step: str, verdict: str, who: str) -> str:
+    """The full path of the step that somebody speaks to; UsageError or RefusedError if their word has no place there."""
+    waiting = {p: s for p, s in steps.items() if s.state is StepState.RUNNING}
+    found = [p for p in waiting if p == step or p.rpartition("/")[2] == step]
+    if len(found) != 1 or run.state is not RunState.WAITING:
+        told = ", ".join(waiting) or "none"
+        raise UsageError(
+            f"Run {run.id} has no step {step} that waits.", code="not_waiting", hint=f"Steps at work: {told}."
+        )
+    path = found[0]
+    if verdict in ("approved", "rejected"):
+        spec = _step_at(read_text(run.document, Path(run.file)), path)
+        if spec is None or spec.approve is None:
+            raise UsageError(f"{path} waits for no approval.", code="not_waiting")
+        why = objection(spec.approve, run.initiator, who)
+        if why:
+            raise RefusedError(f"{why}.", code="not_allowed")
+    elif not waiting[path].error:
+        raise UsageError(f"{path} waits for no decision.", code="not_waiting")
+    return path
+
+
+def _step_at(pipeline: Pipeline, path: str) -> Step | None:
+    name = path.rpartition("/")[2].partition("[")[0]
+    queue = [s for stage in pipeline.stages for s in stage.steps]
+    while queue:
+        step = queue.pop()
+        if step.name == name:
+            return step
+        queue += step.steps or []
+    return None

@@ -1,0 +1,129 @@
+"""What a step works with: the run's names, its targets, its place in the control database, and time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tagback.deploy.target import Target
+from tagback.engines.session import StatementError
+from tagback.errors import UsageError
+from tagback.pipeline.control import Control
+from tagback.pipeline.durations import seconds, told
+from tagback.pipeline.events import Listener, StepTold
+from tagback.pipeline.expressions import filled
+from tagback.pipeline.failures import TimeLimitError
+from tagback.pipeline.records import Run, StepRecord
+from tagback.pipeline.secrets import Secrets
+from tagback.pipeline.specification import Pipeline
+
+
+class Stopped(Exception):
+    """The run ends while this step is still at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`record` is how the step stands in the control database, with what an attempt before this one noted.
+
+    `until`: the moment (monotonic) at which the step must be over. `stop` is set when the run ends before the step.
+    """
+
+    run: Run
+    path: str
+    pipeline: Pipeline
+    control: Control
+    secrets: Secrets
+    names: Mapping[str, Any]
+    record: StepRecord
+    listen: Listener
+    until: float | None
+    stop: threading.Event
+
+    def tell(self, text: str) -> None:
+        """Says something to whoever watches, without secrets."""
+        self.listen(StepTold(self.path, self.secrets.blotted(text)))
+
+    def intend(self, **what: Any) -> None:
+        """Notes what is about to be done to a database, before it is."""
+        self.control.set_step(self.run.id, replace(self.record, intent=what))
+
+    @property
+    def left(self) -> float:
+        """Seconds until the step must be over."""
+        return float("inf") if self.until is None else self.until - time.monotonic()
+
+    def pause(self, length: float) -> None:
+        """Lets time pass; TimeLimitError when the step's is over, Stopped when the run is."""
+        end = time.monotonic() + length
+        while (rest := min(end, self.until or end) - time.monotonic()) > 0:
+            if self.stop.wait(min(rest, 0.5)):
+                raise Stopped
+        self.check_time()
+
+    def check_time(self) -> None:
+        """TimeLimitError when there is none left."""
+        if self.stop.is_set():
+            raise Stopped
+        if self.left <= 0:
+            raise TimeLimitError("The step took longer than its timeout.")
+
+    def url_of(self, name: str) -> str:
+        """A target's URL, secrets and all."""
+        if name not in self.pipeline.targets:
+            raise UsageError(f"The pipeline has no target {name}.", code="unknown_target")
+        return str(filled(self.pipeline.targets[name].url, self.names))
+
+    @contextmanager
+    def target(self, name: str, *, create: bool = False) -> Iterator[Target]:
+        """Opens a target of the pipeline. What it is doing when the step's time is over is ended."""
+        url, spec = self.url_of(name), self.pipeline.targets[name]
+        wait = seconds(spec.lock_timeout) if spec.lock_timeout is not None else None
+        with Target.open(url, create=create, lock_timeout=wait) as target:
+            over = threading.Event()
+            ending = threading.Thread(target=self._end_late, args=(target, over), daemon=True)
+            if self.until is not None:
+                ending.start()
+            try:
+                yield target
+            except StatementError as e:
+                if self.left <= 0:
+                    raise TimeLimitError(
+                        f"The step took longer than its timeout; the statement was ended: {e.message}"
+                    ) from e
+                raise
+            finally:
+                over.set()
+                if self.until is not None:
+                    ending.join()
+
+    def _end_late(self, target: Target, over: threading.Event) -> None:
+        """Ends what runs once the time is over, again and again: between two statements there is nothing to end."""
+        while not over.wait(max(0.2, min(self.left, 3600.0))):
+            if self.left <= 0:
+                target.session.cancel()
+
+
+def names_of(
+    run: Run, pipeline: Pipeline, secrets: Secrets, steps: Mapping[str, Any], matrix: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The names that expressions of a step know."""
+    return {
+        "variables": {**pipeline.variables, **run.variables},
+        "secrets": secrets,
+        "env": dict(os.environ),
+        "steps": steps,
+        "matrix": dict(matrix),
+        "targets": {n: {"environment": t.environment, "tags": t.tags} for n, t in pipeline.targets.items()},
+        "run": {"id": run.id, "pipeline": run.pipeline, "initiator": run.initiator, "state": run.state.value},
+    }
+
+
+def since(started: float) -> str:
+    """How long ago that was."""
+    return told(time.monotonic() - started)

@@ -1,0 +1,342 @@
+"""The control database: runs, their steps, what they changed, and what people said. SQLite by default, PostgreSQL by URL.
+
+Every write of a runner says whose it is: one that lost its run to another can't write to it any more.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tagback.engines import connect
+from tagback.engines.session import Session, Value
+from tagback.errors import UnreachableError, UsageError
+from tagback.pipeline.records import Answer, Change, ChangeState, Run, RunState, StepRecord, StepState
+
+DEFAULT = "sqlite:///.tagback/runs.db"
+HEARTBEAT = 5.0
+"""Seconds between two signs of life of a runner."""
+SILENT = 30.0
+"""Seconds without one after which another host's runner counts as gone."""
+
+_TABLES = (
+    """CREATE TABLE {run} (
+        id TEXT NOT NULL PRIMARY KEY, pipeline TEXT NOT NULL, file TEXT NOT NULL, document TEXT NOT NULL,
+        variables TEXT NOT NULL, state TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL,
+        initiator TEXT NOT NULL, runner TEXT NOT NULL, heartbeat TEXT NOT NULL, report TEXT NOT NULL)""",
+    """CREATE TABLE {run_step} (
+        run TEXT NOT NULL, path TEXT NOT NULL, position BIGINT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+        attempts BIGINT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL, outputs TEXT NOT NULL,
+        intent TEXT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (run, path))""",
+    """CREATE TABLE {run_change} (
+        run TEXT NOT NULL, path TEXT NOT NULL, position BIGINT NOT NULL, target TEXT NOT NULL, tag_before TEXT NOT NULL,
+        state TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (run, path))""",
+    """CREATE TABLE {run_answer} (
+        run TEXT NOT NULL, path TEXT NOT NULL, who TEXT NOT NULL, verdict TEXT NOT NULL, comment TEXT NOT NULL,
+        said TEXT NOT NULL, PRIMARY KEY (run, path, who))""",
+)
+_RUN = "id, pipeline, file, document, variables, state, started, ended, initiator, runner, report"
+
+
+class Control:
+    """The open control database. Calls may come from several threads."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._turn = threading.RLock()
+        self._runner = ""
+        with self._writing():
+            if not self._there():
+                for table in _TABLES:
+                    session.execute(table)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connects; an SQLite file is made, with its folder, if it isn't there."""
+        path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+        if path:
+            Path(path.partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+        return cls(connect(url, create=True))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    # ------------------------------------------------------------------ runs
+
+    def begin_run(self, run: Run) -> None:
+        """A new run, driven by this process."""
+        self._runner = run.runner
+        with self._writing():
+            self._session.execute(
+                f"INSERT INTO {{run}} ({_RUN}, heartbeat) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run.id, run.pipeline, run.file, run.document, _text(run.variables), run.state.value, run.started,
+                    run.ended, run.initiator, run.runner, _text(run.report), now(),
+                ),
+            )  # fmt: skip
+
+    def take_over(self, run: Run, runner: str) -> None:
+        """Makes this process the one that drives the run; UnreachableError while another one is alive."""
+        with self._writing():
+            ((there, heartbeat),) = self._session.execute("SELECT runner, heartbeat FROM {run} WHERE id = ?", (run.id,))
+            if _alive(str(there), str(heartbeat)):
+                raise UnreachableError(
+                    f"Run {run.id} is being driven by another runner: {_told(str(there))}.",
+                    code="run_taken",
+                    hint="Wait for it, or end that process: what it was doing is decided by `pipeline resume`.",
+                )
+            self._session.execute(
+                "UPDATE {run} SET runner = ?, heartbeat = ?, state = ? WHERE id = ? AND runner = ?",
+                (runner, now(), RunState.RUNNING.value, run.id, str(there)),
+            )
+            ((found,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (run.id,))
+            if found != runner:
+                raise _taken(run.id)
+        self._runner = runner
+
+    def beat(self, run: str) -> None:
+        """A sign of life."""
+        self._write(run, "UPDATE {run} SET heartbeat = ? WHERE id = ? AND runner = ?", (now(), run, self._runner))
+
+    def set_state(
+        self, run: str, state: RunState, report: Mapping[str, Any] | None = None, *, over: bool = False
+    ) -> None:
+        """How the run stands now; `over`: nothing goes on in it, and nobody drives it any more."""
+        ended, runner = (now(), "") if over else ("", self._runner)
+        values = [state.value, ended, runner] + ([_text(report)] if report is not None else [])
+        more = ", report = ?" if report is not None else ""
+        sql = f"UPDATE {{run}} SET state = ?, ended = ?, runner = ?{more} WHERE id = ? AND runner = ?"
+        self._write(run, sql, (*values, run, self._runner))
+
+    def run(self, id: str) -> Run:
+        """One run, by its id or the beginning of it; UsageError if there is none."""
+        found = [r for r in self.runs() if r.id == id] or [r for r in self.runs() if r.id.startswith(id)]
+        if len(found) != 1:
+            raise UsageError(
+                f"There is no run {id!r}." if not found else f"{id!r} is the beginning of {len(found)} runs.",
+                code="unknown_run",
+                hint="`tagback pipeline list` shows them.",
+            )
+        return found[0]
+
+    def runs(self) -> list[Run]:
+        """All of them, the newest first."""
+        with self._reading():
+            rows = self._session.execute(f"SELECT {_RUN} FROM {{run}} ORDER BY started DESC, id DESC")
+        return [_run(row) for row in rows]
+
+    # ------------------------------------------------------------------ steps
+
+    def steps(self, run: str) -> dict[str, StepRecord]:
+        """All that were begun, by path, in the order in which they were."""
+        with self._reading():
+            rows = self._session.execute(
+                "SELECT path, kind, state, attempts, started, ended, outputs, intent, error FROM {run_step}"
+                " WHERE run = ? ORDER BY position",
+                (run,),
+            )
+        return {
+            str(path): StepRecord(
+                str(path), str(kind), StepState(str(state)), int(str(attempts)), str(started), str(ended),
+                _value(outputs), _value(intent), _value(error),
+            )
+            for path, kind, state, attempts, started, ended, outputs, intent, error in rows
+        }  # fmt: skip
+
+    def set_step(self, run: str, step: StepRecord) -> None:
+        """Writes how a step stands."""
+        with self._writing():
+            self._make_sure(run)
+            there = self._session.execute("SELECT 1 FROM {run_step} WHERE run = ? AND path = ?", (run, step.path))
+            values = (
+                step.kind, step.state.value, step.attempts, step.started, step.ended, _text(step.outputs),
+                _text(step.intent), _text(step.error), run, step.path,
+            )  # fmt: skip
+            if there:
+                self._session.execute(
+                    "UPDATE {run_step} SET kind = ?, state = ?, attempts = ?, started = ?, ended = ?, outputs = ?,"
+                    " intent = ?, error = ? WHERE run = ? AND path = ?",
+                    values,
+                )
+            else:
+                ((position,),) = self._session.execute("SELECT count(*) FROM {run_step} WHERE run = ?", (run,))
+                self._session.execute(
+                    "INSERT INTO {run_step} (kind, state, attempts, started, ended, outputs, intent, error, run, path,"
+                    " position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*values, int(str(position)) + 1),
+                )
+
+    # ------------------------------------------------------------------ what was changed
+
+    def changes(self, run: str) -> list[Change]:
+        """The steps that changed a database, in the order in which they did."""
+        with self._reading():
+            rows = self._session.execute(
+                "SELECT path, position, target, tag_before, state, detail FROM {run_change} WHERE run = ? ORDER BY position",
+                (run,),
+            )
+        return [
+            Change(str(path), int(str(n)), str(target), str(tag), ChangeState(str(state)), str(detail))
+            for path, n, target, tag, state, detail in rows
+        ]
+
+    def add_change(self, run: str, path: str, target: str, tag_before: str) -> None:
+        """Notes that a step is about to change a database which stands at that tag; only its first attempt counts."""
+        with self._writing():
+            self._make_sure(run)
+            if self._session.execute("SELECT 1 FROM {run_change} WHERE run = ? AND path = ?", (run, path)):
+                self._set_change(run, path, ChangeState.CHANGING, "")
+                return
+            ((count,),) = self._session.execute("SELECT count(*) FROM {run_change} WHERE run = ?", (run,))
+            self._session.execute(
+                "INSERT INTO {run_change} (run, path, position, target, tag_before, state, detail)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run, path, int(str(count)) + 1, target, tag_before, ChangeState.CHANGING.value, ""),
+            )
+
+    def set_change(self, run: str, path: str, state: ChangeState, detail: str = "") -> None:
+        """How what a step changed stands."""
+        with self._writing():
+            self._make_sure(run)
+            self._set_change(run, path, state, detail)
+
+    def _set_change(self, run: str, path: str, state: ChangeState, detail: str) -> None:
+        self._session.execute(
+            "UPDATE {run_change} SET state = ?, detail = ? WHERE run = ? AND path = ?", (state.value, detail, run, path)
+        )
+
+    # ------------------------------------------------------------------ people
+
+    def answers(self, run: str, path: str) -> list[Answer]:
+        """What people said to a step."""
+        with self._reading():
+            rows = self._session.execute(
+                "SELECT who, verdict, comment, said FROM {run_answer} WHERE run = ? AND path = ? ORDER BY said",
+                (run, path),
+            )
+        return [Answer(*(str(v) for v in row)) for row in rows]
+
+    def answer(self, run: str, path: str, answer: Answer) -> None:
+        """Notes what somebody says; what the same person said before is replaced."""
+        with self._writing():
+            self._session.execute(
+                "DELETE FROM {run_answer} WHERE run = ? AND path = ? AND who = ?", (run, path, answer.who)
+            )
+            self._session.execute(
+                "INSERT INTO {run_answer} (run, path, who, verdict, comment, said) VALUES (?, ?, ?, ?, ?, ?)",
+                (run, path, answer.who, answer.verdict, answer.comment, answer.at),
+            )
+
+    # ------------------------------------------------------------------
+
+    def _there(self) -> bool:
+        self._session.savepoint()
+        try:
+            self._session.execute("SELECT count(*) FROM {run}")
+        except Exception as e:
+            if getattr(e, "lost", False):
+                raise
+            self._session.rollback_to_savepoint()
+            return False
+        self._session.release_savepoint()
+        return True
+
+    def _write(self, run: str, sql: str, values: Sequence[Value]) -> None:
+        with self._writing():
+            self._make_sure(run)
+            self._session.execute(sql, values)
+
+    def _make_sure(self, run: str) -> None:
+        ((runner,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (run,))
+        if runner != self._runner:
+            raise _taken(run)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._turn:
+            self._session.begin()
+            try:
+                yield
+                self._session.commit()
+            except BaseException:
+                self._session.rollback()
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._turn:
+            self._session.begin_reading()
+            try:
+                yield
+            finally:
+                self._session.rollback()
+
+
+def now() -> str:
+    """The present: ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def this_runner() -> str:
+    """What identifies this process among all that ever drove a run."""
+    return json.dumps({"host": os.uname().nodename, "pid": os.getpid(), "began": _began(os.getpid()), "at": now()})
+
+
+def _alive(runner: str, heartbeat: str) -> bool:
+    if not runner:
+        return False
+    known = json.loads(runner)
+    if known["host"] == os.uname().nodename:
+        return bool(_began(known["pid"]) == known["began"])
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(heartbeat)
+    return age.total_seconds() < SILENT
+
+
+def _began(process: int) -> str:
+    """When a process of this host began, in the kernel's count; empty if there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _told(runner: str) -> str:
+    known = json.loads(runner)
+    return f"process {known['pid']} on {known['host']}"
+
+
+def _taken(run: str) -> UnreachableError:
+    return UnreachableError(
+        f"Run {run} was taken over by another runner; this one stops.",
+        code="run_taken",
+        hint="Nothing more is done here.",
+    )
+
+
+def _run(row: Sequence[object]) -> Run:
+    id, pipeline, file, document, variables, state, started, ended, initiator, runner, report = row
+    return Run(
+        str(id), str(pipeline), str(file), str(document), _value(variables), RunState(str(state)), str(started),
+        str(ended), str(initiator), str(runner), _value(report),
+    )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, default=str)
+
+
+def _value(text: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(text))
+    return found

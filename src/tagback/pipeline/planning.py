@@ -1,0 +1,90 @@
+"""What a run would do, without doing it: every step in order, and of deployments the SQL and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.target import Target
+from tagback.errors import TagbackError
+from tagback.pipeline.expressions import filled_in
+from tagback.pipeline.specification import Pipeline
+from tagback.pipeline.tree import Branch, Node
+
+_MOST = 20  # statements that are shown of a deployment
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One line of the plan. `details` are what is known of it: SQL, verdict, conditions."""
+
+    path: str
+    name: str
+    kind: str
+    what: str
+    depth: int
+    details: tuple[str, ...]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"path": self.path, "kind": self.kind, "what": self.what, "details": list(self.details)}
+
+
+def planned(pipeline: Pipeline, branches: Sequence[Branch], variables: Mapping[str, Any]) -> list[PlannedStep]:
+    """All steps as they stand, each apply tried and undone. Outputs of steps aren't known yet, and stay as they are written."""
+    from tagback.pipeline.secrets import Secrets
+
+    secrets = Secrets(pipeline.secrets)
+    names = {"variables": {**pipeline.variables, **variables}, "secrets": secrets}
+    found: list[PlannedStep] = []
+    for branch in branches:
+        when = f"when {branch.stage.when}" if branch.stage.when else ""
+        found.append(PlannedStep(branch.stage.name, branch.stage.name, "stage", when, 0, ()))
+        for node in branch.nodes:
+            _add(node, pipeline, names, 1, found)
+    return [
+        PlannedStep(s.path, s.name, s.kind, secrets.blotted(s.what), s.depth, tuple(map(secrets.blotted, s.details)))
+        for s in found
+    ]
+
+
+def _add(node: Node, pipeline: Pipeline, names: dict[str, Any], depth: int, found: list[PlannedStep]) -> None:
+    step = node.step
+    conditions = [f"when {step.when}"] if step.when else []
+    conditions += [f"on {', '.join(s.errors) or 'any failure'}: {s.do}" for s in step.on_failure]
+    if step.steps is not None:
+        what = f"{step.parallel} at once" if step.parallel > 1 else "in order"
+        found.append(PlannedStep(node.path, node.path.rpartition("/")[2], "group", what, depth, tuple(conditions)))
+        for child in node.children:
+            _add(child, pipeline, names, depth + 1, found)
+        return
+    part = getattr(step, step.kind)
+    try:
+        part = filled_in(part, {**names, "matrix": dict(node.matrix)})
+        details = [*conditions, *(_tried(part, pipeline, names) if step.apply is not None else [])]
+    except TagbackError as e:
+        details = [*conditions, f"not known before it runs: {e.message}"]
+    what = ", ".join(
+        f"{k}: {v}" for k, v in msgspec.to_builtins(part).items() if isinstance(v, (str, int)) and v not in ("", False)
+    )
+    found.append(PlannedStep(node.path, node.path.rpartition("/")[2], step.kind, what, depth, tuple(details)))
+
+
+def _tried(spec: Any, pipeline: Pipeline, names: dict[str, Any]) -> list[str]:
+    from tagback.pipeline.expressions import filled
+
+    url = str(filled(pipeline.targets[spec.target].url, names))
+    with Target.open(url, create=True) as target:
+        done = target.apply(
+            spec.changelog,
+            ApplyOptions(tag=spec.tag, to=spec.to, granular=spec.granular, dry_run=True),
+        )
+    steps = done.plan or ()
+    told = [f"{len(done.changesets)} pending, way back: {done.reversibility.value}", *done.reasons]
+    told += [" ".join(s.sql.split())[:120] for s in steps[:_MOST]]
+    return told + ([f"… and {len(steps) - _MOST} more statements"] if len(steps) > _MOST else [])

@@ -1,0 +1,220 @@
+"""Drives a run: the stages in order, their steps, and what is done when one fails. It can be ended anywhere and goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tagback.errors import TagbackError
+from tagback.pipeline import events
+from tagback.pipeline.attempts import Attempts, GroupAgain, Halt
+from tagback.pipeline.context import Context, Stopped, names_of
+from tagback.pipeline.control import HEARTBEAT, Control, now
+from tagback.pipeline.expressions import evaluate
+from tagback.pipeline.records import ENDED, Run, RunState, StepRecord, StepState
+from tagback.pipeline.secrets import Secrets
+from tagback.pipeline.specification import Pipeline
+from tagback.pipeline.tree import Branch, Node
+from tagback.pipeline.undo import Undone, take_back
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: every step, and how each database stands that it changed."""
+
+    run: Run
+    steps: Mapping[str, StepRecord]
+    failure: Mapping[str, Any]
+    undone: tuple[Undone, ...]
+    seconds: float
+
+
+class Runner:
+    """One drive of one run, from its beginning or from where another one ended."""
+
+    def __init__(
+        self, control: Control, run: Run, pipeline: Pipeline, branches: Sequence[Branch], listen: events.Listener
+    ) -> None:
+        self.control = control
+        self.run = run
+        self.pipeline = pipeline
+        self.secrets = Secrets(pipeline.secrets)
+        self.branches = branches
+        self.stop = threading.Event()
+        self._listen_to = listen
+        self._telling = threading.Lock()
+        self._steps = control.steps(run.id)
+        self._told = {path.rpartition("/")[2]: _told(s) for path, s in self._steps.items()}
+
+    def drive(self) -> Outcome:
+        """Goes on until the run is over. TagbackError only if the control database fails or somebody else took over."""
+        started = time.monotonic()
+        beating = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(beating,), daemon=True)
+        heart.start()
+        self.listen(events.RunStarted(self.run.id, self.run.pipeline, bool(self._steps)))
+        try:
+            state, failure, undone = self._all()
+        finally:
+            beating.set()
+            heart.join()
+        report = {"failure": failure, "undone": [_plain(u) for u in undone]}
+        self.control.set_state(self.run.id, state, report, over=True)
+        took = time.monotonic() - started
+        self.listen(events.RunEnded(self.run.id, state.value, round(took, 3)))
+        run = self.control.run(self.run.id)
+        return Outcome(run, self.control.steps(run.id), failure, undone, took)
+
+    def _all(self) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
+        pending = self.run.report.get("pending")
+        if pending:  # a runner ended while it was taking back
+            return self._halted(Halt(**pending))
+        try:
+            for branch in self.branches:
+                self._stage(branch)
+        except Halt as halt:
+            self.stop.set()
+            return self._halted(halt)
+        return RunState.DONE, {}, ()
+
+    def _halted(self, halt: Halt) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
+        failure = {"step": halt.step, "error": halt.error, "do": halt.do}
+        if halt.do in ("abort", "mark_failure"):
+            return (RunState.ABORTED if halt.do == "abort" else RunState.FAILED), failure, ()
+        self.control.set_state(self.run.id, RunState.RUNNING, {"pending": halt.fields})
+        undone = take_back(replace(self._context(None), stop=threading.Event()), halt.scope)
+        if any(not u.ok for u in undone):
+            return RunState.STUCK, failure, undone
+        return (RunState.ROLLED_BACK if undone else RunState.FAILED), failure, undone
+
+    # ------------------------------------------------------------------ stages and groups
+
+    def _stage(self, branch: Branch) -> None:
+        name = branch.stage.name
+        if branch.stage.when is not None and not evaluate(branch.stage.when, self.names({})):
+            for node in branch.nodes:
+                self._skip(node, "the stage's `when` does not hold")
+            return
+        self.listen(events.StageStarted(name))
+        self.together(branch.nodes, 1, name)
+
+    def together(self, nodes: Sequence[Node], at_once: int, scope: str) -> None:
+        """Runs nodes, each after those that it needs, and no more at once than may. The first that halts ends them all."""
+        left = list(nodes)
+        running: dict[Future[None], Node] = {}
+        halt: BaseException | None = None
+        with ThreadPoolExecutor(max_workers=at_once) as pool, self._stopped_by_interrupts():
+            while (left and halt is None) or running:
+                for node in list(left) if halt is None else ():
+                    waits = {n for n in node.step.needs if any(m.name == n for m in (*left, *running.values()))}
+                    if len(running) < at_once and not waits:
+                        left.remove(node)
+                        running[pool.submit(self._node, node)] = node
+                        if at_once == 1:
+                            break
+                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    running.pop(future)
+                    error = future.exception()
+                    if error is not None and not isinstance(error, Stopped):
+                        halt = halt or error
+                        if not isinstance(error, GroupAgain):
+                            self.stop.set()  # what else is at work ends as soon as it can
+        if halt is not None:
+            raise halt
+        if self.stop.is_set():
+            raise Stopped
+
+    @contextmanager
+    def _stopped_by_interrupts(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.stop.set()
+            raise
+
+    def _node(self, node: Node) -> None:
+        if self.stop.is_set():
+            raise Stopped
+        known = self._steps.get(node.path)
+        if known is not None and known.state in ENDED:
+            return
+        if node.step.when is not None and not evaluate(node.step.when, self.names(node.matrix)):
+            self._skip(node, "its `when` does not hold")
+            return
+        Attempts(self, node).make()
+
+    def _skip(self, node: Node, why: str) -> None:
+        record = StepRecord(node.path, node.step.kind, StepState.SKIPPED, 0, now(), now(), {"why": why})
+        self.note(record)
+        self.listen(events.StepEnded(node.path, node.step.kind, StepState.SKIPPED.value, 0.0, why))
+
+    # ------------------------------------------------------------------ what steps need
+
+    def note(self, record: StepRecord) -> None:
+        """Writes how a step stands, without secrets, here and in the control database."""
+        outputs = self.secrets.blotted_in(dict(record.outputs))
+        error = self.secrets.blotted_in(dict(record.error))
+        record = replace(record, outputs=outputs, error=error)  # type: ignore[arg-type]
+        self._steps[record.path] = record
+        self._told[record.path.rpartition("/")[2]] = _told(record)
+        self.control.set_step(self.run.id, record)
+
+    def record(self, path: str) -> StepRecord | None:
+        """How a step stands."""
+        return self._steps.get(path)
+
+    def forget(self, scope: str) -> None:
+        """Steps below are to run again."""
+        for path, record in list(self._steps.items()):
+            if path.startswith(f"{scope}/"):
+                self.note(replace(record, state=StepState.RUNNING, outputs={}, intent={}, error={}))
+
+    def names(self, matrix: Mapping[str, Any]) -> dict[str, Any]:
+        """What expressions know."""
+        return names_of(self.run, self.pipeline, self.secrets, dict(self._told), matrix)
+
+    def context(self, node: Node, record: StepRecord, until: float | None) -> Context:
+        """What a step works with."""
+        return replace(self._context(node), record=record, until=until)
+
+    def _context(self, node: Node | None) -> Context:
+        path = node.path if node is not None else ""
+        nothing = StepRecord(path, "", StepState.RUNNING, 0, now(), "")
+        names = self.names(node.matrix if node is not None else {})
+        return Context(
+            self.run, path, self.pipeline, self.control, self.secrets, names, nothing, self.listen, None, self.stop
+        )
+
+    def listen(self, event: events.Event) -> None:
+        """Passes events on one at a time."""
+        with self._telling:
+            self._listen_to(event)
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(HEARTBEAT):
+            try:
+                self.control.beat(self.run.id)
+            except TagbackError:
+                self.stop.set()  # somebody else took the run over, or nothing can be noted any more
+                return
+
+
+def _told(record: StepRecord) -> dict[str, Any]:
+    """A step as expressions know it."""
+    return {
+        **record.outputs,
+        "state": record.state.value,
+        "ok": record.state in ENDED,
+        "outputs": dict(record.outputs),
+        "error": dict(record.error),
+    }
+
+
+def _plain(undone: Undone) -> dict[str, Any]:
+    return {"target": undone.target, "to": undone.to, "ok": undone.ok, "detail": undone.detail}

@@ -1,0 +1,138 @@
+"""Steps that change a database. What is about to be done is noted before it is, and looked for in the target afterwards:
+nothing is done twice, however often a runner dies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.drift import OnDrift
+from tagback.deploy.rollback import OnConflict, RollbackOptions
+from tagback.deploy.target import Target
+from tagback.errors import Exit, TagbackError
+from tagback.ledger.history import History, read_history
+from tagback.ledger.store import Ledger
+from tagback.pipeline.context import Context
+from tagback.pipeline.records import ChangeState
+from tagback.pipeline.specification import Apply, Rollback
+
+
+def apply(spec: Apply, context: Context) -> dict[str, Any]:
+    """Deploys, with a tag before and one after."""
+    with context.target(spec.target, create=True) as target:
+        known = context.record.intent
+        target.recover()
+        history = _history(target)
+        if known and (done := _deployed(history, str(known["tag"]))) is not None:
+            context.control.set_change(context.run.id, context.path, ChangeState.CHANGED)
+            context.tell("it was deployed before the runner ended; it isn't deployed twice")
+            return {**known, "deployment": done}
+        tag = spec.tag or f"{context.run.id}-{_short(context.path)}"
+        options = ApplyOptions(tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible)
+        if any(t.name == tag for t in history.tags):
+            if not _stands_there(target, history, tag, spec.changelog):
+                target.apply(spec.changelog, options)  # says that the tag is taken
+            context.tell(f"nothing is pending, and the state is tagged {tag} already")
+            return {"target": spec.target, "tag": tag, "tag_before": tag, "deployment": None, "changesets": []}
+        before = str(known.get("tag_before", "")) or _tag_before(spec, context, target, history)
+        intent = {"target": spec.target, "tag": tag, "tag_before": before}
+        context.control.add_change(context.run.id, context.path, spec.target, before)
+        context.intend(**intent)
+        try:
+            done_now = target.apply(spec.changelog, options)
+        except TagbackError as e:
+            if e.exit_code in (Exit.FAILED, Exit.USAGE, Exit.REFUSED):  # nothing of it is there
+                context.control.set_change(context.run.id, context.path, ChangeState.UNCHANGED)
+            raise
+        state = ChangeState.CHANGED if done_now.deployment is not None else ChangeState.UNCHANGED
+        context.control.set_change(context.run.id, context.path, state)
+    context.tell(done_now.message)
+    outputs: dict[str, Any] = msgspec.to_builtins(done_now)
+    outputs.pop("plan")
+    return {**outputs, **intent}
+
+
+def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
+    """Goes back: to a tag, a deployment, over a count of changesets, or to what this run found."""
+    if spec.to is None and spec.deployment is None and spec.count is None:
+        found = [
+            c for c in context.control.changes(context.run.id)
+            if c.target == spec.target and c.state in (ChangeState.CHANGED, ChangeState.CHANGING)
+        ]  # fmt: skip
+        if not found:
+            context.tell("this run has not changed it: there is nothing to take back")
+            return {"target": spec.target, "deployments": [], "verified": True}
+        place = {"to": found[0].tag_before}
+    else:
+        found, place = [], {}
+    with context.target(spec.target) as target:
+        options = RollbackOptions(
+            to=place.get("to", spec.to),
+            deployment=int(spec.deployment) if spec.deployment is not None else None,
+            count=_count(spec, context, target),
+            on_conflict=OnConflict(spec.on_conflict),
+            on_drift=OnDrift(spec.on_drift),
+        )
+        done = target.rollback(options)
+    for change in found:
+        context.control.set_change(context.run.id, change.path, ChangeState.BACK, f"receipt {done.receipt}")
+    context.tell(done.message)
+    outputs: dict[str, Any] = msgspec.to_builtins(done)
+    outputs.pop("plan")
+    return {**outputs, "target": spec.target}
+
+
+def _count(spec: Rollback, context: Context, target: Target) -> int | None:
+    """A count means what it meant when the step first began: changesets that are gone already don't count again."""
+    if spec.count is None:
+        return None
+    history = _history(target)
+    if not context.record.intent:
+        context.intend(depth=history.depth - spec.count)
+        return spec.count
+    return max(0, history.depth - int(context.record.intent["depth"]))
+
+
+def _tag_before(spec: Apply, context: Context, target: Target, history: History) -> str:
+    """The name of the state that is there: what it has, or a new one."""
+    standing = [t.name for t in history.tags if t.depth == history.depth]
+    wanted = spec.tag_before
+    if wanted is None:
+        drifted = history.deployments and bool(target.status().drift)
+        if standing and not drifted:
+            return standing[-1]
+        wanted = f"{context.run.id}-{_short(context.path)}-before"
+    if wanted not in standing:
+        target.tag(wanted)
+    return wanted
+
+
+def _stands_there(target: Target, history: History, tag: str, changelog: str) -> bool:
+    """Whether the tag marks the present state already, and nothing is pending."""
+    if not any(t.name == tag and t.depth == history.depth for t in history.tags):
+        return False
+    return not target.status(Path(changelog)).pending
+
+
+def _deployed(history: History, tag: str) -> int | None:
+    """The deployment that ended in this tag, if it is there."""
+    for t in history.tags:
+        if t.name == tag:
+            return int(t.deployment)
+    return None
+
+
+def _history(target: Target) -> History:
+    target.session.begin_reading()
+    try:
+        return read_history(Ledger(target.session))
+    finally:
+        target.session.rollback()
+
+
+def _short(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,67 @@
+"""Steps that look at a database, or mark how it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.rollback import OnConflict, RollbackOptions
+from tagback.errors import TagbackError
+from tagback.pipeline.context import Context
+from tagback.pipeline.specification import Preview, SetTag, Verify
+
+
+def preview(spec: Preview, context: Context) -> dict[str, Any]:
+    """Tries an apply or a rollback and undoes it; the answer is kept with the run, and in a file if one is named."""
+    if spec.apply is not None:
+        wanted = spec.apply
+        with context.target(wanted.target, create=True) as target:
+            done: Any = target.apply(
+                wanted.changelog,
+                ApplyOptions(tag=wanted.tag, to=wanted.to, granular=wanted.granular, dry_run=True),
+            )
+    else:
+        assert spec.rollback is not None
+        place = spec.rollback
+        with context.target(place.target) as target:
+            done = target.rollback(
+                RollbackOptions(
+                    to=place.to,
+                    deployment=int(place.deployment) if place.deployment is not None else None,
+                    count=place.count,
+                    on_conflict=OnConflict(place.on_conflict),
+                    dry_run=True,
+                )
+            )
+    found: dict[str, Any] = msgspec.to_builtins(done)
+    if spec.file is not None:
+        Path(spec.file).parent.mkdir(parents=True, exist_ok=True)
+        Path(spec.file).write_text(context.secrets.blotted(json.dumps(found, indent=2)) + "\n")
+        context.tell(f"written to {spec.file}")
+    context.tell(done.message)
+    return found
+
+
+def verify(spec: Verify, context: Context) -> dict[str, Any]:
+    """Compares the live schema with the recorded one."""
+    with context.target(spec.target) as target:
+        found = target.verify(spec.tag)
+    if not found.equal:
+        told = [f"{d.object}: {d.change}" for d in found.differences[:5]]
+        raise TagbackError(f"{found.message} {'; '.join(told)}", code="difference")
+    context.tell(found.message)
+    return {"target": spec.target, "equal": True, "fingerprint": found.fingerprint_b, "objects": found.objects}
+
+
+def tag(spec: SetTag, context: Context) -> dict[str, Any]:
+    """Marks the present state; marking it again is no mistake."""
+    with context.target(spec.target) as target:
+        if any(t.tag == spec.name and not t.behind for t in target.tags()):
+            return {"target": spec.target, "tag": spec.name}
+        done = target.tag(spec.name, move=spec.move)
+    context.tell(done.message)
+    return {"target": spec.target, "tag": done.tag, "fingerprint": done.fingerprint}

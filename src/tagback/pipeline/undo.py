@@ -1,0 +1,75 @@
+"""Takes back what a run, a stage or a group did: every database to the state that was found, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tagback.deploy.rollback import RollbackOptions
+from tagback.errors import TagbackError
+from tagback.pipeline.context import Context
+from tagback.pipeline.events import GoingBack, WentBack
+from tagback.pipeline.records import Change, ChangeState
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How one database stands afterwards."""
+
+    target: str
+    to: str
+    ok: bool
+    detail: str
+
+
+def take_back(context: Context, scope: str) -> tuple[Undone, ...]:
+    """Takes back what the steps below `scope` (empty: all) changed. It may be begun again: what is back stays back.
+
+    One database that can't go back doesn't keep the others from it.
+    """
+    changes = [
+        c
+        for c in context.control.changes(context.run.id)
+        if c.state in (ChangeState.CHANGED, ChangeState.CHANGING, ChangeState.FAILED) and _below(c.path, scope)
+    ]
+    done = []
+    for target, first in _newest_first(changes):
+        context.listen(GoingBack(target, first.tag_before))
+        undone = _one(context, target, first.tag_before)
+        for c in changes:
+            if c.target == target:
+                state = ChangeState.BACK if undone.ok else ChangeState.FAILED
+                context.control.set_change(context.run.id, c.path, state, undone.detail)
+        context.listen(WentBack(target, undone.to, undone.ok, context.secrets.blotted(undone.detail)))
+        done.append(undone)
+    return tuple(done)
+
+
+def _below(path: str, scope: str) -> bool:
+    return not scope or path == scope or path.startswith(f"{scope}/")
+
+
+def _newest_first(changes: Iterable[Change]) -> list[tuple[str, Change]]:
+    """Each target once, with what found it first; the one that was changed last begins."""
+    first: dict[str, Change] = {}
+    last: dict[str, int] = {}
+    for c in changes:
+        first.setdefault(c.target, c)
+        last[c.target] = c.order
+    return [(t, first[t]) for t in sorted(first, key=lambda t: -last[t])]
+
+
+def _one(context: Context, target: str, tag: str) -> Undone:
+    # The step's time is over, perhaps: going back has all the time that it needs.
+    context = replace(context, until=None)
+    try:
+        with context.target(target) as opened:
+            done = opened.rollback(RollbackOptions(to=tag))
+            found = opened.verify(tag) if not done.kept_drift else None
+    except TagbackError as e:
+        return Undone(target, tag, False, f"{e.message} {e.hint}".strip())
+    if found is not None and not found.equal:
+        return Undone(target, tag, False, found.message)
+    receipt = f"receipt {done.receipt}" if done.receipt is not None else "nothing was to be undone"
+    conflicts = f", {done.conflicts_total} conflicts" if done.conflicts_total else ""
+    return Undone(target, tag, True, f"verified, fingerprint {done.fingerprint_after[:12]}, {receipt}{conflicts}")

@@ -1,0 +1,79 @@
+"""A mistake in a pipeline file is told with its place and with what was expected; nothing is connected to before."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.pipeline.conftest import Folder
+
+GOOD = """name: shop
+targets:
+  shop: {url: "sqlite:///shop.db"}
+stages:
+  - name: one
+    steps:
+      - name: schema
+        apply: {target: shop, changelog: shop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (
+            GOOD.replace("changelog: shop", "changelogs: shop"),
+            "8:31",
+            "Unknown key 'changelogs'. Did you mean changelog?",
+        ),
+        (GOOD.replace("target: shop, ", ""), "8:9", "The key `target` is missing."),
+        (GOOD.replace("target: shop", "target: shp"), "8:9", "There is no target shp. The file's targets: shop."),
+        (GOOD + "        run: {command: ls}\n", "7:9", "Apply and run exclude each other."),
+        (
+            GOOD.replace("apply: {target: shop, changelog: shop}", "wait: {for: soon}"),
+            "8:9",
+            "'soon' is no length of time",
+        ),
+        (GOOD.replace("- name: one", "- name: [1]"), "5:5", "Expected `str`, got `array`."),
+        (GOOD + "      - name: schema\n        wait: {for: 1}\n", "9:9", "There are two steps schema."),
+        (GOOD + "      - {name: b, needs: [z], wait: {for: 1}}\n", "9:27", "z is no step beside b."),
+        (GOOD.replace("name: schema", "name: a b"), "7:9", "'a b' is no name"),
+        (GOOD + "  - {name: two, needs: [nine], steps: []}\n", "9:25", "There is no stage nine."),
+        (GOOD + "on_failure: [{do: pray}]\n", "9:15", "Invalid enum value 'pray'"),
+        (GOOD + "on_failure: [{do: retry, errors: [bad_luck]}]\n", "9:14", "no error type is called 'bad_luck'"),
+        ("name: x\nname: y\n", "2:1", "name is there twice."),
+        ("name: [1\n", "2:1", ""),
+        ("", "", "Expected `object`, got `null`."),
+    ],
+)
+def test_mistakes_have_a_place(folder: Folder, text: str, place: str, message: str) -> None:
+    folder.write("pipeline.yaml", text)
+    done = folder.call("pipeline", "validate", "--json")
+    assert done.exit == 2
+    error = done.body["error"]
+    found = error.get("location", {})
+    assert f"{error['message']} {error['hint']}".lower().find(message.lower()) >= 0, error
+    if place:
+        assert f"{found['line']}:{found['column']}" == place, error
+
+
+def test_a_good_file_is_valid_and_the_schema_describes_it(folder: Folder) -> None:
+    folder.write("pipeline.yaml", GOOD)
+    assert folder.call("pipeline", "validate").exit == 0
+    schema = json.loads(folder.call("pipeline", "schema").out)
+    assert {"apply", "rollback", "check", "approve"} <= schema["$defs"]["Step"]["properties"].keys()
+    assert not (folder.path / "shop.db").exists()
+
+
+@pytest.mark.parametrize("name", ["no.yaml", "."])
+def test_a_file_that_is_not_there(folder: Folder, name: str) -> None:
+    done = folder.call("pipeline", "run", name, "--json")
+    assert (done.exit, done.body["error"]["code"]) == (2, "pipeline")
+
+
+def test_an_expression_that_has_no_value_fails_the_step(folder: Folder) -> None:
+    folder.write("pipeline.yaml", GOOD.replace("target: shop,", 'target: shop, tag: "${{ steps.nobody.tag }}",'))
+    done = folder.run()
+    assert (done.exit, done.body["state"]) == (1, "failed")
+    assert "nobody" in done.body["error"]["message"]
