@@ -455,3 +455,14 @@ def test_numbers_go_back_into_a_column_of_text_and_what_would_change_is_refused(
     shop.sql("UPDATE t SET v = 2")
     shop.back()
     same(base, shop.state())
+
+
+def test_rows_that_come_back_and_don_t_fit_are_refused_in_words(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, a NOT NULL, b); INSERT INTO t VALUES (1, 'x', 1)")
+    shop.apply(
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, a); INSERT INTO n SELECT id, a FROM t; DROP TABLE t;"
+        " ALTER TABLE n RENAME TO t"
+    )
+    shop.sql("UPDATE t SET a = NULL")
+    with pytest.raises(RefusedError, match="t fit the schema to return to: NOT NULL constraint failed"):
+        shop.back()

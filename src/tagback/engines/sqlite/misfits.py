@@ -29,8 +29,10 @@ def misfits(connection: sqlite3.Connection, wanted: SchemaObject, message: str) 
     found = _FAILED.search(message)
     if found is None or not isinstance(wanted, Index | Table):
         return None
-    # A table is copied from what it was called while the new one is made.
+    # A table is copied from what it was called while the new one is made; rows may also be put into it as it is.
     name = wanted.table if isinstance(wanted, Index) else f"{OWN_PREFIX}old_{wanted.name}"
+    if isinstance(wanted, Table) and not connection.execute(f"PRAGMA main.table_info({quoted(name)})").fetchall():
+        name = wanted.name
     columns = [part.rpartition(".")[2] for part in found[2].split(", ")]
     if found[1] == "NOT NULL":
         return _lacking(connection, name, columns, otherwise="true")
