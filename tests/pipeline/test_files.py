@@ -42,6 +42,13 @@ stages:
         (GOOD + "  - {name: two, needs: [nine], steps: []}\n", "9:25", "There is no stage nine."),
         (GOOD + "on_failure: [{do: pray}]\n", "9:15", "Invalid enum value 'pray'"),
         (GOOD + "on_failure: [{do: retry, errors: [bad_luck]}]\n", "9:14", "no error type is called 'bad_luck'"),
+        (
+            GOOD + "      - {name: a, needs: [b], wait: {for: 1}}\n      - {name: b, needs: [a], wait: {for: 1}}\n",
+            "6:5",
+            "in a circle: a, b.",
+        ),
+        (GOOD + "        parallel: 2\n", "7:9", "parallel is 1 or more, and stands at a group"),
+        (GOOD + "      - {name: g, timeout: 1s, steps: []}\n", "9:9", "a group has no timeout"),
         ("name: x\nname: y\n", "2:1", "name is there twice."),
         ("name: [1\n", "2:1", ""),
         ("", "", "Expected `object`, got `null`."),

@@ -142,7 +142,7 @@ def says(folder: Folder, who: str, word: str, run: str) -> int:
 def waiting(folder: Folder, process: subprocess.Popen[str]) -> str:
     """The run, once it waits."""
     while process.poll() is None:
-        runs = json.loads(folder.call("pipeline", "list", "--json").out)["runs"]
+        runs = json.loads(folder.call("pipeline", "list", "--json").out).get("runs")
         if runs and runs[0]["state"] == "waiting":
             return str(runs[0]["run"])
         time.sleep(0.1)

@@ -259,3 +259,56 @@ stages:
     done = folder.run()
     assert done.body["state"] == ("rolled back" if baseline else "done"), done.err
     assert folder.rows("shop") == BEFORE
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        '{name: odd, run: {command: ["echo", "\\0"]}}',
+        '{name: odd, when: "steps.nobody.ok", run: {command: "true"}}',
+        '{name: odd, run: {command: "echo ${{ 1 / 0 }}"}}',
+        "{name: odd, check: {tcp: {host: localhost, port: 99999}}}",
+        '{name: odd, check: {http: {url: "ftp://x"}}}',
+    ],
+)
+def test_whatever_fails_after_a_deployment_takes_it_back(folder: Folder, step: str) -> None:
+    folder.database("shop")
+    folder.write(
+        "pipeline.yaml",
+        f"""
+name: odd
+targets: {{shop: {{url: "sqlite:///shop.db"}}}}
+stages:
+  - {{name: one, steps: [{{name: schema, apply: {{target: shop, changelog: shop}}}}]}}
+  - name: two
+    steps:
+      - {step}
+""",
+    )
+    done = folder.run()
+    assert (done.exit, done.body["state"]) == (1, "rolled back"), done.err
+    assert folder.rows("shop") == BEFORE
+
+
+def test_a_stage_whose_condition_has_no_value_takes_back_too(folder: Folder) -> None:
+    folder.database("shop")
+    folder.write(
+        "pipeline.yaml",
+        SHOP.split("  - name: watch", maxsplit=1)[0]
+        + "  - {name: two, when: steps.nobody, steps: [{name: w, wait: {for: 0}}]}\n",
+    )
+    assert folder.run().body["state"] == "rolled back"
+    assert folder.rows("shop") == BEFORE
+
+
+def test_runs_are_found_by_the_pipelines_file(folder: Folder) -> None:
+    folder.write("deep er/pipeline.yaml", "name: quick\nstages: [{name: one, steps: [{name: w, wait: {for: 0}}]}]\n")
+    missing = folder.call("pipeline", "list", "--file", "deep er/pipeline.yaml", "--json")
+    assert (missing.exit, missing.body["error"]["code"]) == (2, "no_runs")
+    assert folder.run("deep er/pipeline.yaml").exit == 0
+    assert (folder.path / "deep er" / ".tagback" / "runs.db").exists()
+    (run,) = json.loads(folder.call("pipeline", "list", "--file", "deep er/pipeline.yaml", "--json").out)["runs"]
+    shown = folder.call("pipeline", "show", run["run"], "--file", "deep er/pipeline.yaml")
+    assert "one/w" in shown.out
+    assert folder.run("deep er/pipeline.yaml", "--control", "sqlite:///other.db").exit == 0
+    assert (folder.path / "other.db").exists()

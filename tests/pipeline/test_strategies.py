@@ -88,6 +88,34 @@ def test_the_inner_one_comes_before_the_outer_one(two: Folder) -> None:
     assert two.run().body["state"] == "done"
 
 
+def test_what_is_used_up_makes_way_for_the_next(two: Folder) -> None:
+    again = "{do: retry_group, times: 2, every: 1ms}"
+    pipeline(two, step=f"{again}, {{do: ignore}}", command="echo x >> tries; exit 1")
+    done = two.run()
+    assert done.body["state"] == "done", done.err
+    assert len((two.path / "tries").read_text().splitlines()) == 3
+    pipeline(two, step=again, stage="{do: mark_success}")
+    assert two.run().body["state"] == "done"
+
+
+def test_a_step_in_no_group_runs_its_stage_again(folder: Folder) -> None:
+    folder.write(
+        "pipeline.yaml",
+        """
+name: again
+stages:
+  - name: one
+    steps:
+      - {name: first, run: {command: "echo x >> firsts"}}
+      - {name: second, run: {command: "test $(wc -l < firsts) -ge 3"}, on_failure: [{do: retry_group, times: %s, every: 1ms}]}
+""".replace("%s", "2"),
+    )
+    assert folder.run().body["state"] == "done"
+    assert len((folder.path / "firsts").read_text().splitlines()) == 3
+    folder.write("pipeline.yaml", (folder.path / "pipeline.yaml").read_text().replace("-ge 3", "-ge 9"))
+    assert folder.run().body["state"] == "failed"
+
+
 def test_a_retry_succeeds_at_last(two: Folder) -> None:
     pipeline(two, step="{do: retry, times: 5, every: 10ms}", command="echo x >> tries; test $(wc -l < tries) -ge 3")
     done = two.run()

@@ -22,6 +22,9 @@ _file = click.argument("file", default="pipeline.yaml", metavar="[FILE]")
 _control = click.option(
     "--control", metavar="URL", help="The database that keeps the runs (sqlite:///.tagback/runs.db)."
 )
+_of_file = click.option(
+    "--file", default="pipeline.yaml", metavar="FILE", help="The pipeline file that says where runs are kept."
+)
 _events = click.option(
     "--events", metavar="PATH", help="Write every event as a line of JSON to this file; - is standard error."
 )
@@ -100,27 +103,29 @@ def run(
 
     pipeline, _ = _read(file)
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
-    with _in_folder(file):
-        run_ = new_run(pipeline, Path(file), _variables(variables))
-        with _open(control, pipeline.control) as opened:
-            opened.begin_run(run_)
-            return _driven(opened, run_, outputs)
+    with _open(control, file, create=True) as opened, _in_folder(file):
+        run_ = new_run(pipeline, Path(Path(file).name), _variables(variables))
+        opened.begin_run(run_)
+        return _driven(opened, run_, outputs)
 
 
 @command.command("resume")
 @click.argument("id", metavar="RUN")
 @_control
+@_of_file
 @_events
 @_junit
 @_markdown
 @parameters.as_json
-def resume(id: str, control: str | None, events: str | None, junit: str | None, markdown: str | None) -> Answer:
+def resume(
+    id: str, control: str | None, file: str, events: str | None, junit: str | None, markdown: str | None
+) -> Answer:
     """Goes on with a run whose runner ended, from the step that it was in. No deployment is done twice."""
     from tagback.pipeline.control import this_runner
     from tagback.pipeline.records import OVER
 
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
-    with _open(control, None) as opened:
+    with _open(control, file) as opened:
         run_ = opened.run(id)
         if run_.state in OVER:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
@@ -131,10 +136,11 @@ def resume(id: str, control: str | None, events: str | None, junit: str | None, 
 
 @command.command("list")
 @_control
+@_of_file
 @parameters.as_json
-def list_(control: str | None) -> Answer:
+def list_(control: str | None, file: str) -> Answer:
     """Lists the runs, the newest first."""
-    with _open(control, None) as opened:
+    with _open(control, file) as opened:
         runs = opened.runs()
     rows = [(r.id, r.pipeline, r.state.value, local_time(r.started), r.initiator) for r in runs]
     heads = ("run", "pipeline", "state", "started", "by")
@@ -151,12 +157,13 @@ def list_(control: str | None) -> Answer:
 @command.command("show")
 @click.argument("id", metavar="RUN")
 @_control
+@_of_file
 @parameters.as_json
-def show(id: str, control: str | None) -> Answer:
+def show(id: str, control: str | None, file: str) -> Answer:
     """Shows a run: its steps, what failed, and how each database stands that it changed."""
     from tagback.cli.pipeline_page import fields_of_run, show_run
 
-    with _open(control, None) as opened:
+    with _open(control, file) as opened:
         run_ = opened.run(id)
         steps, changes = opened.steps(run_.id), opened.changes(run_.id)
     return Answer(fields_of_run(run_, steps, changes), lambda page: show_run(page, run_, steps, changes))
@@ -166,14 +173,15 @@ def show(id: str, control: str | None) -> Answer:
 @click.argument("id", metavar="RUN")
 @click.option("--rollback", is_flag=True, help="Take back what the run changed.")
 @_control
+@_of_file
 @parameters.as_json
-def abort(id: str, rollback: bool, control: str | None) -> Answer:
+def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
     """Ends a run whose runner ended. What it changed stays as it is, unless it is to be taken back."""
     from tagback.pipeline.attempts import Halt
     from tagback.pipeline.control import this_runner
     from tagback.pipeline.records import OVER, RunState
 
-    with _open(control, None) as opened:
+    with _open(control, file) as opened:
         run_ = opened.run(id)
         if run_.state in OVER:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
@@ -187,26 +195,20 @@ def abort(id: str, rollback: bool, control: str | None) -> Answer:
     return Answer({"run": run_.id, "state": "aborted"}, lambda page: page.line(f"Run {run_.id} is aborted."))
 
 
-@command.command("approve")
-@click.argument("id", metavar="RUN")
-@click.argument("step", metavar="STEP")
-@click.option("--comment", default="", metavar="TEXT")
-@_control
-@parameters.as_json
-def approve(id: str, step: str, comment: str, control: str | None) -> Answer:
-    """Says yes to a step that waits for approval."""
-    return _say(id, step, "approved", comment, control)
+def _word(name: str, verdict: str, help: str) -> None:
+    @command.command(name, help=help)
+    @click.argument("id", metavar="RUN")
+    @click.argument("step", metavar="STEP")
+    @click.option("--comment", default="", metavar="TEXT")
+    @_control
+    @_of_file
+    @parameters.as_json
+    def say(id: str, step: str, comment: str, control: str | None, file: str) -> Answer:
+        return _say(id, step, verdict, comment, control, file)
 
 
-@command.command("reject")
-@click.argument("id", metavar="RUN")
-@click.argument("step", metavar="STEP")
-@click.option("--comment", default="", metavar="TEXT")
-@_control
-@parameters.as_json
-def reject(id: str, step: str, comment: str, control: str | None) -> Answer:
-    """Says no to a step that waits for approval."""
-    return _say(id, step, "rejected", comment, control)
+_word("approve", "approved", "Says yes to a step that waits for approval.")
+_word("reject", "rejected", "Says no to a step that waits for approval.")
 
 
 @command.command("decide")
@@ -214,10 +216,11 @@ def reject(id: str, step: str, comment: str, control: str | None) -> Answer:
 @click.argument("step", metavar="STEP")
 @click.argument("what", type=click.Choice(["retry", "ignore", "success", "abort", "rollback"]))
 @_control
+@_of_file
 @parameters.as_json
-def decide(id: str, step: str, what: str, control: str | None) -> Answer:
+def decide(id: str, step: str, what: str, control: str | None, file: str) -> Answer:
     """Decides about a step that failed and waits for a person."""
-    return _say(id, step, what, "", control)
+    return _say(id, step, what, "", control, file)
 
 
 # ---------------------------------------------------------------------- what they have in common
@@ -235,10 +238,16 @@ def _count(nodes: Any) -> int:
     return sum(1 + _count(n.children) for n in nodes)
 
 
-def _open(url: str | None, of_file: str | None) -> Control:
+def _open(url: str | None, file: str, *, create: bool = False) -> Control:
+    """The control database: what is given, or what the file says, in the file's folder."""
     from tagback.pipeline.control import DEFAULT, Control
 
-    return Control.open(url or os.environ.get("TAGBACK_CONTROL") or of_file or DEFAULT)
+    given = url or os.environ.get("TAGBACK_CONTROL")
+    if given:
+        return Control.open(given, create=create)
+    of_file = _read(file)[0].control if os.path.exists(file) else None
+    with _in_folder(file):
+        return Control.open(of_file or DEFAULT, create=create)
 
 
 class _in_folder:
@@ -311,14 +320,14 @@ def _error(outcome: Outcome) -> TagbackError | None:
     )
 
 
-def _say(id: str, step: str, verdict: str, comment: str, control: str | None) -> Answer:
+def _say(id: str, step: str, verdict: str, comment: str, control: str | None, file: str) -> Answer:
     from tagback.deploy.author import author
     from tagback.pipeline.beginning import check_word
     from tagback.pipeline.control import now
     from tagback.pipeline.records import Answer as Word
 
     who = author().who
-    with _open(control, None) as opened:
+    with _open(control, file) as opened:
         run_ = opened.run(id)
         path = check_word(run_, opened.steps(run_.id), step, verdict, who)
         opened.answer(run_.id, path, Word(who, verdict, comment, now()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,85 +41,83 @@ class Halt(Exception):
         return {"step": self.step, "error": self.error, "do": self.do, "scope": self.scope}
 
 
-class GroupAgain(Exception):
-    """The group around this step is to run again; `halt` is what happens if it may not."""
+class GroupAgainError(TagbackError):
+    """The group around a step is to run again, as `strategy` says; `levels` are the step's own, for when it may not."""
 
-    def __init__(self, error: TagbackError, strategy: Strategy) -> None:
-        super().__init__(str(error))
-        self.error, self.strategy = error, strategy
+    def __init__(self, error: TagbackError, strategy: Strategy, levels: Sequence[Sequence[Strategy]]) -> None:
+        super().__init__(
+            error.message, hint=error.hint, location=error.location, code=error.code, exit_code=error.exit_code
+        )
+        self.strategy, self.levels = strategy, levels
 
 
 @dataclass
 class Attempts:
-    """The attempts at one node. Each strategy that retries counts for itself."""
+    """The attempts at one node. Each strategy that tries again counts for itself."""
 
     runner: Runner
     node: Node
     used: dict[int, int] = field(default_factory=dict)
 
     def make(self) -> None:
-        """Ends normally when the run may go on behind the node; Halt when not."""
+        """Ends normally when the run may go on behind the node; Halt, or for the group GroupAgainError, when not."""
         runner, node = self.runner, self.node
         known = runner.record(node.path)
-        attempt = known.attempts if known is not None and known.state is StepState.RUNNING else 0
-        record = (
-            known
-            if attempt and known is not None
-            else StepRecord(node.path, node.step.kind, StepState.RUNNING, 0, now(), "")
-        )
+        record = StepRecord(node.path, node.step.kind, StepState.RUNNING, 0, now(), "")
+        if known is not None and known.state is StepState.RUNNING:
+            record = known
         while True:
-            attempt += 1
-            record = replace(record, attempts=attempt, state=StepState.RUNNING, error={})
+            record = replace(record, attempts=record.attempts + 1, state=StepState.RUNNING, error={})
             runner.note(record)
-            runner.listen(events.StepStarted(node.path, node.step.kind, attempt))
+            runner.listen(events.StepStarted(node.path, node.step.kind, record.attempts))
             started = time.monotonic()
             try:
                 outputs = self._once(record)
+            except Halt as halt:
+                self._end(self._now(record, halt.error), StepState.FAILED, started, "")
+                raise
+            except Stopped:
+                stopped = {"type": "interrupted", "message": "The run ended while this was at work."}
+                self._end(self._now(record, stopped), StepState.FAILED, started, stopped["message"])
+                raise
             except TagbackError as e:
-                record = runner.record(node.path) or record
+                record = self._now(record, described(e))
                 if not self._again(record, e, started):
                     return
                 continue
-            except Stopped:
-                record = runner.record(node.path) or record
-                stopped = {"type": "interrupted", "message": "The run ended while this was at work."}
-                self._end(replace(record, error=stopped), StepState.FAILED, started, stopped["message"])
-                raise
-            record = runner.record(node.path) or record
-            self._end(replace(record, outputs=outputs), StepState.DONE, started, "")
+            self._end(replace(self._now(record, {}), outputs=outputs), StepState.DONE, started, "")
             return
+
+    def _now(self, record: StepRecord, error: Mapping[str, Any]) -> StepRecord:
+        """The record with what the attempt noted in it, and how it ended."""
+        return replace(self.runner.record(record.path) or record, error=error)
 
     def _once(self, record: StepRecord) -> dict[str, Any]:
         runner, node = self.runner, self.node
         if node.step.steps is not None:
-            try:
-                runner.together(node.children, node.step.parallel, node.path)
-            except GroupAgain as again:
-                raise _Again(again.error, again.strategy) from again
+            runner.together(node.children, node.step.parallel)
             return {}
         until = time.monotonic() + seconds(node.step.timeout) if node.step.timeout is not None else None
         context = runner.context(node, record, until)
         part = filled_in(getattr(node.step, node.step.kind), context.names)
-        step = msgspec.structs.replace(node.step, **{node.step.kind: part})
-        return perform(node.step.kind, step, context)
+        try:
+            return perform(node.step.kind, msgspec.structs.replace(node.step, **{node.step.kind: part}), context)
+        except (TagbackError, Stopped):
+            raise
+        except Exception as e:  # what nobody thought of must not keep the databases from going back
+            raise TagbackError(f"Unexpected {type(e).__name__}: {e}", code="internal") from e
 
     def _again(self, record: StepRecord, e: TagbackError, started: float) -> bool:
-        """Decides about a failure: True to try again, False to go on behind the step; else Halt."""
+        """Decides about a failure: True to try again, False to go on behind the step; else Halt or GroupAgainError."""
         runner, node = self.runner, self.node
-        kind = type_of(e)
-        error = {"type": kind, "code": e.code, "message": e.message, "hint": e.hint, "at": str(e.location or "")}
-        record = replace(record, error=error)
-        if isinstance(e, _Again):
-            strategy: Strategy | None = e.strategy if self._may(e.strategy) else self._chosen(kind, after=e.strategy)
-            if strategy is e.strategy:
-                runner.forget(node.path)
-                self._pause(strategy)
-                return True
-        else:
-            strategy = self._chosen(kind)
-        given = strategy is not None
+        if isinstance(e, GroupAgainError) and self._may(e.strategy):
+            runner.forget(node.children)
+            self._pause(e.strategy)
+            return True
+        levels = e.levels if isinstance(e, GroupAgainError) else node.levels
+        strategy = self._chosen(type_of(e), levels, e.strategy if isinstance(e, GroupAgainError) else None)
         do: str = strategy.do if strategy is not None else "rollback_pipeline"
-        runner.listen(events.StrategyChosen(node.path, kind, do, given))
+        runner.listen(events.StrategyChosen(node.path, type_of(e), do, strategy is not None))
         if strategy is not None and do == "manual":
             do = self._asked(record, strategy)
         if do == "retry":
@@ -126,36 +125,26 @@ class Attempts:
             if strategy is not None and strategy.do == "retry":
                 self._pause(strategy)
             return True
-        if do == "retry_group" and strategy is not None:
-            self._end(record, StepState.FAILED, started, e.message)
-            raise GroupAgain(e, strategy)
         if do in ("ignore", "mark_success"):
             self._end(record, StepState.IGNORED if do == "ignore" else StepState.DONE, started, e.message)
             return False
         self._end(record, StepState.FAILED, started, e.message)
+        if do == "retry_group" and strategy is not None:
+            raise GroupAgainError(e, strategy, levels)
         scope = {"rollback_group": node.path.rpartition("/")[0], "rollback_stage": node.path.partition("/")[0]}
-        raise Halt(node.path, error, do, scope.get(do, ""))
+        raise Halt(node.path, dict(record.error), do, scope.get(do, ""))
 
-    def _chosen(self, kind: str, after: Strategy | None = None) -> Strategy | None:
-        """The next strategy for this type of error that isn't used up, from the inside out."""
-        passed = after is None
-        for strategies in self.node.levels:
-            for s in strategies:
-                if passed and (not s.errors or kind in s.errors) and self._may(s, count=s.do == "retry"):
-                    return s
-                passed = passed or s is after
-        return None
+    def _chosen(self, kind: str, levels: Sequence[Sequence[Strategy]], after: Strategy | None) -> Strategy | None:
+        """The next strategy for this type of error that isn't used up, from the inside out; those up to `after` are."""
+        fitting = [s for strategies in levels for s in strategies if not s.errors or kind in s.errors]
+        if after is not None:
+            fitting = fitting[next(n for n, s in enumerate(fitting) if s is after) + 1 :]
+        return next((s for s in fitting if s.do != "retry" or self._may(s)), None)
 
-    def _may(self, s: Strategy, *, count: bool = True) -> bool:
-        """Whether it may be used once more."""
-        if not count and s.do != "retry_group":
-            return True
-        used = self.used.get(id(s), 0)
-        if used >= s.times:
-            return False
-        if count:
-            self.used[id(s)] = used + 1
-        return True
+    def _may(self, s: Strategy) -> bool:
+        """Whether it may be used once more, which then counts."""
+        self.used[id(s)] = self.used.get(id(s), 0) + 1
+        return self.used[id(s)] <= s.times
 
     def _pause(self, s: Strategy) -> None:
         tries = self.used.get(id(s), 1)
@@ -199,12 +188,9 @@ class Attempts:
         self.runner.listen(events.StepEnded(self.node.path, kind, state.value, took, told, error))
 
 
-class _Again(TagbackError):
-    """A step of the group asked for the whole group to run again."""
-
-    def __init__(self, error: TagbackError, strategy: Strategy) -> None:
-        super().__init__(error.message, hint=error.hint, code=error.code, exit_code=error.exit_code)
-        self.strategy = strategy
+def described(e: TagbackError) -> dict[str, Any]:
+    """An error as runs keep it."""
+    return {"type": type_of(e), "code": e.code, "message": e.message, "hint": e.hint, "at": str(e.location or "")}
 
 
 DECISIONS = {

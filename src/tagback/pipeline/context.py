@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,7 @@ from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
 from tagback.errors import UsageError
 from tagback.pipeline.control import Control
-from tagback.pipeline.durations import seconds, told
+from tagback.pipeline.durations import seconds
 from tagback.pipeline.events import Listener, StepTold
 from tagback.pipeline.expressions import filled
 from tagback.pipeline.failures import TimeLimitError
@@ -38,6 +38,7 @@ class Context:
     path: str
     pipeline: Pipeline
     control: Control
+    note: Callable[[StepRecord], None]
     secrets: Secrets
     names: Mapping[str, Any]
     record: StepRecord
@@ -51,7 +52,7 @@ class Context:
 
     def intend(self, **what: Any) -> None:
         """Notes what is about to be done to a database, before it is."""
-        self.control.set_step(self.run.id, replace(self.record, intent=what))
+        self.note(replace(self.record, intent=what))
 
     @property
     def left(self) -> float:
@@ -122,8 +123,3 @@ def names_of(
         "targets": {n: {"environment": t.environment, "tags": t.tags} for n, t in pipeline.targets.items()},
         "run": {"id": run.id, "pipeline": run.pipeline, "initiator": run.initiator, "state": run.state.value},
     }
-
-
-def since(started: float) -> str:
-    """How long ago that was."""
-    return told(time.monotonic() - started)

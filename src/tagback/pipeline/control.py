@@ -14,13 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote, unquote
 
 from tagback.engines import connect
-from tagback.engines.session import Session, Value
+from tagback.engines.session import Session, StatementError, Value
 from tagback.errors import UnreachableError, UsageError
 from tagback.pipeline.records import Answer, Change, ChangeState, Run, RunState, StepRecord, StepState
 
 DEFAULT = "sqlite:///.tagback/runs.db"
+RUN_TAKEN = "run_taken"
+"""The code of errors that say that another runner has the run."""
 HEARTBEAT = 5.0
 """Seconds between two signs of life of a runner."""
 SILENT = 30.0
@@ -58,12 +61,22 @@ class Control:
                     session.execute(table)
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Connects; an SQLite file is made, with its folder, if it isn't there."""
-        path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
-        if path:
-            Path(path.partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-        return cls(connect(url, create=True))
+    def open(cls, url: str, *, create: bool = False) -> Self:
+        """Connects. `create`: an SQLite file is made, with its folder, if it isn't there; else UsageError."""
+        if url.startswith("sqlite:///"):
+            name = url.removeprefix("sqlite:///")
+            if not name.startswith("/"):  # the folder that it is relative to may be left
+                url = f"sqlite:///{quote(str(Path.cwd()))}/{name}"
+            path = Path(unquote(name.partition("?")[0])).absolute()
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            elif not path.exists():
+                raise UsageError(
+                    f"There are no runs: {path} does not exist.",
+                    code="no_runs",
+                    hint="--file names the pipeline's file, --control the database that keeps its runs.",
+                )
+        return cls(connect(url, create=create))
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +107,7 @@ class Control:
             if _alive(str(there), str(heartbeat)):
                 raise UnreachableError(
                     f"Run {run.id} is being driven by another runner: {_told(str(there))}.",
-                    code="run_taken",
+                    code=RUN_TAKEN,
                     hint="Wait for it, or end that process: what it was doing is decided by `pipeline resume`.",
                 )
             self._session.execute(
@@ -103,7 +116,7 @@ class Control:
             )
             ((found,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (run.id,))
             if found != runner:
-                raise _taken(run.id)
+                raise taken_over(run.id)
         self._runner = runner
 
     def beat(self, run: str) -> None:
@@ -245,8 +258,8 @@ class Control:
         self._session.savepoint()
         try:
             self._session.execute("SELECT count(*) FROM {run}")
-        except Exception as e:
-            if getattr(e, "lost", False):
+        except StatementError as e:
+            if e.lost:
                 raise
             self._session.rollback_to_savepoint()
             return False
@@ -261,7 +274,7 @@ class Control:
     def _make_sure(self, run: str) -> None:
         ((runner,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (run,))
         if runner != self._runner:
-            raise _taken(run)
+            raise taken_over(run)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -317,10 +330,11 @@ def _told(runner: str) -> str:
     return f"process {known['pid']} on {known['host']}"
 
 
-def _taken(run: str) -> UnreachableError:
+def taken_over(run: str) -> UnreachableError:
+    """The error of a runner whose run is somebody else's now."""
     return UnreachableError(
         f"Run {run} was taken over by another runner; this one stops.",
-        code="run_taken",
+        code=RUN_TAKEN,
         hint="Nothing more is done here.",
     )
 

@@ -29,7 +29,7 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     constants = {"true": True, "false": False, "null": None, "none": None}
     evaluator = simpleeval.EvalWithCompoundTypes(functions=dict(_FUNCTIONS), names={**constants, **names})
     try:
-        return evaluator.eval(text.replace("&&", " and ").replace("||", " or "))
+        return evaluator.eval(text)
     except (
         simpleeval.InvalidExpression,
         SyntaxError,

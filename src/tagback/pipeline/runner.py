@@ -12,9 +12,10 @@ from typing import Any
 
 from tagback.errors import TagbackError
 from tagback.pipeline import events
-from tagback.pipeline.attempts import Attempts, GroupAgain, Halt
+from tagback.pipeline.attempts import Attempts, GroupAgainError, Halt, described
 from tagback.pipeline.context import Context, Stopped, names_of
-from tagback.pipeline.control import HEARTBEAT, Control, now
+from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_over
+from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
 from tagback.pipeline.records import ENDED, Run, RunState, StepRecord, StepState
 from tagback.pipeline.secrets import Secrets
@@ -80,6 +81,8 @@ class Runner:
         except Halt as halt:
             self.stop.set()
             return self._halted(halt)
+        except Stopped:
+            raise taken_over(self.run.id) from None
         return RunState.DONE, {}, ()
 
     def _halted(self, halt: Halt) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
@@ -96,14 +99,31 @@ class Runner:
 
     def _stage(self, branch: Branch) -> None:
         name = branch.stage.name
-        if branch.stage.when is not None and not evaluate(branch.stage.when, self.names({})):
+        if not self._holds(branch.stage.when, {}, name):
             for node in branch.nodes:
                 self._skip(node, "the stage's `when` does not hold")
             return
         self.listen(events.StageStarted(name))
-        self.together(branch.nodes, 1, name)
+        again = 0
+        while True:
+            try:
+                self.together(branch.nodes, 1)
+                return
+            except GroupAgainError as e:  # of a step that is in no group: the stage is its group
+                again += 1
+                if again > e.strategy.times:
+                    raise Halt(name, described(e), "rollback_pipeline", "") from e
+                self.forget(branch.nodes)
+                self.stop.wait(seconds(e.strategy.every))
 
-    def together(self, nodes: Sequence[Node], at_once: int, scope: str) -> None:
+    def _holds(self, when: str | None, matrix: Mapping[str, Any], path: str) -> bool:
+        """Whether a condition holds; Halt if it has no value."""
+        try:
+            return when is None or bool(evaluate(when, self.names(matrix)))
+        except TagbackError as e:
+            raise Halt(path, described(e), "rollback_pipeline", "") from e
+
+    def together(self, nodes: Sequence[Node], at_once: int) -> None:
         """Runs nodes, each after those that it needs, and no more at once than may. The first that halts ends them all."""
         left = list(nodes)
         running: dict[Future[None], Node] = {}
@@ -123,7 +143,7 @@ class Runner:
                     error = future.exception()
                     if error is not None and not isinstance(error, Stopped):
                         halt = halt or error
-                        if not isinstance(error, GroupAgain):
+                        if not isinstance(error, GroupAgainError):
                             self.stop.set()  # what else is at work ends as soon as it can
         if halt is not None:
             raise halt
@@ -144,7 +164,7 @@ class Runner:
         known = self._steps.get(node.path)
         if known is not None and known.state in ENDED:
             return
-        if node.step.when is not None and not evaluate(node.step.when, self.names(node.matrix)):
+        if not self._holds(node.step.when, node.matrix, node.path):
             self._skip(node, "its `when` does not hold")
             return
         Attempts(self, node).make()
@@ -169,11 +189,13 @@ class Runner:
         """How a step stands."""
         return self._steps.get(path)
 
-    def forget(self, scope: str) -> None:
-        """Steps below are to run again."""
-        for path, record in list(self._steps.items()):
-            if path.startswith(f"{scope}/"):
-                self.note(replace(record, state=StepState.RUNNING, outputs={}, intent={}, error={}))
+    def forget(self, nodes: Sequence[Node]) -> None:
+        """These are to run again, from now on; what they intended for databases is still known."""
+        for node in nodes:
+            record = self._steps.get(node.path)
+            if record is not None:
+                self.note(replace(record, state=StepState.RUNNING, started=now(), outputs={}, error={}))
+            self.forget(node.children)
 
     def names(self, matrix: Mapping[str, Any]) -> dict[str, Any]:
         """What expressions know."""
@@ -188,7 +210,17 @@ class Runner:
         nothing = StepRecord(path, "", StepState.RUNNING, 0, now(), "")
         names = self.names(node.matrix if node is not None else {})
         return Context(
-            self.run, path, self.pipeline, self.control, self.secrets, names, nothing, self.listen, None, self.stop
+            self.run,
+            path,
+            self.pipeline,
+            self.control,
+            self.note,
+            self.secrets,
+            names,
+            nothing,
+            self.listen,
+            None,
+            self.stop,
         )
 
     def listen(self, event: events.Event) -> None:
@@ -200,9 +232,11 @@ class Runner:
         while not over.wait(HEARTBEAT):
             try:
                 self.control.beat(self.run.id)
-            except TagbackError:
-                self.stop.set()  # somebody else took the run over, or nothing can be noted any more
-                return
+            except TagbackError as e:
+                if e.code == RUN_TAKEN:
+                    self.stop.set()
+                    return
+                # The database is busy, perhaps: there will be another sign.
 
 
 def _told(record: StepRecord) -> dict[str, Any]:

@@ -277,8 +277,11 @@ class Step(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _named(self.name)
         _one_of(self, *KINDS, "steps")
-        if self.timeout is not None:
-            _lengths(self.timeout)
+        _lengths(self.timeout)
+        if self.steps is not None and self.timeout is not None:
+            raise ValueError("a group has no timeout; its steps have")
+        if self.parallel < 1 or (self.steps is None and self.parallel != 1):
+            raise ValueError("parallel is 1 or more, and stands at a group")
 
     @property
     def kind(self) -> str:

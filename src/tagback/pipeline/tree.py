@@ -93,6 +93,12 @@ def _check_steps(steps: Sequence[Step], at: Path_, seen: dict[str, Path_], pipel
             raise mistake(file, (*place, step.kind), f"There is no target {target}.", f"The file's targets: {known}.")
         if step.steps is not None:
             _check_steps(step.steps, (*place, "steps"), seen, pipeline, file)
+    free = {s.name for s in steps if not s.needs}
+    while more := {s.name for s in steps if s.name not in free and set(s.needs) <= free}:
+        free |= more
+    if free < set(names):
+        circle = ", ".join(n for n in names if n not in free)
+        raise mistake(file, at, f"These steps need each other in a circle: {circle}.")
 
 
 def _target(step: Step) -> str | None:

@@ -14,6 +14,7 @@ from tagback.pipeline.context import Context
 from tagback.pipeline.durations import seconds, told
 from tagback.pipeline.expressions import evaluate
 from tagback.pipeline.failures import HttpError, TimeLimitError
+from tagback.pipeline.request import ask
 from tagback.pipeline.specification import (
     Check,
     CommandCheck,
@@ -22,7 +23,6 @@ from tagback.pipeline.specification import (
     SqlCheck,
     TcpCheck,
 )
-from tagback.pipeline.web import ask
 
 
 @dataclass(frozen=True, slots=True)

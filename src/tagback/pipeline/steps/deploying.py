@@ -12,6 +12,7 @@ import msgspec
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.drift import OnDrift
 from tagback.deploy.rollback import OnConflict, RollbackOptions
+from tagback.deploy.tags import check_free
 from tagback.deploy.target import Target
 from tagback.errors import Exit, TagbackError
 from tagback.ledger.history import History, read_history
@@ -19,6 +20,9 @@ from tagback.ledger.store import Ledger
 from tagback.pipeline.context import Context
 from tagback.pipeline.records import ChangeState
 from tagback.pipeline.specification import Apply, Rollback
+
+_NOTHING_LEFT = (Exit.FAILED, Exit.USAGE, Exit.REFUSED)
+"""Exit statuses that say that the database is as it was."""
 
 
 def apply(spec: Apply, context: Context) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
         options = ApplyOptions(tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible)
         if any(t.name == tag for t in history.tags):
             if not _stands_there(target, history, tag, spec.changelog):
-                target.apply(spec.changelog, options)  # says that the tag is taken
+                check_free(history, tag)
             context.tell(f"nothing is pending, and the state is tagged {tag} already")
             return {"target": spec.target, "tag": tag, "tag_before": tag, "deployment": None, "changesets": []}
         before = str(known.get("tag_before", "")) or _tag_before(spec, context, target, history)
@@ -45,7 +49,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
         try:
             done_now = target.apply(spec.changelog, options)
         except TagbackError as e:
-            if e.exit_code in (Exit.FAILED, Exit.USAGE, Exit.REFUSED):  # nothing of it is there
+            if e.exit_code in _NOTHING_LEFT or e.code == "lock_timeout":
                 context.control.set_change(context.run.id, context.path, ChangeState.UNCHANGED)
             raise
         state = ChangeState.CHANGED if done_now.deployment is not None else ChangeState.UNCHANGED

@@ -14,8 +14,8 @@ from typing import Any
 from tagback.pipeline.context import Context, Stopped
 from tagback.pipeline.durations import seconds, told
 from tagback.pipeline.failures import CommandError, HttpError, TimeLimitError
+from tagback.pipeline.request import Response, ask
 from tagback.pipeline.specification import Http, Notify, Run
-from tagback.pipeline.web import Response, ask
 
 _KEPT = 200  # lines of output that are kept with the run
 
