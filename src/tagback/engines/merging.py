@@ -309,8 +309,7 @@ class Merging:
         found = _as({f"a{n}": a for n, a in enumerate(today.address)} | own)
         place = " AND ".join(f"n.a{n} = d.a{n}" for n in range(len(today.address)))
         other = [
-            f"NOT ({self._w.alike(c, f'd.f{n}', f'n.q{n}')})" if c.name in today.own else "1 = 1"
-            for n, c in enumerate(kept.columns)
+            self._differs(c, f"d.f{n}", f"n.q{n}" if c.name in today.own else "") for n, c in enumerate(kept.columns)
         ]
         return (
             f"SELECT max(CASE WHEN n.a0 IS NULL OR d.stays = 0 THEN 1 ELSE 0 END),"
