@@ -35,7 +35,7 @@ class Returning(Account):
             self._unchanged(before, "not rolled back")
             self._must(isinstance(done, RefusedError), f"rollback failed: {done.code}: {done}\n{done.hint}")
             self._must(done.exit_code is Exit.REFUSED, f"exit {done.exit_code}: {done}")
-            self._refused(done.code, f"{done}\n{done.hint}", depth, place, stages, expected)
+            self._refused(done.code, f"{done}\n{done.hint}", depth, place, expected)
             return
         self._must(done.verified, "not verified, and not an error")
         self._must(all(e.reversible for e in gone), "an irreversible deployment was undone without a word")
@@ -164,7 +164,6 @@ class Returning(Account):
         told: str,
         depth: int,
         place: Moment | None,
-        stages: Sequence[Stage],
         ways: Sequence[Way] | None,
     ) -> None:
         """A refusal must have its reason."""
@@ -177,7 +176,7 @@ class Returning(Account):
             "irreversible": drifted or any(not e.reversible for e in gone),
             "drift": drifted,
             "conflict": drifted or ways is None or any(o.sure or o.maybe or o.untold for o in outcomes),
-            "data_loss": drifted or ways is None or self._narrows(stages),
+            "data_loss": drifted or ways is None or any(self._narrows([leg for leg, _ in way]) for way in ways),
             "constraint": drifted or ways is None or not all(self._fits(way) for way in ways),
         }
         self._must(reasons.get(code, False), f"refused without reason: {code}: {told}")
@@ -196,7 +195,7 @@ class Returning(Account):
 
     def _narrows(self, stages: Sequence[Stage]) -> bool:
         """Whether a column goes back to another type and somebody wrote since."""
-        if self.writes == stages[0].ended.writes and len(stages) == 1:
+        if not stages or (self.writes == stages[0].ended.writes and len(stages) == 1):
             return False
         for stage in stages:
             for table, columns in stage.began.sketch.tables.items():

@@ -45,7 +45,7 @@ class Change:
     """Statements that belong together. `moves` says which names went where, in order.
 
     ("table", old, new) renames a table, ("column", table, old, new) a column; ("replaced", table): dropped and made
-    again within the statements, so that only the names tell that it is the same.
+    again within the statements, so that only its name and those of its columns tell that it is the same.
     """
 
     sql: tuple[str, ...]
@@ -82,7 +82,8 @@ class Identities:
                 columns[move[3]] = columns.pop(move[2])
                 self._tables[move[1]] = _Place(place.token, columns)
             elif move[0] == "replaced":
-                self._tables.pop(move[1], None)
+                place = self._tables.get(move[1], _Place(0, {}))
+                self._tables[move[1]] = _Place(next(_tokens), place.columns)
         self.see(after)
 
     def see(self, after: Sketch) -> None:
@@ -130,4 +131,6 @@ class Identities:
                 columns[column] = by_token[token]
             elif fold(column) in by_name:
                 columns[column] = by_name[fold(column)]
+        if not columns and self._tables[name].token != was.token:
+            return None  # another table, that has no more than the name
         return name, columns

@@ -50,11 +50,20 @@ def renames(before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         new = places.get((old.kind, line))
         if new is None or new == old:
             continue
-        if _renamed(old, new):
+        if _renamed(old, new) and _table_stayed(old, new, before, after):
             found.append(Rename(old, new))
     taken = {r.after for r in found}
+    taken |= {ObjectId("table", r.after.name[:-1]) for r in found if r.after.kind == "column"}
     found += [Rename(i, gone(i)) for i in before.objects if i not in taken and _replaced(i, before, after, places)]
     return tuple(sorted(found))
+
+
+def _table_stayed(old: ObjectId, new: ObjectId, before: Catalog, after: Catalog) -> bool:
+    """Whether two columns are in what is one table at both ends: one built anew has its name only."""
+    tables = ObjectId("table", old.name[:-1]), ObjectId("table", new.name[:-1])
+    return (
+        old.kind != "column" or tables[0] == tables[1] or before.lineage.get(tables[0]) == after.lineage.get(tables[1])
+    )
 
 
 def _replaced(table: ObjectId, before: Catalog, after: Catalog, places: Mapping[tuple[str, str], ObjectId]) -> bool:

@@ -23,6 +23,9 @@ class Lineage:
         self._tables: dict[str, str] = {}  # folded name now -> token; absent: its own name
         self._columns: dict[tuple[str, str], str] = {}  # (table token, folded column now) -> folded column then
         self._vacant: set[str] = set()  # names that were given up: CREATE TABLE IF NOT EXISTS makes a table only there
+        self._dropped: dict[str, str] = {}  # folded name -> token of the table that was dropped under it
+        self._successors: dict[str, str] = {}  # token -> token of the table whose name it took when that was dropped
+        self._creates: list[str] = []  # statements that made tables under names nothing had
         self._new = itertools.count(1)
         self._savepoints: list[tuple[str, Lineage]] = []  # the changeset's own, with what was known when they were set
 
@@ -31,9 +34,13 @@ class Lineage:
         return self._tables.get(folded(name), f"={folded(name)}")
 
     def column(self, table: str, column: str) -> str:
-        """What identifies the column that has this name now."""
-        token = self.table(table)
-        return f"{token}\0{self._columns.get((token, folded(column)), folded(column))}"
+        """What identifies the column that has this name now: in a table built anew, the one it was built after."""
+        token, name = self.table(table), folded(column)
+        name = self._columns.get((token, name), name)
+        while token in self._successors:
+            token = self._successors[token]
+            name = self._columns.get((token, name), name)
+        return f"{token}\0{name}"
 
     def copy(self) -> Lineage:
         """The same, to come back to when a savepoint is rolled back."""
@@ -41,6 +48,9 @@ class Lineage:
         other._tables = dict(self._tables)
         other._columns = dict(self._columns)
         other._vacant = set(self._vacant)
+        other._dropped = dict(self._dropped)
+        other._successors = dict(self._successors)
+        other._creates = list(self._creates)
         other._new = self._new
         return other
 
@@ -50,7 +60,8 @@ class Lineage:
         if not head.startswith(("alter", "drop", "create", "savepoint", "rollback", "release", "-", "/")):
             return
         if head.startswith("create") and not self._tables:
-            return  # a new name matters only where it was another table's before
+            self._creates.append(sql)  # which name that is matters only where it takes another table's
+            return
         if head.startswith("alter") and not _RENAMES_OR_DROPS.search(sql):
             return
         words = _names(sql)
@@ -58,12 +69,16 @@ class Lineage:
             case ["alter", "table"]:
                 self._alter([w for w, _ in words], [w.lower() if plain else "" for w, plain in words])
             case ["drop", "table"]:
-                self._give_up(folded(_object(words, 2)))
+                name = folded(_object(words, 2))
+                if name not in self._vacant:
+                    self._dropped[name] = self.table(name)
+                    self._give_up(name)
             case ["create", "table"]:
                 name = folded(_object(words, 2))
                 if name in self._vacant:
-                    self._tables[name] = self._fresh()
-                    self._vacant.discard(name)
+                    self._take(name, self._fresh())
+                else:
+                    self._creates.append(sql)
             case ["savepoint", _]:
                 self._savepoints.append((folded(words[1][0]), self.copy()))
             case ["rollback", _]:
@@ -75,7 +90,8 @@ class Lineage:
         place = self._place_of(savepoint)
         for _, then in self._savepoints[place : place + 1]:
             self._tables, self._columns = dict(then._tables), dict(then._columns)
-            self._vacant = set(then._vacant)
+            self._vacant, self._dropped = set(then._vacant), dict(then._dropped)
+            self._successors, self._creates = dict(then._successors), list(then._creates)
         self._savepoints = self._savepoints[: place + 1]
 
     def _place_of(self, savepoint: str) -> int:
@@ -89,8 +105,7 @@ class Lineage:
         token = self.table(table)
         if rest[:2] == ["rename", "to"]:
             self._give_up(folded(table))
-            self._tables[folded(names[at + 3])] = token
-            self._vacant.discard(folded(names[at + 3]))
+            self._take(folded(names[at + 3]), token)
         elif rest[:1] == ["rename"]:
             first = at + 2 + (rest[1] == "column" and len(names) > at + 5)
             old, new = folded(names[first]), folded(names[first + 2])
@@ -99,6 +114,21 @@ class Lineage:
         elif rest[:1] == ["drop"]:
             old = folded(names[at + 2 + (rest[1] == "column" and len(names) > at + 3)])
             self._columns[token, old] = f"{old}?{next(self._new)}"
+
+    def _take(self, name: str, token: str) -> None:
+        self._tables[name] = token
+        self._vacant.discard(name)
+        dropped = self._dropped.pop(name, None)
+        if dropped is not None and self._is_new(token):
+            self._successors[token] = dropped
+
+    def _is_new(self, token: str) -> bool:
+        """Whether the table was made since following began."""
+        return not token.startswith("=") or any(
+            token == f"={folded(_object(words, 2))}"
+            for words in map(_names, self._creates)
+            if words[2:3] and words[1][0].lower() == "table" and words[2][0].lower() != "if"
+        )
 
     def _give_up(self, name: str) -> None:
         self._tables[name] = self._fresh()
