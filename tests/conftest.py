@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import mariadb
 from tests.support.effort import Effort
-from tests.support.postgres import PostgresServer, ServerFailed, running_server
-from tools import postgres_programs
+from tests.support.mariadb import MariadbServer
+from tests.support.postgres import PostgresServer, running_server
+from tests.support.process import ServerFailed
+from tools import mariadb_programs, postgres_programs
 
 SKIP_POSTGRES = os.environ.get("TAGBACK_TEST_SKIP_POSTGRES", "") not in ("", "0")
+SKIP_MARIADB = os.environ.get("TAGBACK_TEST_SKIP_MARIADB", "") not in ("", "0")
 
 # Timing limits on a machine shared with other workers fail by chance; pytest-timeout catches what hangs.
 # What is tried is the same in every run of continuous integration: luck fails nobody who changed something else.
@@ -37,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, signal.default_int_handler)
     # A developer's PGHOST, PGSERVICE or TAGBACK_URL must not lead any test to another server.
     for name in list(os.environ):
-        if name.startswith("PG") or name in ("TAGBACK_URL", "TAGBACK_CONFIG", "TAGBACK_TARGET"):
+        if name.startswith(("PG", "MYSQL", "MARIADB")) or name in ("TAGBACK_URL", "TAGBACK_CONFIG", "TAGBACK_TARGET"):
             del os.environ[name]
 
 
@@ -47,7 +51,12 @@ def pytest_report_header(config: pytest.Config) -> str:
         postgres = f"PostgreSQL {programs.version} ({programs.bindir})"
     except postgres_programs.ProgramsMissing:
         postgres = "no PostgreSQL server programs"
-    return f"databases: SQLite {sqlite3.sqlite_version}, {postgres}{', skipped by wish' if SKIP_POSTGRES else ''}"
+    try:
+        mariadb = f"MariaDB {mariadb_programs.find().version}"
+    except mariadb_programs.ProgramsMissing:
+        mariadb = "no MariaDB server programs"
+    servers = f"{postgres}{', skipped by wish' if SKIP_POSTGRES else ''}, {mariadb}"
+    return f"databases: SQLite {sqlite3.sqlite_version}, {servers}{', skipped by wish' if SKIP_MARIADB else ''}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -65,6 +74,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.postgres)
         if SKIP_POSTGRES and item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_POSTGRES is set"))
+        if "mariadb_programs_found" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.mariadb)
+            if SKIP_MARIADB:
+                item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_MARIADB is set"))
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +108,36 @@ def pg_url(postgres_server: PostgresServer) -> Iterator[str]:
     name = postgres_server.create_database()
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb_programs_found() -> mariadb_programs.Programs:
+    """The server programs, for tests that start servers of their own; fails with the way to get them."""
+    try:
+        return mariadb_programs.find()
+    except mariadb_programs.ProgramsMissing as missing:
+        message = str(missing)
+    pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(mariadb_programs_found: mariadb_programs.Programs) -> Iterator[MariadbServer]:
+    """This worker's own server, started on first use. Tests share it: whoever stops a server makes another."""
+    try:
+        with mariadb.running_server(mariadb_programs_found) as server:
+            yield server
+            return
+    except ServerFailed as failure:
+        message = str(failure)
+    pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariadbServer) -> Iterator[str]:
+    """The URL of a fresh, empty MariaDB database."""
+    name = mariadb_server.create_database()
+    yield mariadb_server.url(name)
+    mariadb_server.drop_database(name)
 
 
 @pytest.fixture

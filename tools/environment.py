@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SETS = {
-    "run": "[postgres,pipeline]",
-    "test": "[postgres,pipeline,test,dev]",
-    "bench": "[postgres,pipeline,test,dev,bench]",
+    "run": "[postgres,mariadb,pipeline]",
+    "test": "[postgres,mariadb,pipeline,test,dev]",
+    "bench": "[postgres,mariadb,pipeline,test,dev,bench]",
 }
 PIP_TRIES = 3
 

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import itertools
 import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tests.support.folders import disk_place, fast_place, temporary_folder
+from tests.support.process import Account, ServerFailed, die_with_parent, free_port
 from tools.postgres_programs import Programs
 
 if TYPE_CHECKING:
@@ -47,32 +44,6 @@ SETTINGS: Mapping[str, str] = {
     "log_line_prefix": "%m [%p] %d ",
     "lc_messages": "C",
 }
-PR_SET_PDEATHSIG = 1
-
-
-class ServerFailed(Exception):
-    """The server could not be made or started; the text carries its own log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The operating-system user that the server runs as; `switch` is empty where that is the present user."""
-
-    uid: int
-    gid: int
-    switch: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def unprivileged(cls) -> Account:
-        """The present user; for root, as whom PostgreSQL refuses to run, `postgres` if it exists and else `nobody`."""
-        if os.geteuid() != 0:
-            return cls(os.geteuid(), os.getegid())
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                user = pwd.getpwnam(name)
-                switch = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-                return cls(user.pw_uid, user.pw_gid, switch)
-        raise ServerFailed("PostgreSQL refuses to run as root, and there is neither a user 'postgres' nor 'nobody'.")
 
 
 class PostgresServer:
@@ -85,7 +56,7 @@ class PostgresServer:
         self.host = "127.0.0.1"
         self.port = 0
         self._settings = {**SETTINGS, **settings}
-        self._account = Account.unprivileged()
+        self._account = Account.unprivileged("postgres")
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
 
@@ -143,7 +114,7 @@ class PostgresServer:
         """Start the server on a port of its own and wait until it answers."""
         for attempt in range(3):
             # Between the choice of a free port and its use another program can take it: then once more.
-            self.port = self.port if self.port and not attempt else _free_port()
+            self.port = self.port if self.port and not attempt else free_port()
             options = {**self._settings, "port": str(self.port), "listen_addresses": self.host}
             options["unix_socket_directories"] = str(self.folder)
             command = [str(self.bindir / "postgres"), "-D", str(self.folder / "data")]
@@ -213,7 +184,7 @@ class PostgresServer:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is for the tests, which then stop the server in order
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one call into libc, prepared before the fork
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into libc, prepared before the fork
             **self._account.switch,
         )
 
@@ -252,15 +223,6 @@ def running_server(programs: Programs, settings: Mapping[str, str] | None = None
         yield server
 
 
-def _die_with_parent() -> Callable[[], None]:
-    """For the child, between fork and exec: be ended by the kernel when the test process is killed (Linux)."""
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return lambda: None
-    return lambda: prctl(PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
-
-
 def _await_orphans(data: Path) -> None:
     """Wait for backends that outlive a killed postmaster: a new one refuses to start while they hold shared memory."""
     try:
@@ -280,10 +242,3 @@ def _environment() -> dict[str, str]:
     """The environment without the variables that lead PostgreSQL's programs to another server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "LC_ALL": "C.UTF-8"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

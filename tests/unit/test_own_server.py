@@ -14,8 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support import mariadb
 from tests.support.postgres import PostgresServer, running_server
-from tools import postgres_programs
+from tools import mariadb_programs, postgres_programs
 from tools.postgres_programs import Programs, ProgramsMissing, Source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,3 +189,27 @@ def test_programs_on_the_path_are_found_where_pg_config_points(tmp_path: Path) -
     (front / "pg_config").chmod(0o755)
     environment = {"TAGBACK_PG_SOURCES": "path", "PATH": str(front)}
     assert postgres_programs.find(environment) == Programs(folder, "18.1")
+
+
+def test_missing_mariadb_programs_are_named_with_the_way_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(mariadb_programs.ProgramsMissing) as raised:
+        mariadb_programs.find({"TAGBACK_MARIADB_BIN": str(tmp_path)})
+    for words in (f"TAGBACK_MARIADB_BIN={tmp_path}", "mariadbd", "apt-get install", "TAGBACK_TEST_SKIP_MARIADB=1"):
+        assert words in str(raised.value)
+
+
+def test_a_killed_mariadb_server_has_what_was_committed(
+    mariadb_programs_found: mariadb_programs.Programs,
+) -> None:
+    with mariadb.running_server(mariadb_programs_found) as server:
+        name = server.create_database()
+        with server.connect(name) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE t (n int)")
+            cursor.execute("INSERT INTO t VALUES (7)")
+        server.stop(signal.SIGKILL)
+        server.start()
+        with server.connect(name) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT n FROM t")
+            assert cursor.fetchall() == ((7,),)
+        folder = server.folder
+    assert not folder.exists()

@@ -13,6 +13,8 @@ _MODULES = {
     "sqlite": "tagback.engines.sqlite",
     "postgresql": "tagback.engines.postgres",
     "postgres": "tagback.engines.postgres",
+    "mariadb": "tagback.engines.mariadb",
+    "mysql": "tagback.engines.mariadb",
 }
 
 

@@ -50,7 +50,7 @@ def parse(text: str) -> Url:
     if not match:
         raise UsageError(
             "The target is not a database URL.",
-            hint="Write sqlite:///file.db, sqlite:////absolute/file.db or postgresql://user@host:port/database.",
+            hint="Write sqlite:///file.db, sqlite:////absolute/file.db, postgresql://user@host:port/database or mariadb://….",
         )
     scheme = match[1].lower()
     rest = text[match.end() :]
