@@ -49,6 +49,29 @@ stages:
         ),
         (GOOD + "        parallel: 2\n", "7:9", "parallel is 1 or more, and stands at a group"),
         (GOOD + "      - {name: g, timeout: 1s, steps: []}\n", "9:9", "a group has no timeout"),
+        (GOOD + "      - {name: b, when: steps.schma.ok, wait: {for: 1}}\n", "9:19", "Did you mean schema?"),
+        (GOOD + "      - {name: b, when: 'a ==', wait: {for: 1}}\n", "9:19", "`a ==` is no expression"),
+        (GOOD + "      - {name: b, when: mode == 1, wait: {for: 1}}\n", "9:19", "names mode, which"),
+        (GOOD + "      - {name: b, when: steps.schema.get('x'), wait: {for: 1}}\n", "9:19", "calls no function"),
+        (
+            GOOD + "      - {name: b, run: {command: '${{ secrets.K }}'}}\n",
+            "9:31",
+            "secrets.K, which is not in the file",
+        ),
+        (GOOD + "      - {name: b, run: {command: 'x', env: {A: '${{ variables.v }}'}}}\n", "9:45", "variables.v"),
+        (GOOD + "      - {name: b, check: {tcp: {host: h, port: 1}, baseline: schema}}\n", "9:52", "no check schema"),
+        (GOOD + "      - {name: b, matrix: {a: [x, x]}, wait: {for: 1}}\n", "9:28", "side by side"),
+        (GOOD + "      - {name: b, matrix: {a: [x/y]}, wait: {for: 1}}\n", "9:28", "can't stand in names"),
+        (GOOD + "      - {name: b, wait: {for: -1}}\n", "9:19", "is no length of time"),
+        (GOOD + "      - {name: b, wait: {for: .inf}}\n", "9:19", "is no length of time"),
+        (
+            GOOD + "      - {name: b, check: {tcp: {host: h, port: 1}, fail_after: 0 consecutive}}\n",
+            "9:19",
+            "1 or more",
+        ),
+        (GOOD + "      - {name: b, approve: {by: [ann], count: 2}}\n", "9:19", "2 approvals can't be had from 1"),
+        (GOOD + "on_failure: [{do: retry, times: 0}]\n", "9:14", "times is 1 or more"),
+        ("name: &a [*a]\n", "", "contains itself"),
         ("name: x\nname: y\n", "2:1", "name is there twice."),
         ("name: [1\n", "2:1", ""),
         ("", "", "Expected `object`, got `null`."),
@@ -80,7 +103,9 @@ def test_a_file_that_is_not_there(folder: Folder, name: str) -> None:
 
 
 def test_an_expression_that_has_no_value_fails_the_step(folder: Folder) -> None:
-    folder.write("pipeline.yaml", GOOD.replace("target: shop,", 'target: shop, tag: "${{ steps.nobody.tag }}",'))
+    folder.write("pipeline.yaml", GOOD.replace("target: shop,", 'target: shop, tag: "${{ steps.late.state }}",'))
+    text = (folder.path / "pipeline.yaml").read_text()
+    folder.write("pipeline.yaml", text + "      - {name: late, wait: {for: 0}}\n")
     done = folder.run()
     assert (done.exit, done.body["state"]) == (1, "failed")
-    assert "nobody" in done.body["error"]["message"]
+    assert "late" in done.body["error"]["message"]

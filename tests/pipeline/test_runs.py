@@ -265,7 +265,8 @@ stages:
     "step",
     [
         '{name: odd, run: {command: ["echo", "\\0"]}}',
-        '{name: odd, when: "steps.nobody.ok", run: {command: "true"}}',
+        '{name: odd, when: "steps.schema.nothing", run: {command: "true"}}',
+        '{name: odd, when: "round(float(\'inf\')) > 1", run: {command: "true"}}',
         '{name: odd, run: {command: "echo ${{ 1 / 0 }}"}}',
         "{name: odd, check: {tcp: {host: localhost, port: 99999}}}",
         '{name: odd, check: {http: {url: "ftp://x"}}}',
@@ -295,7 +296,7 @@ def test_a_stage_whose_condition_has_no_value_takes_back_too(folder: Folder) -> 
     folder.write(
         "pipeline.yaml",
         SHOP.split("  - name: watch", maxsplit=1)[0]
-        + "  - {name: two, when: steps.nobody, steps: [{name: w, wait: {for: 0}}]}\n",
+        + "  - {name: two, when: steps.schema.nothing, steps: [{name: w, wait: {for: 0}}]}\n",
     )
     assert folder.run().body["state"] == "rolled back"
     assert folder.rows("shop") == BEFORE

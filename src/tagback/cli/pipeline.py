@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tagback.pipeline.control import Control
     from tagback.pipeline.records import Run
     from tagback.pipeline.runner import Outcome
+    from tagback.pipeline.specification import Pipeline
 
 _file = click.argument("file", default="pipeline.yaml", metavar="[FILE]")
 _control = click.option(
@@ -67,7 +68,7 @@ def plan(file: str, variables: tuple[str, ...]) -> Answer:
 
     pipeline, branches = _read(file)
     with _in_folder(file):
-        steps = planned(pipeline, branches, _variables(variables))
+        steps = planned(pipeline, branches, _variables(variables, pipeline))
 
     def show(page: Page) -> None:
         for s in steps:
@@ -102,9 +103,10 @@ def run(
     from tagback.pipeline.beginning import new_run
 
     pipeline, _ = _read(file)
+    given = _variables(variables, pipeline)
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
     with _open(control, file, create=True) as opened, _in_folder(file):
-        run_ = new_run(pipeline, Path(Path(file).name), _variables(variables))
+        run_ = new_run(pipeline, Path(Path(file).name), given)
         opened.begin_run(run_)
         return _driven(opened, run_, outputs)
 
@@ -226,7 +228,7 @@ def decide(id: str, step: str, what: str, control: str | None, file: str) -> Ans
 # ---------------------------------------------------------------------- what they have in common
 
 
-def _read(file: str) -> tuple[Any, Any]:
+def _read(file: str) -> tuple[Pipeline, Any]:
     from tagback.pipeline.document import read
     from tagback.pipeline.tree import grow
 
@@ -264,13 +266,15 @@ class _in_folder:
         os.chdir(self._before)
 
 
-def _variables(given: tuple[str, ...]) -> dict[str, str]:
+def _variables(given: tuple[str, ...], pipeline: Pipeline) -> dict[str, Any]:
+    from tagback.pipeline.beginning import variable
+
     found = {}
     for pair in given:
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise UsageError(f"{pair!r} is no NAME=VALUE.")
-        found[name] = value
+        found[name] = variable(pipeline, name, value)
     return found
 
 

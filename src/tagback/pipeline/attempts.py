@@ -15,7 +15,7 @@ from tagback.pipeline import events
 from tagback.pipeline.context import Stopped
 from tagback.pipeline.control import now
 from tagback.pipeline.durations import seconds
-from tagback.pipeline.expressions import filled_in
+from tagback.pipeline.expressions import filled_in, length
 from tagback.pipeline.failures import type_of
 from tagback.pipeline.records import RunState, StepRecord, StepState
 from tagback.pipeline.specification import Strategy
@@ -97,8 +97,9 @@ class Attempts:
         if node.step.steps is not None:
             runner.together(node.children, node.step.parallel)
             return {}
-        until = time.monotonic() + seconds(node.step.timeout) if node.step.timeout is not None else None
-        context = runner.context(node, record, until)
+        context = runner.context(node, record, None)
+        if node.step.timeout is not None:
+            context = replace(context, until=time.monotonic() + length(node.step.timeout, context.names))
         part = filled_in(getattr(node.step, node.step.kind), context.names)
         try:
             return perform(node.step.kind, msgspec.structs.replace(node.step, **{node.step.kind: part}), context)
@@ -148,10 +149,10 @@ class Attempts:
 
     def _pause(self, s: Strategy) -> None:
         tries = self.used.get(id(s), 1)
-        length = seconds(s.every) * s.backoff ** (tries - 1) * random.uniform(1 - s.jitter, 1 + s.jitter)
-        self.runner.listen(events.StepTold(self.node.path, f"again in {length:.1f} s ({tries} of {s.times})"))
+        rest = seconds(s.every) * s.backoff ** (tries - 1) * random.uniform(1 - s.jitter, 1 + s.jitter)
+        self.runner.listen(events.StepTold(self.node.path, f"again in {rest:.1f} s ({tries} of {s.times})"))
         nothing = StepRecord(self.node.path, "", StepState.RUNNING, 0, now(), "")
-        self.runner.context(self.node, nothing, None).pause(length)
+        self.runner.context(self.node, nothing, None).pause(rest)
 
     def _asked(self, record: StepRecord, s: Strategy) -> str:
         """What a person decides, or what is to be done when nobody does in time."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import secrets as randomness
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tagback.deploy.author import author
 from tagback.errors import RefusedError, UsageError
@@ -33,6 +36,27 @@ def new_run(pipeline: Pipeline, file: Path, variables: Mapping[str, Any]) -> Run
         initiator=author().who,
         runner=this_runner(),
     )
+
+
+def variable(pipeline: Pipeline, name: str, text: str) -> Any:
+    """A variable's value as the command line gives it, of the type that it has in the file: `false` must not be a text there.
+
+    UsageError if the file has no such variable, or if its type is another one.
+    """
+    if name not in pipeline.variables:
+        near = difflib.get_close_matches(name, pipeline.variables, 1, 0.5)
+        known = ", ".join(pipeline.variables) or "none"
+        hint = f"Did you mean {near[0]}?" if near else f"Its variables: {known}."
+        raise UsageError(f"The pipeline has no variable {name}.", code="unknown_variable", hint=hint)
+    wanted = type(pipeline.variables[name])
+    if wanted in (str, type(None)):
+        return text
+    try:
+        return msgspec.convert(text.strip(), wanted, strict=False)
+    except msgspec.ValidationError:
+        raise UsageError(
+            f"{name} is {text!r}, and in the file of the type {wanted.__name__}.", code="variable"
+        ) from None
 
 
 def read_text(document: str, file: Path) -> Pipeline:

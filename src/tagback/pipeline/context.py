@@ -14,9 +14,8 @@ from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
 from tagback.errors import UsageError
 from tagback.pipeline.control import Control
-from tagback.pipeline.durations import seconds
 from tagback.pipeline.events import Listener, StepTold
-from tagback.pipeline.expressions import filled
+from tagback.pipeline.expressions import filled, length
 from tagback.pipeline.failures import TimeLimitError
 from tagback.pipeline.records import Run, StepRecord
 from tagback.pipeline.secrets import Secrets
@@ -84,7 +83,7 @@ class Context:
     def target(self, name: str, *, create: bool = False) -> Iterator[Target]:
         """Opens a target of the pipeline. What it is doing when the step's time is over is ended."""
         url, spec = self.url_of(name), self.pipeline.targets[name]
-        wait = seconds(spec.lock_timeout) if spec.lock_timeout is not None else None
+        wait = length(spec.lock_timeout, self.names) if spec.lock_timeout is not None else None
         with Target.open(url, create=create, lock_timeout=wait) as target:
             over = threading.Event()
             ending = threading.Thread(target=self._end_late, args=(target, over), daemon=True)

@@ -73,8 +73,11 @@ def _parsed(path: Path) -> tuple[dict[Path_, tuple[int, int]], Any]:
     except yaml.YAMLError as e:
         raise UsageError(" ".join(str(e).split()), code="pipeline", location=Location(str(path))) from None
     places: dict[Path_, tuple[int, int]] = {}
-    if node is not None:
-        _note(path, node, (), places)
+    try:
+        if node is not None:
+            _note(path, node, (), places)
+    except RecursionError:
+        raise UsageError("The pipeline file contains itself.", code="pipeline", location=Location(str(path))) from None
     return places, content
 
 

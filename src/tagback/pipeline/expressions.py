@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,9 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from tagback.errors import UsageError
+from tagback.pipeline.durations import seconds
 
 _PLACE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.S)
-_FUNCTIONS = {"len": len, "int": int, "float": float, "str": str, "min": min, "max": max, "abs": abs, "round": round}
+_HYPHENS = re.compile(r"\b([a-z]+)\.([A-Za-z_]\w*(?:-\w+)+)")
+FUNCTIONS = {"len": len, "int": int, "float": float, "str": str, "min": min, "max": max, "abs": abs, "round": round}
 
 P = TypeVar("P")
 
@@ -24,27 +27,46 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
         raise UsageError(
             "Pipelines need the package simpleeval.", code="package_missing", hint="pip install 'tagback[pipeline]'"
         ) from None
-    found = _PLACE.fullmatch(expression.strip())
-    text = found[1] if found and "${{" not in found[1] else expression
+    text = bare(expression, names)
     constants = {"true": True, "false": False, "null": None, "none": None}
-    evaluator = simpleeval.EvalWithCompoundTypes(functions=dict(_FUNCTIONS), names={**constants, **names})
+    evaluator = simpleeval.EvalWithCompoundTypes(functions=dict(FUNCTIONS), names={**constants, **names})
+    # A dot is a key here and never an attribute: a step's `values` are not dict.values. Nothing but FUNCTIONS is called.
+    evaluator.nodes[ast.Attribute] = lambda node: _key(evaluator._eval(node.value), node.attr)
     try:
         return evaluator.eval(text)
-    except (
-        simpleeval.InvalidExpression,
-        SyntaxError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        ZeroDivisionError,
-    ) as e:
-        known = ", ".join(sorted(names))
+    except UsageError:
+        raise
+    except Exception as e:  # whatever Python says about it: too large, too deep, no number
         raise UsageError(
-            f"The expression `{text}` has no value: {' '.join(str(e).split())}",
+            f"The expression `{text}` has no value: {' '.join(str(e).split()) or type(e).__name__}",
             code="expression",
-            hint=f"Known here: {known}.",
-        ) from None
+            hint=f"Known here: {', '.join(sorted(names))}.",
+        ) from e
+
+
+def bare(expression: str, names: Mapping[str, Any]) -> str:
+    """The expression as Python reads it: without `${{ }}`, and with `steps.a-b` for a step that is called so."""
+    found = _PLACE.fullmatch(expression.strip())
+    text = found[1] if found and "${{" not in found[1] else _PLACE.sub(r"(\1)", expression)
+
+    def quoted(m: re.Match[str]) -> str:
+        known = names.get(m[1])
+        return f"{m[1]}[{m[2]!r}]" if isinstance(known, Mapping) and m[2] in known else m[0]
+
+    return _HYPHENS.sub(quoted, text.strip())
+
+
+def _key(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        if name in value:
+            return value[name]
+        known = ", ".join(map(str, value)) or "nothing"
+        raise UsageError(f"There is no `{name}` here.", code="expression", hint=f"There are {known}."[:300])
+    raise UsageError(f"`.{name}` asks {_kind(value)} for a part, and it has none.", code="expression")
+
+
+def _kind(value: Any) -> str:
+    return "what is empty" if value is None else f"a {type(value).__name__}"
 
 
 def filled(text: str, names: Mapping[str, Any]) -> Any:
@@ -55,11 +77,23 @@ def filled(text: str, names: Mapping[str, Any]) -> Any:
     return _PLACE.sub(lambda m: _shown(evaluate(m[1], names)), text)
 
 
+def length(text: str | int | float, names: Mapping[str, Any]) -> float:
+    """Seconds of a length of time, which may be an expression."""
+    value = filled(text, names) if isinstance(text, str) else text
+    try:
+        return seconds(value)
+    except (ValueError, TypeError) as e:
+        raise UsageError(f"{e}.", code="expression") from None
+
+
 def filled_in(part: P, names: Mapping[str, Any]) -> P:
     """The same part of a file with all expressions in its texts replaced, checked anew."""
     content = _filled(msgspec.to_builtins(part), names)
     try:
-        return msgspec.convert(content, type(part), strict=False)
+        try:
+            return msgspec.convert(content, type(part), strict=False)
+        except msgspec.ValidationError:  # a number where a text is wanted: `tag: ${{ variables.version }}`
+            return msgspec.convert(_texts(content), type(part), strict=False)
     except msgspec.ValidationError as e:
         raise UsageError(f"After filling in: {e}", code="expression") from None
 
@@ -69,21 +103,24 @@ def _filled(content: Any, names: Mapping[str, Any]) -> Any:
         return filled(content, names)
     if isinstance(content, dict):
         # Expressions over what a check finds are evaluated when it is found.
-        return {k: v if k in ("expect", "when", "steps") else _filled(v, names) for k, v in content.items()}
+        later = "expect" if "query" in content else None
+        return {k: v if k == later else _filled(v, names) for k, v in content.items()}
     if isinstance(content, list):
         return [_filled(v, names) for v in content]
     return content
 
 
-def expressions_in(content: Any) -> list[str]:
-    """All `${{ … }}` in a part of a file."""
-    if isinstance(content, str):
-        return _PLACE.findall(content)
+def _texts(content: Any) -> Any:
     if isinstance(content, dict):
-        return [e for v in content.values() for e in expressions_in(v)]
+        return {k: _texts(v) for k, v in content.items()}
     if isinstance(content, list):
-        return [e for v in content for e in expressions_in(v)]
-    return []
+        return [_texts(v) for v in content]
+    return content if content is None or isinstance(content, str) else _shown(content)
+
+
+def expressions_in(text: str) -> list[str]:
+    """All `${{ … }}` in a text."""
+    return _PLACE.findall(text)
 
 
 def _shown(value: Any) -> str:

@@ -86,6 +86,7 @@ class Runner:
         return RunState.DONE, {}, ()
 
     def _halted(self, halt: Halt) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
+        halt.error = {k: self.secrets.blotted(str(v)) for k, v in halt.error.items()}
         failure = {"step": halt.step, "error": halt.error, "do": halt.do}
         if halt.do in ("abort", "mark_failure"):
             return (RunState.ABORTED if halt.do == "abort" else RunState.FAILED), failure, ()

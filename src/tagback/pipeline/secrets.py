@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote
 
 from tagback.errors import UsageError
 from tagback.pipeline.specification import Secret
 
 _SHORTEST = 3
 """Characters: shorter ones would blot out half of every text."""
+_PASSWORD = re.compile(r"\w+://[^\s:/@]*:([^\s/@]+)@")
 
 
 class Secrets(Mapping[str, str]):
-    """The secrets of a pipeline by name."""
+    """The secrets of a pipeline by name. Those of the environment are known from the start: commands may show them too."""
 
     def __init__(self, sources: Mapping[str, Secret]) -> None:
         self._sources = sources
+        self._turn = threading.Lock()
         self._known: dict[str, str] = {}
+        self._shown: tuple[str, ...] = ()
+        for name, source in sources.items():
+            if source.env is not None and source.env in os.environ:
+                self._learn(name, os.environ[source.env])
 
     def __getitem__(self, name: str) -> str:
-        if name not in self._known:
-            if name not in self._sources:
-                raise KeyError(f"there is no secret {name}")
-            self._known[name] = _fetched(name, self._sources[name])
-        return self._known[name]
+        with self._turn:
+            if name not in self._known:
+                if name not in self._sources:
+                    raise KeyError(f"there is no secret {name}")
+                self._learn(name, _fetched(name, self._sources[name]))
+            return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -34,12 +45,15 @@ class Secrets(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._sources)
 
+    def _learn(self, name: str, value: str) -> None:
+        self._known[name] = value
+        forms = {form for known in self._known.values() for form in _forms(known)}
+        self._shown = tuple(sorted((f for f in forms if len(f) >= _SHORTEST), key=len, reverse=True))
+
     def blotted(self, text: str) -> str:
-        """The text without any secret that was fetched."""
-        for value in sorted(self._known.values(), key=len, reverse=True):
-            for shown in (value, *value.splitlines()):
-                if len(shown) >= _SHORTEST:
-                    text = text.replace(shown, "***")
+        """The text without any secret that is known."""
+        for shown in self._shown:
+            text = text.replace(shown, "***")
         return text
 
     def blotted_in(self, value: object) -> object:
@@ -53,6 +67,14 @@ class Secrets(Mapping[str, str]):
         return value
 
 
+def _forms(value: str) -> Iterator[str]:
+    """How a secret may be met: as it is, each line of it, in JSON, in a URL; and the password, where it is a URL."""
+    passwords = [p for found in _PASSWORD.findall(value) for p in (found, unquote(found))]
+    for part in (value, *value.splitlines(), *passwords):
+        yield from (part, part.strip(), quote(part, safe=""), quote(part), quote_plus(part), repr(part)[1:-1])
+        yield from (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
+
+
 def _fetched(name: str, source: Secret) -> str:
     if source.env is not None:
         if source.env not in os.environ:
@@ -60,16 +82,19 @@ def _fetched(name: str, source: Secret) -> str:
         return os.environ[source.env]
     if source.file is not None:
         try:
-            return Path(source.file).read_text().rstrip("\n")
+            return Path(source.file).read_bytes().decode().rstrip("\r\n")
         except OSError as e:
             raise _missing(name, f"{source.file} can't be read: {e.strerror}") from None
+        except UnicodeDecodeError:
+            raise _missing(name, f"{source.file} is not UTF-8") from None
     assert source.command is not None
-    done = subprocess.run(
-        source.command, shell=True, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run(source.command, shell=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise _missing(name, f"its command ended with {done.returncode}")
-    return done.stdout.rstrip("\n")
+    try:
+        return done.stdout.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise _missing(name, "what its command prints is not UTF-8") from None
 
 
 def _missing(name: str, why: str) -> UsageError:

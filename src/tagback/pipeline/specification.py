@@ -29,6 +29,9 @@ class Target(Part, frozen=True, kw_only=True):
     tags: list[str] = []
     lock_timeout: Duration | None = None
 
+    def __post_init__(self) -> None:
+        _lengths(self.lock_timeout)
+
 
 class Secret(Part, frozen=True, kw_only=True):
     """Where a secret comes from: an environment variable, a file, or what a command prints."""
@@ -56,6 +59,9 @@ class HttpCheck(Part, frozen=True, kw_only=True):
     json: dict[str, Scalar] = {}
     within: Duration = 10
 
+    def __post_init__(self) -> None:
+        _lengths(self.within)
+
 
 class SqlCheck(Part, frozen=True, kw_only=True):
     """A query's first row, by column, and an expression over it. `before` has the values before the deployment."""
@@ -64,6 +70,9 @@ class SqlCheck(Part, frozen=True, kw_only=True):
     query: str
     expect: Expression
     within: Duration = 30
+
+    def __post_init__(self) -> None:
+        _lengths(self.within)
 
 
 class CommandCheck(Part, frozen=True, kw_only=True):
@@ -74,6 +83,9 @@ class CommandCheck(Part, frozen=True, kw_only=True):
     contains: str | None = None
     within: Duration = 60
 
+    def __post_init__(self) -> None:
+        _lengths(self.within)
+
 
 class PrometheusCheck(Part, frozen=True, kw_only=True):
     """An instant query at a Prometheus server; `value` is the first series' in the expression."""
@@ -83,6 +95,9 @@ class PrometheusCheck(Part, frozen=True, kw_only=True):
     expect: Expression
     within: Duration = 10
 
+    def __post_init__(self) -> None:
+        _lengths(self.within)
+
 
 class TcpCheck(Part, frozen=True, kw_only=True):
     """A TCP port takes a connection."""
@@ -90,6 +105,9 @@ class TcpCheck(Part, frozen=True, kw_only=True):
     host: str
     port: int
     within: Duration = 5
+
+    def __post_init__(self) -> None:
+        _lengths(self.within)
 
 
 class Check(Part, frozen=True, kw_only=True):
@@ -111,6 +129,8 @@ class Check(Part, frozen=True, kw_only=True):
         words = self.fail_after.replace("%", " %").split()
         if len(words) != 2 or words[1] not in ("consecutive", "%") or not words[0].isdigit():
             raise ValueError("fail_after is written as `3 consecutive` or `5 %`")
+        if (words[1] == "consecutive" and int(words[0]) < 1) or (words[1] == "%" and int(words[0]) > 99):
+            raise ValueError("fail_after has 1 or more in a row, or 0 to 99 %")
 
 
 # ---------------------------------------------------------------------- steps
@@ -179,6 +199,9 @@ class Http(Part, frozen=True, kw_only=True):
     status: int | tuple[int, ...] = (200, 201, 202, 204)
     within: Duration = 30
 
+    def __post_init__(self) -> None:
+        _lengths(self.within)
+
 
 class Approve(Part, frozen=True, kw_only=True):
     """Waits for people. `by`: who may; `count`: how many must; without `initiator` not the one who started the run."""
@@ -187,6 +210,10 @@ class Approve(Part, frozen=True, kw_only=True):
     by: list[str] = []
     count: int = 1
     initiator: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or (self.by and self.count > len(set(self.by))):
+            raise ValueError(f"{self.count} approvals can't be had from {len(set(self.by)) or 'any'} people")
 
 
 class Wait(Part, frozen=True, kw_only=True):
@@ -240,7 +267,10 @@ class Strategy(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         from tagback.pipeline.failures import ERRORS
 
-        _lengths(self.every, self.timeout)
+        for length in (self.every, self.timeout):
+            seconds(length)
+        if self.times < 1 or not 1 <= self.backoff <= 100 or not 0 <= self.jitter <= 1:
+            raise ValueError("times is 1 or more, backoff 1 to 100, jitter 0 to 1")
         unknown = [e for e in self.errors if e not in ERRORS]
         if unknown:
             raise ValueError(f"no error type is called {unknown[0]!r}; there are {', '.join(ERRORS)}")
@@ -322,8 +352,9 @@ def _one_of(part: Part, *names: str) -> None:
 
 
 def _lengths(*given: str | int | float | None) -> None:
+    """Those that have an expression in them are looked at when that has its value."""
     for length in given:
-        if length is not None:
+        if length is not None and not (isinstance(length, str) and "${{" in length):
             seconds(length)
 
 

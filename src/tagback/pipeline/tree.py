@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tagback.pipeline.document import Path_, mistake
+from tagback.pipeline.references import check_references
 from tagback.pipeline.specification import Pipeline, Stage, Step, Strategy
+
+_WRITABLE = re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Branch:
 def grow(pipeline: Pipeline, file: Path) -> tuple[Branch, ...]:
     """The stages in the order in which they run. UsageError for names that are there twice and needs that aren't met."""
     _check_names(pipeline, file)
+    check_references(pipeline, file)
     branches = []
     for n, stage in enumerate(pipeline.stages):
         needs = tuple(stage.needs) if stage.needs is not None else (pipeline.stages[n - 1].name,) if n else ()
@@ -84,6 +89,15 @@ def _check_steps(steps: Sequence[Step], at: Path_, seen: dict[str, Path_], pipel
                 file, (*place, "name"), f"There are two steps {step.name}.", "Names are unique in a pipeline."
             )
         seen[step.name] = place
+        for key, values in step.matrix.items():
+            shown = [str(v) for v in values]
+            if not values or len(set(shown)) < len(shown) or any(not _WRITABLE.fullmatch(v) for v in shown):
+                raise mistake(
+                    file,
+                    (*place, "matrix", key),
+                    f"The values of {key} can't stand in names, or not side by side.",
+                    "At least one, each once, of letters, digits and . _ - +",
+                )
         for m, needed in enumerate(step.needs):
             if needed not in names or needed == step.name:
                 raise mistake(file, (*place, "needs", m), f"{needed} is no step beside {step.name}.")

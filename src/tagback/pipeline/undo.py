@@ -36,11 +36,12 @@ def take_back(context: Context, scope: str) -> tuple[Undone, ...]:
     for target, first in _newest_first(changes):
         context.listen(GoingBack(target, first.tag_before))
         undone = _one(context, target, first.tag_before)
+        undone = replace(undone, detail=context.secrets.blotted(undone.detail))
         for c in changes:
             if c.target == target:
                 state = ChangeState.BACK if undone.ok else ChangeState.FAILED
                 context.control.set_change(context.run.id, c.path, state, undone.detail)
-        context.listen(WentBack(target, undone.to, undone.ok, context.secrets.blotted(undone.detail)))
+        context.listen(WentBack(target, undone.to, undone.ok, undone.detail))
         done.append(undone)
     return tuple(done)
 

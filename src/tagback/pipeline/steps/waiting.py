@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from tagback.errors import UsageError
 from tagback.pipeline.context import Context
 from tagback.pipeline.control import now
 from tagback.pipeline.durations import seconds, told
@@ -28,8 +27,6 @@ def wait(spec: Wait, context: Context) -> dict[str, Any]:
 
 def approve(spec: Approve, context: Context) -> dict[str, Any]:
     """Waits until enough people said yes, or one said no."""
-    if spec.count < 1 or (spec.by and spec.count > len(spec.by)):
-        raise UsageError(f"{spec.count} approvals can't be had from {len(spec.by)} people.", code="pipeline")
     who = f" of {', '.join(spec.by)}" if spec.by else ""
     but = "" if spec.initiator else f", not {context.run.initiator}"
     asked = f"waits for {spec.count} approval{'s' if spec.count > 1 else ''}{who}{but}: "
