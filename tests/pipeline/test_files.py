@@ -55,7 +55,7 @@ stages:
         (GOOD + "      - {name: b, when: steps.schema.get('x'), wait: {for: 1}}\n", "9:19", "calls no function"),
         (
             GOOD + "      - {name: b, run: {command: '${{ secrets.K }}'}}\n",
-            "9:31",
+            "9:25",
             "secrets.K, which is not in the file",
         ),
         (GOOD + "      - {name: b, run: {command: 'x', env: {A: '${{ variables.v }}'}}}\n", "9:45", "variables.v"),
