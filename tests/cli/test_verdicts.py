@@ -57,3 +57,20 @@ def test_a_dry_run_judges_all_changesets_when_one_can_not_be_taken_back(pending:
     assert pending.sql("select count(*) from people") == [(2,)]
     allowed = pending.apply("--dry-run", "--allow-irreversible").body
     assert [v["reasons"] for v in allowed["verdicts"]] == [v["reasons"] for v in body["verdicts"]]
+
+
+def test_a_dry_run_tells_what_each_statement_destroys_and_locks(pending: Project) -> None:
+    body = pending.apply("--dry-run").body
+    people, lock = ("people", "") if pending.url.startswith("sqlite") else ("public.people", " on table public.people")
+    told = [(s["action"], s["destroys"], s["rows"]) for s in body["plan"]]
+    assert told == [("create", [], 0), ("delete", [f"rows of table {people}"], 1), ("create", [], 0), ("drop", [], 0)]
+    (verdict,) = [v for v in body["verdicts"] if v["id"] == "003_forget"]
+    assert verdict["locks"] == [body["plan"][1]["lock"]]
+    assert verdict["locks"][0].endswith(lock or "database, for writing")
+    shown = pending.run("apply", "--changelog", "m", "--dry-run").out
+    assert f"delete from people where id = 1  destroys rows of table {people}: 1" in shown
+
+
+def test_a_gap_in_the_numbers_is_told_in_words(shop: Project) -> None:
+    shop.write("007_later.sql", "create table later (id integer);")
+    assert shop.apply().body["notes"] == ["m/007_later.sql: no changeset has the number 3, 4, 5, 6, before 007_later"]

@@ -44,6 +44,9 @@ class Note:
     message: str
     location: Location
 
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class Changelog:

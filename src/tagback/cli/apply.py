@@ -10,7 +10,7 @@ from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
 from tagback.cli.measures import size
-from tagback.cli.page import Page, cost, short
+from tagback.cli.page import Page, cost, destroyed, short
 from tagback.deploy.results import Applied, ChangesetVerdict
 from tagback.errors import UsageError, counted
 
@@ -119,7 +119,7 @@ def _show_plan(page: Page, result: Applied) -> None:
         for reason in verdict.reasons[:3]:
             page.line("    ", (reason, "warn"))
         for step in (s for s in steps if s.object == verdict.id):
-            page.line("    ", " ".join(step.sql.split())[:140], cost(step))
+            page.line("    ", " ".join(step.sql.split())[:140], destroyed(step), cost(step))
     seen = {v.id for v in result.verdicts}
     for step in (s for s in steps if s.object not in seen):
         page.line("  ", (step.object, "name"), "  ", " ".join(step.sql.split())[:140])

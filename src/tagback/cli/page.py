@@ -87,6 +87,12 @@ def local_time(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
+def destroyed(step: PlannedStep) -> tuple[str, str]:
+    """`  destroys the rows of table item: 3`, or nothing."""
+    told = f"  destroys {', '.join(step.destroys)}" if step.destroys else ""
+    return (f"{told}: {step.rows}" if told and step.rows else told, "warn")
+
+
 def cost(step: PlannedStep) -> tuple[str, str]:
     """What a step that was tried locked, and how long it took, where that is worth a word."""
     told = [step.lock] if step.lock else []

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, ObjectId
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
+from tagback.deploy.effects import Tried, held, locked, planned
 from tagback.deploy.events import Committing, Listener
 from tagback.deploy.pending import changed_files, find_pending, statements_of
 from tagback.deploy.results import Applied, ChangesetVerdict, Shelved
 from tagback.deploy.shelf import ShelfView, expire, expired, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
-from tagback.deploy.stage import Observed, Work, hold_foreseen, planned, run_stage
+from tagback.deploy.stage import Observed, Work, hold_foreseen, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.turn import in_turn
@@ -113,8 +114,8 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     if options.dry_run:
         session.rollback()
         if not result.verdicts and pending.changesets:
-            verdicts = _one_by_one(session, pending.changesets, statements, author(path), options, listen)
-            result = replace(result, verdicts=verdicts)
+            alone = _one_by_one(session, pending.changesets, statements, author(path), options, listen)
+            result = replace(result, verdicts=alone.verdicts, plan=alone.plan)
     else:
         listen(Committing())
         session.commit()
@@ -128,16 +129,16 @@ def _one_by_one(
     by: Author,
     options: ApplyOptions,
     listen: Listener,
-) -> tuple[ChangesetVerdict, ...]:
+) -> Applied:
     """Tries the same once more, now observing each changeset: as a whole they may be better than each by itself."""
     session.begin()
     ledger = Ledger(session)
     start = begin_in_ledger(session, ledger, listen)
     limit(session, ledger, None)
     alone = replace(options, granular=True, allow_irreversible=True)
-    verdicts = _deploy(session, start, changesets, statements, by, alone, listen).verdicts
+    result = _deploy(session, start, changesets, statements, by, alone, listen)
     session.rollback()
-    return verdicts
+    return result
 
 
 def with_expired(result: Applied, purged: Sequence[ShelfView]) -> Applied:
@@ -185,6 +186,8 @@ def _deploy(
     granular = options.granular or not whole
     stages: list[list[Work]] = [[w] for w in works] if granular else [works]
     observed: list[Observed] = []
+    tried: list[Tried] = []
+    locks: dict[ObjectId, str] = {}
     at = start.live
     deployment = ledger.next_deployment()
     if overlays:
@@ -196,7 +199,10 @@ def _deploy(
         overlay = overlays.get(stage[-1].number)
         label = place_label(deployment, number)
         observed.append(run_stage(session, at, stage, listen, label, overlay, alone=len(stages) == 1))
-        at = observed[-1].after
+        earlier, before, at = locks, at, observed[-1].after
+        if options.dry_run or len(stages) == len(works):
+            locks = held(session, before, start.live)
+        tried.append(Tried(stage, before, observed[-1], locks, earlier, session.capabilities.lock_on_writing))
     if not session.ledger_exists():
         raise RefusedError(
             "A changeset removed tagback's own tables.",
@@ -245,11 +251,11 @@ def _deploy(
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
         shelved=shelved(k for o in observed for k in o.kept),
-        verdicts=_verdicts(works, observed),
+        verdicts=_verdicts(tried),
         notes=(*start.notes, *(note for o in observed for note in o.notes), *unmanaged(at)),
         message=told(len(changesets), tag, options),
         duration_ms=0,
-        plan=planned(works, [s for o in observed for s in o.seconds]) if options.dry_run else None,
+        plan=tuple(step for t in tried for step in planned(t)) if options.dry_run else None,
     )
 
 
@@ -323,21 +329,22 @@ def _rows(
     return rows
 
 
-def _verdicts(works: Sequence[Work], observed: Sequence[Observed]) -> tuple[ChangesetVerdict, ...]:
+def _verdicts(tried: Sequence[Tried]) -> tuple[ChangesetVerdict, ...]:
     """Of each changeset, where each was observed by itself."""
-    if len(works) != len(observed):
+    if any(len(t.works) > 1 for t in tried):
         return ()
     return tuple(
         ChangesetVerdict(
-            id=w.changeset.id,
-            reversibility=o.verdict.reversibility,
-            reasons=o.verdict.reasons,
-            shelved=shelved(o.kept),
-            rows=sum(k.rows for k in o.kept),
-            bytes=sum(k.bytes for k in o.kept if k.rows),
-            seconds=round(sum(o.seconds), 4),
+            id=t.works[0].changeset.id,
+            reversibility=t.observed.verdict.reversibility,
+            reasons=t.observed.verdict.reasons,
+            shelved=shelved(t.observed.kept),
+            rows=sum(k.rows for k in t.observed.kept),
+            bytes=sum(k.bytes for k in t.observed.kept if k.rows),
+            seconds=round(sum(t.observed.seconds), 4),
+            locks=locked(t),
         )
-        for w, o in zip(works, observed, strict=True)
+        for t in tried
     )
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from tagback.catalog import Catalog
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged, with_expired
+from tagback.deploy.effects import without_effects
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
 from tagback.deploy.shelf import expire, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of, together
-from tagback.deploy.stage import Observed, Overlay, Work, planned, run_stage, run_statement
+from tagback.deploy.stage import Observed, Overlay, Work, run_stage, run_statement
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, worst
@@ -316,5 +317,5 @@ def _result(
         notes=unmanaged(after),
         message=told(len(changesets), record.tag, options),
         duration_ms=0,
-        plan=planned(work for part in parts for work in part.works) if options.dry_run else None,
+        plan=without_effects(work for part in parts for work in part.works) if options.dry_run else None,
     )

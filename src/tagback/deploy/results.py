@@ -34,7 +34,7 @@ class Shelved:
 class ChangesetVerdict:
     """The verdict on one changeset that was observed by itself: in a dry run, with `--granular`, or the only one.
 
-    `seconds` is how long its statements took.
+    `seconds` is how long its statements took; `locks` are those that it takes on tables which were there before.
     """
 
     id: str
@@ -44,6 +44,7 @@ class ChangesetVerdict:
     rows: int
     bytes: int
     seconds: float
+    locks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

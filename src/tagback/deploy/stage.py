@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -12,7 +12,6 @@ from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, 
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
-from tagback.deploy.results import PlannedStep
 from tagback.deploy.verdict import Verdict, judge, way_back
 from tagback.engines.session import KeptRows, Session, StatementError, Unkept
 from tagback.errors import ChangelogError, FailedError, Location, TagbackError
@@ -236,24 +235,6 @@ def ways_back(
 
 def _not_to_be_kept(before: Catalog, works: Sequence[Work]) -> set[ObjectId]:
     return _foreseen(before, [w for w in works if any(d.name == NO_KEEP for d in directives(w.changeset))])
-
-
-def planned(works: Iterable[Work], seconds: Iterable[float] = ()) -> tuple[PlannedStep, ...]:
-    """The statements as a dry run shows them, with how long each took where it was tried."""
-    measured = iter(seconds)
-    return tuple(
-        PlannedStep(
-            sql=s.sql,
-            object=w.changeset.id,
-            action=" ".join(s.words(1)).lower(),
-            lock="",
-            destroys=(),
-            rows=0,
-            seconds_estimate=round(took, 4) if (took := next(measured, None)) is not None else None,
-        )
-        for w in works
-        for s in w.statements
-    )
 
 
 def run_statement(session: Session, changeset: Changeset, statement: Statement) -> None:

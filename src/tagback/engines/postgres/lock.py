@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,18 @@ _HOLDER = f"""
     SELECT l.pid, a.application_name, a.usename, a.client_addr::text, a.backend_start::timestamp(0)::text
     FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
     WHERE {_OF_THIS_DATABASE}"""
+
+_MODES = (
+    "AccessShare RowShare RowExclusive ShareUpdateExclusive Share ShareRowExclusive Exclusive AccessExclusive".split()
+)
+_WORDS = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode).upper() for mode in _MODES]
+
+TABLE_LOCKS = f"""
+    SELECT l.relation::text, (ARRAY{_WORDS})[max(pg_catalog.array_position(ARRAY{[m + "Lock" for m in _MODES]}, l.mode))]
+    FROM pg_catalog.pg_locks l
+    WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted
+    GROUP BY l.relation"""
+"""The strongest lock that this transaction has on each relation, as LOCK TABLE calls it."""
 
 
 class Lock:

@@ -23,7 +23,7 @@ from tagback.engines.postgres.failures import (
     standby,
     statement_error,
 )
-from tagback.engines.postgres.lock import Lock, lock_lost
+from tagback.engines.postgres.lock import TABLE_LOCKS, Lock, lock_lost
 from tagback.engines.postgres.moving import Moving
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
 from tagback.engines.postgres.rows import Rows
@@ -49,7 +49,7 @@ class PostgresSession:
 
     engine = "postgresql"
     dialect = Dialect.POSTGRES
-    capabilities = Capabilities(statements_outside_transactions=True, cased_names=True)
+    capabilities = Capabilities(statements_outside_transactions=True, cased_names=True, locks_held=TABLE_LOCKS)
 
     def __init__(self, connection: psycopg.Connection[_Row], url: Url, lock_timeout: float) -> None:
         self.lock_timeout = lock_timeout

@@ -20,7 +20,7 @@ from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
 from tagback.engines.sqlite.foreign_keys import Violations, foreign_keys_setting, read_violations
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, ledger_names, quoted
-from tagback.engines.sqlite.objects import Table
+from tagback.engines.sqlite.objects import LOCK, Table
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
@@ -46,7 +46,7 @@ class SqliteSession:
 
     engine = ENGINE
     dialect = Dialect.SQLITE
-    capabilities = Capabilities(statements_outside_transactions=False, cased_names=False)
+    capabilities = Capabilities(statements_outside_transactions=False, cased_names=False, lock_on_writing=LOCK)
     epoch = ENGINE
 
     def __init__(self, open_it: Callable[[], DatabaseFile]) -> None:
