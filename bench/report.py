@@ -48,14 +48,16 @@ class Part:
     data: dict[str, object]
 
 
-def part(measures: list[Measure], start_up: float, catalog: dict[str, float]) -> Part:
+def part(measures: list[Measure], version: float, start_up: dict[str, float], catalog: dict[str, float]) -> Part:
     """The many small changesets and the large catalog."""
+    starts = "".join(f" {e}: {s:.3f} s until a connection stands." for e, s in start_up.items())
     read = ", ".join(f"{e}: 2,000 tables read in {s:.3f} s" for e, s in catalog.items())
     return Part(
         "Medians of whole commands; tagback in seconds, the others as multiples of tagback's time.\n\n"
-        f"{table(measures)}\n\ntagback --version: {start_up:.3f} s. {read}",
+        f"{table(measures)}\n\ntagback --version: {version:.3f} s.{starts} {read}",
         bounds(measures, start_up, catalog),
         {
+            "version_seconds": version,
             "start_up_seconds": start_up,
             "catalog_2000_tables_seconds": catalog,
             "measures": [asdict(m) | {"median": m.median} for m in measures],
@@ -75,7 +77,7 @@ def table(measures: list[Measure]) -> str:
     return "\n".join(lines)
 
 
-def bounds(measures: list[Measure], start_up: float, catalog: dict[str, float]) -> list[Bound]:
+def bounds(measures: list[Measure], start_up: dict[str, float], catalog: dict[str, float]) -> list[Bound]:
     """The promises that can be told from what was measured."""
     found = []
     for engine, count, task in dict.fromkeys((m.engine, m.changesets, m.task) for m in measures):
@@ -87,7 +89,8 @@ def bounds(measures: list[Measure], start_up: float, catalog: dict[str, float]) 
             found += [Bound(f"{place}: {task} before {n}", own / t) for n, t in here.items() if n != "dbmate"]
         if task == "apply" and count >= 1000:
             if floor:
-                found.append(Bound(f"{place}: apply within 1.5 × (floor + start-up)", own / (1.5 * (floor + start_up))))
+                allowed = 1.5 * (floor + start_up[engine])
+                found.append(Bound(f"{place}: apply within 1.5 × (floor + start-up)", own / allowed))
             found += [Bound(f"{place}: apply before {n}", own / t) for n, t in here.items() if n == "Alembic"]
         if task == "back" and count >= 1000:
             found += [Bound(f"{place}: back before {n}", own / t) for n, t in here.items()]

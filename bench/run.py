@@ -44,6 +44,12 @@ for _ in range(5):
 assert sum(o.id.kind == "table" for o in catalog.objects.values()) >= 2000, len(catalog.objects)
 print(sorted(times)[2])
 """
+START = """
+import sys
+import tagback.cli.run
+from tagback.engines import connect
+connect(sys.argv[1]).close()
+"""
 
 
 class Bench:
@@ -107,10 +113,19 @@ class Bench:
         return [Measure(*key, tuple(round(t, 5) for t in self.times[key])) for key in keys]
 
 
-def start_up(folder: Path) -> float:
+def version_time(folder: Path) -> float:
     """How long tagback takes to do nothing at all."""
     command = Command((str(Path(sys.executable).with_name("tagback")), "--version"), folder)
     return statistics.median(run(command).seconds for _ in range(7))
+
+
+def start_up(folder: Path, place: Databases) -> float:
+    """How long it takes until the command line is loaded and a connection stands: driver and server have their share."""
+    url = place.fresh()
+    command = Command((sys.executable, "-c", START, url), folder)
+    seconds = statistics.median(run(command).seconds for _ in range(9))
+    place.drop(url)
+    return seconds
 
 
 def catalog(place: Databases) -> float:
@@ -176,12 +191,13 @@ def main() -> int:
 def changesets(folder: Path, places: Mapping[str, Databases], options: argparse.Namespace) -> Part:
     """Many small changesets, against the peers."""
     bench = Bench(folder, options.rounds)
-    empty = start_up(folder)
+    empty = version_time(folder)
+    starts = {engine: start_up(folder, place) for engine, place in places.items()}
     catalogs = {engine: catalog(place) for engine, place in places.items()}
     for size in map(int, options.sizes.split(",")):
         for engine, place in places.items():
             bench.measure(engine, place, size, options.peers.split(","))
-    return report.part(bench.result(), empty, catalogs)
+    return report.part(bench.result(), empty, starts, catalogs)
 
 
 def psql(engine: str) -> Path:
