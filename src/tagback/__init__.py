@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from tagback.deploy.look import PastDeployment as PastDeployment
     from tagback.deploy.look import Status as Status
     from tagback.deploy.look import TagView as TagView
+    from tagback.deploy.rehearse import RehearsalOptions as RehearsalOptions
+    from tagback.deploy.rehearse import rehearse as rehearse
     from tagback.deploy.results import Applied as Applied
     from tagback.deploy.results import Recovered as Recovered
+    from tagback.deploy.results import Rehearsed as Rehearsed
     from tagback.deploy.results import RolledBack as RolledBack
     from tagback.deploy.rollback import OnConflict as OnConflict
     from tagback.deploy.rollback import RollbackOptions as RollbackOptions
@@ -45,7 +48,8 @@ _MODULES = {
     "tagback.deploy.back": ("ColumnOrder",),
     "tagback.deploy.drift": ("OnDrift",),
     "tagback.deploy.look": ("Comparison", "PastDeployment", "Status", "TagView"),
-    "tagback.deploy.results": ("Applied", "Recovered", "RolledBack"),
+    "tagback.deploy.rehearse": ("RehearsalOptions", "rehearse"),
+    "tagback.deploy.results": ("Applied", "Recovered", "Rehearsed", "RolledBack"),
     "tagback.deploy.rollback": ("OnConflict", "RollbackOptions"),
     "tagback.deploy.shelf": ("Purged", "ShelfView"),
     "tagback.deploy.tags": ("Tagged",),

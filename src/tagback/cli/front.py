@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "Compare the live schema with the recorded one.",
     "diff": "Compare two tags, or a tag with the live schema.",
     "shelf": "List or drop the rows that are kept.",
+    "rehearse": "Try what is pending, there and back, in a scratch database.",
     "recover": "End an interrupted deployment or rollback.",
     "pipeline": "Run releases with health checks, that go back by themselves.",
 }

@@ -63,8 +63,15 @@ class ApplyOptions:
 
 def apply(session: Session, changelog_path: Path, options: ApplyOptions, listen: Listener) -> Applied:
     """Deploys the pending changesets of a changelog as one deployment. Errors say what state the database is in."""
-    started = time.monotonic()
     changelog = read_changelog(changelog_path, options.format)
+    return apply_changelog(session, changelog, changelog_path, options, listen)
+
+
+def apply_changelog(
+    session: Session, changelog: Changelog, changelog_path: Path, options: ApplyOptions, listen: Listener
+) -> Applied:
+    """The same for a changelog that was read already."""
+    started = time.monotonic()
     result = in_turn(
         session,
         lambda: _attempt(session, changelog, changelog_path, options, listen),

@@ -123,3 +123,22 @@ class Recovered:
     tag: str
     fingerprint: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The outcome of `rehearse`: the schema of the target, as it was built elsewhere, after deploying, and taken back.
+
+    `reversibility` is that of the schema alone, None with nothing pending: there were no rows.
+    """
+
+    changesets: tuple[str, ...]
+    fingerprint_target: str
+    fingerprint_built: str
+    fingerprint_after: str
+    fingerprint_back: str
+    reversibility: Reversibility | None
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    message: str
+    duration_ms: int

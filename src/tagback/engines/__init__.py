@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tagback.engines.session import Session, Value
@@ -51,6 +53,22 @@ def first_row(url: str, sql: str, within: float) -> dict[str, Value]:
         raise UsageError(f"No query can be sent to {address.scheme}:// URLs.")
     found: dict[str, Value] = importlib.import_module(f"{module}.query").first_row(address, sql, within)
     return found
+
+
+def scratch(near: str, place: str | None = None) -> AbstractContextManager[Url]:
+    """An empty database like `near`, gone at the end: on its server, or the one of `place`, where the account may make one.
+
+    RefusedError when that can't be done.
+    """
+    address = parse(near)
+    module = _MODULES.get(address.scheme)
+    if module is None or importlib.util.find_spec(f"{module}.scratch") is None:
+        raise UsageError(f"There is no rehearsal for {address.scheme}:// yet.", code="rehearsal")
+    at = address if place is None else parse(place)
+    if _MODULES.get(at.scheme) != module:
+        raise UsageError(f"A scratch database for {address.scheme}:// can't be on {at.scheme}://.", code="rehearsal")
+    made: AbstractContextManager[Url] = importlib.import_module(f"{module}.scratch").scratch(address, at)
+    return made
 
 
 def _registered(scheme: str) -> Opener:
