@@ -1,0 +1,100 @@
+"""A schema with something of everything, as a script of MariaDB's client."""
+
+from __future__ import annotations
+
+RICH = r"""
+ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_swedish_ci COMMENT 'it''s rich';
+CREATE TABLE p (
+  id int PRIMARY KEY AUTO_INCREMENT,
+  code varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin UNIQUE,
+  n int DEFAULT 5
+) COMMENT 'it''s, a\nb' AUTO_INCREMENT = 100;
+CREATE TABLE t (
+  id bigint unsigned NOT NULL AUTO_INCREMENT,
+  `we``ird, "x"` varchar(20) DEFAULT 'a,\'b' COMMENT 'c,(\n\'d"',
+  j json,
+  e enum('a', 'b,c', 'd''e') NOT NULL DEFAULT 'a',
+  s set('x', 'y'),
+  ts timestamp(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE current_timestamp(3),
+  dt datetime DEFAULT (now() + INTERVAL 1 DAY),
+  g int GENERATED ALWAYS AS (length(`we``ird, "x"`)) VIRTUAL,
+  g2 varchar(9) AS (concat(e, 'x')) STORED,
+  inv int INVISIBLE DEFAULT 3,
+  c varchar(30) CHARACTER SET utf8mb4 COMPRESSED,
+  b blob,
+  tx text CHARACTER SET utf8mb3,
+  geo point NOT NULL,
+  geos geometry REF_SYSTEM_ID = 4326,
+  u uuid DEFAULT uuid(),
+  i6 inet6,
+  bt bit(3) DEFAULT b'101',
+  dec1 decimal(10, 2) unsigned zerofill CHECK (dec1 > 0),
+  f double,
+  ch char(3) COLLATE latin1_general_cs,
+  bin binary(4) DEFAULT '\0a',
+  p_id int,
+  PRIMARY KEY (id),
+  KEY pre (tx(10), e DESC),
+  UNIQUE KEY uq (ch, f),
+  FULLTEXT KEY ft (tx) COMMENT 'ft''c',
+  SPATIAL KEY sp (geo),
+  KEY ig (f) IGNORED,
+  KEY hh (f) USING btree KEY_BLOCK_SIZE = 4,
+  CONSTRAINT chk CHECK (inv < 10 AND ch <> 'a,
+  b'),
+  CHECK (f > 1),
+  CONSTRAINT fk1 FOREIGN KEY (p_id) REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL
+) ROW_FORMAT = DYNAMIC COMMENT = 'x' STATS_PERSISTENT = 1;
+CREATE TABLE self (id int PRIMARY KEY, up int, FOREIGN KEY (up) REFERENCES self (id));
+CREATE TABLE parts (a int, b int, PRIMARY KEY (a)) PARTITION BY RANGE (a) SUBPARTITION BY HASH (a) SUBPARTITIONS 2 (
+  PARTITION p0 VALUES LESS THAN (10) COMMENT 'x', PARTITION p1 VALUES LESS THAN MAXVALUE);
+CREATE TABLE lst (a int, b varchar(10))
+  PARTITION BY LIST COLUMNS (b) (PARTITION p0 VALUES IN ('a', 'b'), PARTITION p1 DEFAULT);
+CREATE TABLE ver (a int, b int WITHOUT SYSTEM VERSIONING) WITH SYSTEM VERSIONING;
+CREATE TABLE ver2 (
+  a int,
+  rs timestamp(6) GENERATED ALWAYS AS ROW START,
+  re timestamp(6) GENERATED ALWAYS AS ROW END,
+  PERIOD FOR SYSTEM_TIME (rs, re)
+) WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME LIMIT 1000 (PARTITION h HISTORY, PARTITION c CURRENT);
+CREATE TABLE per (id int, s date, e date, PERIOD FOR ap (s, e), UNIQUE (id, ap WITHOUT OVERLAPS));
+CREATE TABLE aria (a int) ENGINE = Aria TRANSACTIONAL = 1 PAGE_CHECKSUM = 1;
+CREATE TABLE mis (a int) ENGINE = MyISAM CHECKSUM = 1 MAX_ROWS = 10 PACK_KEYS = 1;
+CREATE TABLE pc (a int) PAGE_COMPRESSED = 1 ENCRYPTED = no;
+CREATE TABLE packed (a int PRIMARY KEY) ROW_FORMAT = COMPRESSED KEY_BLOCK_SIZE = 8;
+CREATE SEQUENCE sq START WITH 5 INCREMENT BY 3 MAXVALUE 1000 CYCLE;
+CREATE TABLE numbered (a int NOT NULL DEFAULT nextval(sq), KEY (a));
+CREATE VIEW v1 AS SELECT id, code FROM p WHERE n > 1 WITH CASCADED CHECK OPTION;
+CREATE ALGORITHM = MERGE SQL SECURITY INVOKER VIEW a_view AS SELECT v1.id, t.e FROM v1 JOIN t ON t.p_id = v1.id;
+CREATE ALGORITHM = TEMPTABLE VIEW v3 (aa, bb) AS SELECT 1, 'x' UNION SELECT 2, concat('y', "z");
+SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT';
+CREATE TRIGGER tr1 BEFORE INSERT ON p FOR EACH ROW SET new.n = new.n + 1;
+CREATE TRIGGER tr0 BEFORE INSERT ON p FOR EACH ROW PRECEDES tr1 SET new.code = "code";
+CREATE TRIGGER a_last BEFORE INSERT ON p FOR EACH ROW FOLLOWS tr1 SET new.code = new.code || 'ä';
+DELIMITER //
+CREATE TRIGGER tr2 AFTER UPDATE ON p FOR EACH ROW BEGIN INSERT INTO self VALUES (1, NULL); /* c; */ END//
+SET sql_mode = DEFAULT//
+CREATE PROCEDURE pr(IN a int, OUT b varchar(10) CHARACTER SET utf8mb4)
+  COMMENT 'x''y' SQL SECURITY INVOKER READS SQL DATA
+BEGIN
+  DECLARE x int; -- ; not the end
+  SET b = 'q';
+END//
+CREATE FUNCTION fn(a int) RETURNS varchar(10) DETERMINISTIC RETURN concat(a, 'x')//
+CREATE AGGREGATE FUNCTION agg(x int) RETURNS int DETERMINISTIC
+BEGIN
+  DECLARE s int DEFAULT 0;
+  DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN s;
+  LOOP FETCH GROUP NEXT ROW; SET s = s + x; END LOOP;
+END//
+CREATE VIEW b_view AS SELECT fn(1) AS x, e.id FROM (SELECT id FROM p) e LEFT JOIN (SELECT 1 AS `t`) q ON e.id = q.t
+  WHERE e.id IN (SELECT p_id FROM t) AND EXISTS (SELECT 1 FROM self)//
+CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2026-01-01 00:00:00' ON COMPLETION PRESERVE DISABLE COMMENT 'ev'
+  DO DELETE FROM self WHERE id = 0//
+SET time_zone = '+02:00'//
+CREATE EVENT ev2 ON SCHEDULE AT '2030-01-01' DO BEGIN DELETE FROM self; END//
+SET sql_mode = oracle//
+CREATE PACKAGE pk AS FUNCTION f1 RETURN int; END//
+CREATE PACKAGE BODY pk AS FUNCTION f1 RETURN int AS BEGIN RETURN 1; END; END//
+DELIMITER ;
+"""
