@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tagback.catalog import Catalog, nothing
 from tests.support.mariadb import MariadbServer
 from tests.unit.mariadb.conftest import Schema
 from tests.unit.mariadb.rich import RICH
@@ -86,14 +87,15 @@ class Shared:
 
     server: MariadbServer
     schema: Schema | None = None
-    fingerprint: str = ""
+    start: Catalog = field(default_factory=lambda: nothing("mariadb", ""))
+    dump: list[str] = field(default_factory=list)
 
     def get(self) -> Schema:
-        if self.schema is None or self.schema.catalog().fingerprint != self.fingerprint:
+        if self.schema is None or self.schema.catalog().fingerprint != self.start.fingerprint:
             self.close()
             self.schema = Schema(self.server)
             self.schema.run(RICH)
-            self.fingerprint = self.schema.catalog().fingerprint
+            self.start, self.dump = self.schema.catalog(), self.schema.dump()
         return self.schema
 
     def close(self) -> None:
@@ -114,15 +116,14 @@ def rich(shared: Shared) -> Schema:
 
 
 @pytest.mark.parametrize("statements", CHANGES.values(), ids=CHANGES.keys())
-def test_a_change_is_taken_back_and_made_again(rich: Schema, statements: str) -> None:
-    before, told_before = rich.catalog(), rich.dump()
+def test_a_change_is_taken_back_and_made_again(shared: Shared, rich: Schema, statements: str) -> None:
+    before = shared.start
     rich.run(statements)
-    after, told_after = rich.catalog(), rich.dump()
+    after = rich.catalog()
     assert after.fingerprint != before.fingerprint
     rich.go_to(before)
-    assert rich.dump() == told_before
+    assert rich.dump() == shared.dump
     rich.go_to(after)
-    assert rich.dump() == told_after
     rich.go_to(before)
 
 
