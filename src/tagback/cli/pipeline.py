@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,7 @@ def run(
     pipeline, _ = _read(file)
     given = _variables(variables, pipeline)
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
+    _check_outputs(outputs)
     with _open(control, file, create=True) as opened, _in_folder(file):
         run_ = new_run(pipeline, Path(Path(file).name), given)
         opened.begin_run(run_)
@@ -122,17 +124,21 @@ def run(
 def resume(
     id: str, control: str | None, file: str, events: str | None, junit: str | None, markdown: str | None
 ) -> Answer:
-    """Goes on with a run whose runner ended, from the step that it was in. No deployment is done twice."""
+    """Goes on with a run whose runner ended, from the step that it was in. No deployment is done twice.
+
+    Of a run that is stuck the way back is tried again.
+    """
     from tagback.pipeline.control import this_runner
-    from tagback.pipeline.records import OVER
+    from tagback.pipeline.records import OVER, RunState
 
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
     with _open(control, file) as opened:
         run_ = opened.run(id)
-        if run_.state in OVER:
+        if run_.state in OVER and run_.state is not RunState.STUCK:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
-        opened.take_over(run_, this_runner())
+        _check_outputs(outputs)
         with _in_folder(run_.file):
+            opened.take_over(run_, this_runner())
             return _driven(opened, run_, outputs)
 
 
@@ -178,18 +184,28 @@ def show(id: str, control: str | None, file: str) -> Answer:
 @_of_file
 @parameters.as_json
 def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
-    """Ends a run whose runner ended. What it changed stays as it is, unless it is to be taken back."""
+    """Ends a run. What it changed stays as it is, unless it is to be taken back. A runner that is alive is told to do that."""
+    from tagback.deploy.author import author
     from tagback.pipeline.attempts import Halt
-    from tagback.pipeline.control import this_runner
-    from tagback.pipeline.records import OVER, RunState
+    from tagback.pipeline.control import RUN_TAKEN, now, this_runner
+    from tagback.pipeline.records import ABORT, OVER, RunState
+    from tagback.pipeline.records import Answer as Word
 
     with _open(control, file) as opened:
         run_ = opened.run(id)
         if run_.state in OVER:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
-        opened.take_over(run_, this_runner())
+        who = author().who
+        try:
+            opened.take_over(run_, this_runner())
+        except TagbackError as e:
+            if e.code != RUN_TAKEN:
+                raise
+            opened.answer(run_.id, ABORT, Word(who, "rollback_pipeline" if rollback else "abort", "", now()))
+            told = f"Run {run_.id}: its runner is told to end it. `tagback pipeline show {run_.id}` says how it stands."
+            return Answer({"run": run_.id, "state": run_.state.value}, lambda page: page.line(told))
         if rollback:
-            halt = Halt("", {"type": "aborted", "message": "The run was aborted by a person."}, "rollback_pipeline", "")
+            halt = Halt("", {"type": "aborted", "message": f"{who} aborted the run."}, "rollback_pipeline", "")
             opened.set_state(run_.id, RunState.RUNNING, {"pending": halt.fields})
             with _in_folder(run_.file):
                 return _driven(opened, opened.run(run_.id), (None, None, None))
@@ -260,7 +276,12 @@ class _in_folder:
 
     def __enter__(self) -> None:
         self._before = os.getcwd()
-        os.chdir(self._folder)
+        try:
+            os.chdir(self._folder)
+        except OSError as e:
+            raise UsageError(
+                f"The pipeline's folder {self._folder} can't be entered: {e.strerror}.", code="folder"
+            ) from None
 
     def __exit__(self, *_: object) -> None:
         os.chdir(self._before)
@@ -279,6 +300,7 @@ def _variables(given: tuple[str, ...], pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Answer:
+    from tagback.cli.interrupts import signals_as_interrupts
     from tagback.cli.pipeline_page import Lines, fields_of_run, show_outcome
     from tagback.pipeline.beginning import read_text
     from tagback.pipeline.reports import junit, markdown
@@ -287,7 +309,7 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
 
     pipeline = read_text(run_.document, Path(run_.file))
     events, junit_to, markdown_to = outputs
-    with Lines(events) as lines:
+    with Lines(events) as lines, signals_as_interrupts():
         try:
             outcome = Runner(control, run_, pipeline, grow(pipeline, Path(run_.file)), lines).drive()
         except KeyboardInterrupt:
@@ -300,9 +322,22 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
     changes = control.changes(run_.id)
     for path, text in ((junit_to, junit), (markdown_to, markdown)):
         if path:
-            Path(path).write_text(text(outcome, changes))
+            try:
+                Path(path).write_text(text(outcome, changes))
+            except OSError as e:  # how the run ended must be told nevertheless
+                Page(sys.stderr).line(f"{path} can't be written: {e.strerror}")
     fields = fields_of_run(outcome.run, outcome.steps, changes)
     return Answer(fields, lambda page: show_outcome(page, outcome, changes), _error(outcome))
+
+
+def _check_outputs(paths: tuple[str | None, ...]) -> None:
+    """Before anything is changed: a run that ended can't be told in files that can't be written."""
+    for path in paths:
+        if path and path != "-":
+            try:
+                open(path, "a").close()
+            except OSError as e:
+                raise UsageError(f"{path} can't be written: {e.strerror}.", code="output") from None
 
 
 def _error(outcome: Outcome) -> TagbackError | None:
@@ -315,7 +350,7 @@ def _error(outcome: Outcome) -> TagbackError | None:
     exits = {"stuck": Exit.STUCK, "aborted": Exit.FAILED, "rolled back": Exit.FAILED}
     hints = {
         "rolled back": "Every database that the run changed is back where it was, verified.",
-        "stuck": "A database is not back: see above, and `tagback pipeline show`.",
+        "stuck": "A database is not back: see above. When what was in the way is gone, `tagback pipeline resume` tries again.",
         "failed": "The run had changed no database, or was told to leave it as it is.",
         "aborted": "What the run changed stands as it is.",
     }

@@ -41,16 +41,19 @@ class Lines:
             self._file.close()
 
     def __call__(self, event: events.Event) -> None:
-        try:
-            if self._file is not None:
-                import msgspec
+        import msgspec
 
+        try:  # what can't be written is left out: it must never stop a run
+            if self._file is not None:
                 self._file.write(msgspec.json.encode(event).decode() + "\n")
                 self._file.flush()
+        except (OSError, ValueError):
+            self._file = None
+        try:
             self._tell(event)
             self._page.flush()
         except (OSError, ValueError):
-            self._page = Page(None)  # what can't be written is left out: it must never stop a run
+            self._page = Page(None)
 
     def _tell(self, event: events.Event) -> None:
         line = self._page.line

@@ -17,7 +17,7 @@ from tagback.pipeline.control import now
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import filled_in, length
 from tagback.pipeline.failures import type_of
-from tagback.pipeline.records import RunState, StepRecord, StepState
+from tagback.pipeline.records import StepRecord, StepState
 from tagback.pipeline.specification import Strategy
 from tagback.pipeline.steps import perform
 from tagback.pipeline.tree import Node
@@ -63,11 +63,12 @@ class Attempts:
         """Ends normally when the run may go on behind the node; Halt, or for the group GroupAgainError, when not."""
         runner, node = self.runner, self.node
         known = runner.record(node.path)
-        record = StepRecord(node.path, node.step.kind, StepState.RUNNING, 0, now(), "")
-        if known is not None and known.state is StepState.RUNNING:
-            record = known
+        # What an attempt before this one intended for a database is still to be looked for in it.
+        record = known or StepRecord(node.path, node.step.kind, StepState.RUNNING, 0, now(), "")
         while True:
-            record = replace(record, attempts=record.attempts + 1, state=StepState.RUNNING, error={})
+            record = replace(
+                record, attempts=record.attempts + 1, state=StepState.RUNNING, ended="", outputs={}, error={}
+            )
             runner.note(record)
             runner.listen(events.StepStarted(node.path, node.step.kind, record.attempts))
             started = time.monotonic()
@@ -123,6 +124,7 @@ class Attempts:
             do = self._asked(record, strategy)
         if do == "retry":
             runner.note(record)
+            runner.control.forget_answers(runner.run.id, node.path)
             if strategy is not None and strategy.do == "retry":
                 self._pause(strategy)
             return True
@@ -159,24 +161,21 @@ class Attempts:
         runner, path = self.runner, self.node.path
         runner.note(record)
         run = runner.run.id
-        asked = now()
+        runner.control.forget_answers(run, path)
         runner.listen(
             events.StepTold(
-                path, f"waits for a decision: tagback pipeline decide {run} {path} retry|ignore|abort|rollback"
+                path, f"waits for a decision: tagback pipeline decide {run} {path} retry|ignore|success|abort|rollback"
             )
         )
         until = time.monotonic() + seconds(s.timeout)
         context = runner.context(self.node, record, None)
-        runner.control.set_state(run, RunState.WAITING)
-        try:
+        with runner.waiting():
             while time.monotonic() < until:
-                said = [a for a in runner.control.answers(run, path) if a.at >= asked and a.verdict in DECISIONS]
+                said = [a for a in runner.control.answers(run, path) if a.verdict in DECISIONS]
                 if said:
                     runner.listen(events.StepTold(path, f"{said[-1].who} decided: {said[-1].verdict}"))
                     return DECISIONS[said[-1].verdict]
                 context.pause(min(_LOOK, max(0.05, until - time.monotonic())))
-        finally:
-            runner.control.set_state(run, RunState.RUNNING)
         runner.listen(events.StepTold(path, f"nobody decided in time: {s.then}"))
         return s.then
 

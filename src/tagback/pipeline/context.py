@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
-from tagback.errors import UsageError
+from tagback.errors import TagbackError, UsageError
 from tagback.pipeline.control import Control
 from tagback.pipeline.events import Listener, StepTold
 from tagback.pipeline.expressions import filled, length
@@ -20,6 +20,9 @@ from tagback.pipeline.failures import TimeLimitError
 from tagback.pipeline.records import Run, StepRecord
 from tagback.pipeline.secrets import Secrets
 from tagback.pipeline.specification import Pipeline
+
+_ENDED = ("cancelled", "interrupted")
+"""The codes of errors of statements that were ended from outside."""
 
 
 class Stopped(Exception):
@@ -31,6 +34,7 @@ class Context:
     """`record` is how the step stands in the control database, with what an attempt before this one noted.
 
     `until`: the moment (monotonic) at which the step must be over. `stop` is set when the run ends before the step.
+    `waiting()`: while it lasts, the run waits for a person.
     """
 
     run: Run
@@ -44,6 +48,7 @@ class Context:
     listen: Listener
     until: float | None
     stop: threading.Event
+    waiting: Callable[[], AbstractContextManager[None]]
 
     def tell(self, text: str) -> None:
         """Says something to whoever watches, without secrets."""
@@ -81,17 +86,20 @@ class Context:
 
     @contextmanager
     def target(self, name: str, *, create: bool = False) -> Iterator[Target]:
-        """Opens a target of the pipeline. What it is doing when the step's time is over is ended."""
+        """Opens a target of the pipeline. What it is doing when the step's time is over, or the run is, is ended."""
         url, spec = self.url_of(name), self.pipeline.targets[name]
         wait = length(spec.lock_timeout, self.names) if spec.lock_timeout is not None else None
         with Target.open(url, create=create, lock_timeout=wait) as target:
             over = threading.Event()
             ending = threading.Thread(target=self._end_late, args=(target, over), daemon=True)
-            if self.until is not None:
-                ending.start()
+            ending.start()
             try:
                 yield target
-            except StatementError as e:
+            except TagbackError as e:
+                if not isinstance(e, StatementError) and e.code not in _ENDED:
+                    raise
+                if self.stop.is_set():
+                    raise Stopped from e
                 if self.left <= 0:
                     raise TimeLimitError(
                         f"The step took longer than its timeout; the statement was ended: {e.message}"
@@ -99,13 +107,12 @@ class Context:
                 raise
             finally:
                 over.set()
-                if self.until is not None:
-                    ending.join()
+                ending.join()
 
     def _end_late(self, target: Target, over: threading.Event) -> None:
         """Ends what runs once the time is over, again and again: between two statements there is nothing to end."""
-        while not over.wait(max(0.2, min(self.left, 3600.0))):
-            if self.left <= 0:
+        while not over.wait(0.2):
+            if self.left <= 0 or self.stop.is_set():
                 target.session.cancel()
 
 

@@ -252,6 +252,10 @@ class Control:
                 (run, path, answer.who, answer.verdict, answer.comment, answer.at),
             )
 
+    def forget_answers(self, run: str, path: str) -> None:
+        """What was said to an attempt that is over doesn't count for the next one."""
+        self._write(run, "DELETE FROM {run_answer} WHERE run = ? AND path = ?", (run, path))
+
     # ------------------------------------------------------------------
 
     def _there(self) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -40,7 +44,7 @@ def planned(pipeline: Pipeline, branches: Sequence[Branch], variables: Mapping[s
     from tagback.pipeline.secrets import Secrets
 
     secrets = Secrets(pipeline.secrets)
-    names = {"variables": {**pipeline.variables, **variables}, "secrets": secrets}
+    names = {"variables": {**pipeline.variables, **variables}, "secrets": secrets, "env": dict(os.environ)}
     found: list[PlannedStep] = []
     for branch in branches:
         when = f"when {branch.stage.when}" if branch.stage.when else ""
@@ -79,11 +83,15 @@ def _tried(spec: Any, pipeline: Pipeline, names: dict[str, Any]) -> list[str]:
     from tagback.pipeline.expressions import filled
 
     url = str(filled(pipeline.targets[spec.target].url, names))
-    with Target.open(url, create=True) as target:
-        done = target.apply(
-            spec.changelog,
-            ApplyOptions(tag=spec.tag, to=spec.to, granular=spec.granular, dry_run=True),
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(unquote(url.removeprefix("sqlite:///").partition("?")[0]))
+        if url.startswith("sqlite:///") and not path.exists():  # an empty one elsewhere: nothing is made by looking
+            url = f"sqlite:///{quote(folder)}/{quote(path.name)}"
+        with Target.open(url, create=True) as target:
+            done = target.apply(
+                spec.changelog,
+                ApplyOptions(tag=spec.tag, to=spec.to, granular=spec.granular, dry_run=True),
+            )
     steps = done.plan or ()
     told = [f"{len(done.changesets)} pending, way back: {done.reversibility.value}", *done.reasons]
     told += [" ".join(s.sql.split())[:120] for s in steps[:_MOST]]

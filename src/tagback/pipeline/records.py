@@ -20,8 +20,10 @@ class RunState(enum.StrEnum):
     ABORTED = "aborted"
 
 
+ABORT = ""
+"""The path that answers have which concern the run as a whole: that it is to end."""
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.ROLLED_BACK, RunState.STUCK, RunState.ABORTED})
-"""Nothing goes on in such a run."""
+"""Nothing goes on in such a run. Only the way back of one that is stuck may be tried again."""
 
 
 class StepState(enum.StrEnum):

@@ -17,7 +17,7 @@ from tagback.pipeline.context import Context, Stopped, names_of
 from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_over
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
-from tagback.pipeline.records import ENDED, Run, RunState, StepRecord, StepState
+from tagback.pipeline.records import ABORT, ENDED, Answer, Run, RunState, StepRecord, StepState
 from tagback.pipeline.secrets import Secrets
 from tagback.pipeline.specification import Pipeline
 from tagback.pipeline.tree import Branch, Node
@@ -49,6 +49,9 @@ class Runner:
         self.stop = threading.Event()
         self._listen_to = listen
         self._telling = threading.Lock()
+        self._waits = 0
+        self._abort: Answer | None = None
+        self._report: dict[str, Any] = {}
         self._steps = control.steps(run.id)
         self._told = {path.rpartition("/")[2]: _told(s) for path, s in self._steps.items()}
 
@@ -64,7 +67,7 @@ class Runner:
         finally:
             beating.set()
             heart.join()
-        report = {"failure": failure, "undone": [_plain(u) for u in undone]}
+        report = {**self._report, "failure": failure, "undone": [_plain(u) for u in undone]}
         self.control.set_state(self.run.id, state, report, over=True)
         took = time.monotonic() - started
         self.listen(events.RunEnded(self.run.id, state.value, round(took, 3)))
@@ -82,7 +85,16 @@ class Runner:
             self.stop.set()
             return self._halted(halt)
         except Stopped:
-            raise taken_over(self.run.id) from None
+            if self._abort is None:
+                raise taken_over(self.run.id) from None
+            error = {"type": "aborted", "message": f"{self._abort.who} aborted the run."}
+            return self._halted(Halt("", error, self._abort.verdict, ""))
+        except TagbackError:
+            raise  # of the control database: it can't be noted what happens
+        except Exception as e:  # noqa: BLE001 - what nobody thought of must not keep the databases from going back
+            self.stop.set()
+            error = described(TagbackError(f"Unexpected {type(e).__name__}: {e}", code="internal"))
+            return self._halted(Halt("", error, "rollback_pipeline", ""))
         return RunState.DONE, {}, ()
 
     def _halted(self, halt: Halt) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
@@ -93,6 +105,7 @@ class Runner:
         self.control.set_state(self.run.id, RunState.RUNNING, {"pending": halt.fields})
         undone = take_back(replace(self._context(None), stop=threading.Event()), halt.scope)
         if any(not u.ok for u in undone):
+            self._report = {"pending": halt.fields}
             return RunState.STUCK, failure, undone
         return (RunState.ROLLED_BACK if undone else RunState.FAILED), failure, undone
 
@@ -143,7 +156,10 @@ class Runner:
                     running.pop(future)
                     error = future.exception()
                     if error is not None and not isinstance(error, Stopped):
-                        halt = halt or error
+                        if halt is None or isinstance(
+                            halt, GroupAgainError
+                        ):  # what ends the run comes before trying again
+                            halt = error
                         if not isinstance(error, GroupAgainError):
                             self.stop.set()  # what else is at work ends as soon as it can
         if halt is not None:
@@ -196,6 +212,7 @@ class Runner:
             record = self._steps.get(node.path)
             if record is not None:
                 self.note(replace(record, state=StepState.RUNNING, started=now(), outputs={}, error={}))
+                self.control.forget_answers(self.run.id, node.path)
             self.forget(node.children)
 
     def names(self, matrix: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +239,22 @@ class Runner:
             self.listen,
             None,
             self.stop,
+            self.waiting,
         )
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While somebody waits for a person, the run does: other steps may be at work beside it."""
+        self._count_waiting(1)
+        try:
+            yield
+        finally:
+            self._count_waiting(-1)
+
+    def _count_waiting(self, more: int) -> None:
+        with self._telling:
+            self._waits += more
+            self.control.set_state(self.run.id, RunState.WAITING if self._waits else RunState.RUNNING)
 
     def listen(self, event: events.Event) -> None:
         """Passes events on one at a time."""
@@ -230,9 +262,16 @@ class Runner:
             self._listen_to(event)
 
     def _beat(self, over: threading.Event) -> None:
-        while not over.wait(HEARTBEAT):
+        beat = time.monotonic()
+        while not over.wait(1.0):
             try:
-                self.control.beat(self.run.id)
+                said = self.control.answers(self.run.id, ABORT)
+                if said and self._abort is None:
+                    self._abort = said[-1]
+                    self.stop.set()
+                if time.monotonic() - beat >= HEARTBEAT:
+                    self.control.beat(self.run.id)
+                    beat = time.monotonic()
             except TagbackError as e:
                 if e.code == RUN_TAKEN:
                     self.stop.set()

@@ -9,7 +9,6 @@ from tagback.pipeline.context import Context
 from tagback.pipeline.control import now
 from tagback.pipeline.durations import seconds, told
 from tagback.pipeline.failures import RejectedError, TimeLimitError
-from tagback.pipeline.records import RunState
 from tagback.pipeline.specification import Approve, Wait
 
 _LOOK = 1.0  # seconds between two looks at what people said
@@ -33,8 +32,7 @@ def approve(spec: Approve, context: Context) -> dict[str, Any]:
     context.tell(f"{asked}tagback pipeline approve {context.run.id} {context.path}")
     if spec.message:
         context.tell(spec.message)
-    context.control.set_state(context.run.id, RunState.WAITING)
-    try:
+    with context.waiting():
         while True:
             answers = context.control.answers(context.run.id, context.path)
             valid = [a for a in answers if not objection(spec, context.run.initiator, a.who)]
@@ -49,8 +47,6 @@ def approve(spec: Approve, context: Context) -> dict[str, Any]:
                 context.pause(min(_LOOK, max(0.01, context.left)))
             except TimeLimitError:
                 raise RejectedError("Nobody approved it in time.") from None
-    finally:
-        context.control.set_state(context.run.id, RunState.RUNNING)
 
 
 def objection(spec: Approve, initiator: str, who: str) -> str:
