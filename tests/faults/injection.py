@@ -122,6 +122,7 @@ CALLS = frozenset(
         "forget_start",
         "watch",
         "touched",
+        "short",
         "shelve",
         "merge",
         "hold",

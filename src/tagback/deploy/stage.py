@@ -87,9 +87,11 @@ def run_stage(
     kept = set(foreseen - session.movable(foreseen - needed - _named(before, works, _writes)))
     if overlay is not None:
         overlay.begin(before)
+    ahead = [s for work in works for s in work.statements]
     for _ in range(_MOST_RUNS):
         if kept:
-            session.keep_start(kept)
+            session.keep_start(kept & needed)
+            session.keep_start(kept, ahead)
             listen(RowsKept(tuple(str(t) for t in sorted(kept))))
         session.savepoint()
         session.watch(before)
@@ -97,12 +99,13 @@ def run_stage(
             seconds = _run_changesets(session, works, listen)
             session.settle()
             after = session.read_catalog()
-            touched = session.touched(before, after)
+            touched, short = session.touched(before, after), session.short()
         except _InTheWayError as e:
-            touched = e.tables
+            touched, short = e.tables, frozenset()
         untold = (needed | touched) - kept
-        missed = session.keep_late(untold) if alone else untold
+        missed = (session.keep_late(untold) if alone else untold) | short
         kept |= untold
+        ahead = []
         if not missed:
             break
         session.rollback_to_savepoint()

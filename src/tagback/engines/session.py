@@ -312,8 +312,17 @@ class Session(Protocol):
         And it asks for the last lock first: one that is raised later may have to wait for somebody who waits for it.
         """
 
-    def keep_start(self, tables: Collection[ObjectId]) -> None:
-        """Copies these tables as they are now, for `shelve`. Copies end with the transaction or with `forget_start`."""
+    def keep_start(self, tables: Collection[ObjectId], ahead: Sequence[Statement] = ()) -> None:
+        """Copies these tables as they are now, for `shelve`. Copies end with the transaction or with `forget_start`.
+
+        `ahead` are the statements that run next: an engine may keep only what they seem to take of a table.
+        """
+
+    def short(self) -> frozenset[ObjectId]:
+        """The tables of which more was taken than was kept: after another run they need to have been kept whole.
+
+        The next `keep_start` does that.
+        """
 
     def keeps_late(self) -> bool:
         """Whether `keep_late` will do for what is run next, as far as that can be told: then copies are a waste."""

@@ -10,7 +10,7 @@ import pytest
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, SchemaObject
 from tagback.engines import connect
-from tagback.engines.postgres.rows import is_constant
+from tagback.engines.postgres.columns import is_constant
 from tagback.engines.postgres.session import PostgresSession
 from tagback.errors import RefusedError
 from tests.support.postgres import PostgresServer

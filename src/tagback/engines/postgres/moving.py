@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from tagback.catalog import Action, Catalog, ObjectId, Step, name_today
 from tagback.changelog import Dialect, TokenKind, tokens
 from tagback.engines.merging import shelf_missing
+from tagback.engines.postgres.columns import Column
 from tagback.engines.postgres.pipeline import drops_table
-from tagback.engines.postgres.rows import FIRST_USER_OID, Column, Rows
+from tagback.engines.postgres.rows import FIRST_USER_OID, Rows
 from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.postgres.ties import rest, rights, ties
@@ -339,7 +340,7 @@ class Moving:
 
     def drop(self, places: Collection[str]) -> None:
         """See Session.drop_shelf."""
-        self._shelf.drop(places)
+        self._shelf.places.drop(places)
         self._drop_moved(places)
 
     def _drop_moved(self, places: Iterable[str]) -> None:

@@ -132,6 +132,17 @@ class Observation:
             return {}
         return {oid: state.id for oid, state in self._read(oids).items() if state == self._tables.get(oid)}
 
+    def written(self, table: ObjectId) -> bool:
+        """Whether rows of a table that is still there under its name may have been written."""
+        if not (self._counting and self._counts()):
+            return True
+        oid = next((oid for oid, state in self._tables.items() if state.id == table), 0)
+        counters = self._text(
+            f"SELECT pg_stat_get_xact_tuples_inserted({oid}), pg_stat_get_xact_tuples_updated({oid}),"
+            f" pg_stat_get_xact_tuples_deleted({oid})"
+        )
+        return not oid or counters != [self._tables[oid].counters]
+
     def large_written(self) -> tuple[int, int]:
         """Pages of large objects added, and those changed or removed."""
         added, gone = self._written_large()

@@ -7,36 +7,18 @@ that their output function gives.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.postgres.columns import Column, as_it_lies, exact, in_c, is_about_data, is_constant, is_there
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
-from tagback.engines.postgres.sqltext import OWN_SCHEMAS, ident, literal, qualified
-from tagback.engines.session import StatementError
+from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified
+from tagback.engines.session import KeptColumn, StatementError
 from tagback.errors import FailedError, RefusedError
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column as the server has it.
-
-    `type` is its name as SQL, with modifiers; `core`: every server has it. `default` is what rows get that are there
-    when the column is added, as SQL: the column's, else its domain's; `identity` columns get numbers.
-    """
-
-    name: str
-    type: str
-    core: bool
-    collated: bool
-    generated: bool
-    identity: bool
-    default: str
-    made_collation: bool = False  # not one that every server has
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +37,18 @@ class Shape:
     file: int
     columns: Mapping[str, str]
 
+    @property
+    def identities(self) -> frozenset[str]:
+        """Of all columns."""
+        return frozenset(self.columns.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them.
 
     `shape` is what the table was physically. Rows that the transaction wrote bear its number, `since`, or a later one.
+    Where there are columns in `taken`, only these were kept, and `name` is the place of the shelf that has them.
     """
 
     name: str
@@ -68,11 +56,17 @@ class Copy:
     key: tuple[str, ...]
     shape: Shape
     since: str
+    taken: frozenset[str] = frozenset()
+
+    @property
+    def kept_columns(self) -> tuple[KeptColumn, ...]:
+        """The columns as the ledger has them."""
+        return tuple(KeptColumn(c.name, c.type, c.default, c.core, c.collated, c.identity) for c in self.columns)
 
     @property
     def values(self) -> dict[str, str]:
         """The expression for each column, in the shelf's form."""
-        return {c.name: _in_c(f"c{n}", c) for n, c in enumerate(self.columns)}
+        return {c.name: in_c(f"c{n}", c) for n, c in enumerate(self.columns)}
 
 
 _OWN_TABLES = f"""
@@ -107,6 +101,7 @@ class Rows:
         self._copies: dict[ObjectId, Copy] = {}
         self._held: dict[ObjectId, Copy] = {}
         self._marks: list[dict[ObjectId, Copy]] = []
+        self._short: set[ObjectId] = set()
         self._made = 0
         self.leaving: dict[ObjectId, str] = {}  # temporary tables with the addresses (a0) of rows that go (moves = 1)
 
@@ -116,6 +111,7 @@ class Rows:
         """The transaction is over: temporary tables and counters are gone with it."""
         self._observation = None
         self._copies.clear()
+        self._short.clear()
         self._held.clear()
         self._marks.clear()
         self.leaving.clear()
@@ -195,8 +191,36 @@ class Rows:
     def keep_start(self, tables: Collection[ObjectId]) -> None:
         """See Session.keep_start. Writers have to wait from here on, or they would write between copy and change."""
         for table in sorted(tables):
+            if table in self._short:
+                self._drop(self._copies.pop(table))
+                self._short.discard(table)
             if table not in self._copies and table != LARGE_OBJECTS:
                 self._copies[table] = self._copied(table)
+
+    def keep_in_part(self, table: ObjectId, copy: Copy) -> None:
+        """Notes that of a table only the columns in `copy.taken` were kept."""
+        self._copies[table] = copy
+
+    def short(self) -> frozenset[ObjectId]:
+        """See Session.short."""
+        self._short = {table for table, copy in self._copies.items() if copy.taken and not self._enough(table, copy)}
+        return frozenset(self._short)
+
+    def _enough(self, table: ObjectId, copy: Copy) -> bool:
+        """Whether exactly the columns that were taken are gone, and nothing else happened to the table and its rows."""
+        if self._observation is None or self._observation.written(table):
+            return False
+        now = self.shape(table)
+        gone = copy.shape.columns.keys() - {
+            n for n, identity in copy.shape.columns.items() if identity in now.identities
+        }
+        generated = copy.shape.columns.keys() - {c.name for c in copy.columns}
+        return (
+            0 != now.file == copy.shape.file
+            and now.identities <= copy.shape.identities
+            and copy.taken <= gone <= copy.taken | generated
+            and (all(c.core for c in copy.columns if c.name in copy.taken) or self.types_stand())
+        )
 
     def set_aside(self, tables: Collection[ObjectId]) -> None:
         """See Session.set_aside."""
@@ -209,19 +233,27 @@ class Rows:
         return self._held
 
     def _copied(self, table: ObjectId) -> Copy:
-        name = qualified(*table.name)
+        copy = self.uncopied(table)
+        names = ", ".join(f"c{n}" for n in range(len(copy.columns)))
+        values = ", ".join(map(as_it_lies, copy.columns))
+        head = f"CREATE TEMP TABLE {copy.name}{f' ({names})' if names else ''} ON COMMIT DROP"
+        self.read_whole(table, f"{head} AS SELECT {values} FROM ONLY {qualified(*table.name)}")
+        return copy
+
+    def uncopied(self, table: ObjectId) -> Copy:
+        """A copy to be made: what the table is, now that writers have to wait, and a name."""
         mode = self._observation.lock_of(table) if self._observation is not None else "SHARE ROW EXCLUSIVE"
-        self._text(f"LOCK TABLE ONLY {name} IN {mode} MODE")
+        self._text(f"LOCK TABLE ONLY {qualified(*table.name)} IN {mode} MODE")
         described = self.described([table])[table]
         columns = tuple(c for c in described.columns if not c.generated)
         ((since,),) = self._text("SELECT pg_current_xact_id()::xid::text")
         self._made += 1
-        copy = Copy(f"tagback_start_{self._made}", columns, described.key, self.shape(table), str(since))
-        names = ", ".join(f"c{n}" for n in range(len(columns)))
-        values = ", ".join(map(_as_it_lies, columns))
-        head = f"CREATE TEMP TABLE {copy.name}{f' ({names})' if names else ''} ON COMMIT DROP"
+        return Copy(f"tagback_start_{self._made}", columns, described.key, self.shape(table), str(since))
+
+    def read_whole(self, table: ObjectId, sql: str) -> None:
+        """Runs what reads all rows of a table; RefusedError if some are hidden."""
         try:
-            self._text(f"{head} AS SELECT {values} FROM ONLY {name}")
+            self._text(sql)
         except StatementError as error:
             if error.sqlstate != "42501":
                 raise
@@ -230,13 +262,12 @@ class Rows:
                 code="rows_hidden",
                 hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
             ) from error
-        return copy
 
     def adopt(self, table: ObjectId, source: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Copy:
         """Takes a table, which stays where it is, for the copy of another one until `disown`."""
         self._made += 1
         copy = Copy(f"tagback_start_{self._made}", columns, key, Shape(0, {}), "")
-        values = ", ".join(f"{_as_it_lies(c)} AS c{n}" for n, c in enumerate(columns))
+        values = ", ".join(f"{as_it_lies(c)} AS c{n}" for n, c in enumerate(columns))
         self._text(f"CREATE TEMP VIEW {copy.name} AS SELECT {values} FROM ONLY {source}")
         self._copies[table] = copy
         return copy
@@ -248,8 +279,12 @@ class Rows:
     def forget_start(self) -> None:
         """See Session.forget_start."""
         for copy in self._copies.values():
-            self._text(f"DROP TABLE pg_temp.{copy.name}")
+            self._drop(copy)
         self._copies.clear()
+
+    def _drop(self, copy: Copy) -> None:
+        """What is in part is a place, which has got another name if it was put on the shelf."""
+        self._text(f"DROP TABLE {f'IF EXISTS {SCHEMA}' if copy.taken else 'pg_temp'}.{copy.name}")
 
     def shape(self, table: ObjectId) -> Shape:
         """What the table is physically: rows in the same file, of the same columns, are the same while nobody writes them."""
@@ -394,51 +429,3 @@ class Rows:
             )
             for n, table in enumerate(asked)
         }
-
-
-def kept_form(column: Column, value: str = "") -> str:
-    """A value in the form of the copy: as it is, without a collation of the user's, or as text."""
-    value = value or ident(column.name)
-    return exact(value) if not column.core else _in_c(value, column)
-
-
-def _as_it_lies(column: Column) -> str:
-    """A value for a copy: as it lies there if nothing that may be dropped is in its type or its collation."""
-    return kept_form(column) if not column.core or column.made_collation else ident(column.name)
-
-
-def _in_c(value: str, column: Column) -> str:
-    return f'{value} COLLATE pg_catalog."C"' if column.collated or not column.core else value
-
-
-def exact(value: str) -> str:
-    """The exact text of a value: a cast to text can be a function of its own and say something else (bool, char(n))."""
-    # IS NOT NULL would be false for a row value with a NULL in it.
-    # Under a collation of the user's, equal is not the same, and what is made of it would hang on that collation.
-    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', {value}) COLLATE pg_catalog.\"C\" END"
-
-
-def is_there(column: str) -> str:
-    return f"{ident(column)} IS DISTINCT FROM NULL"
-
-
-def is_about_data(error: StatementError) -> bool:
-    """Whether values or types are the reason, and not a lock, the server or a privilege."""
-    return not (error.lost or error.retryable or error.sqlstate[:2] in ("53", "54", "55", "57", "58", "XX")) and (
-        error.sqlstate != "42501"
-    )
-
-
-_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
-_MODIFIERS = r"(?:\(\s*-?\d+(?:\s*,\s*-?\d+)*\s*\))?"
-_TYPE = rf"{_NAME}(?:\.{_NAME}|\s+\w+)*{_MODIFIERS}(?:\s+\w+)*(?:\[\])*"
-_CONSTANT = re.compile(
-    rf"\s*(?:E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false|NULL|ARRAY\[\])(?:\s*::\s*{_TYPE})*\s*\Z",
-    re.IGNORECASE,
-)
-_MOVING = re.compile(r"\s*'\s*(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE)
-
-
-def is_constant(default: str) -> bool:
-    """Whether a default's SQL text is a plain constant, perhaps cast: the same value whenever it is evaluated."""
-    return bool(_CONSTANT.match(default)) and not _MOVING.match(default)

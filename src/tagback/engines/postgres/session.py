@@ -287,8 +287,11 @@ class PostgresSession:
     def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
         self._rows.hold(tables, altered)
 
-    def keep_start(self, tables: Collection[ObjectId]) -> None:
-        self._rows.keep_start(tables)
+    def keep_start(self, tables: Collection[ObjectId], ahead: Sequence[Statement] = ()) -> None:
+        self._shelf.start.keep(tables, ahead)
+
+    def short(self) -> frozenset[ObjectId]:
+        return self._rows.short()
 
     def keeps_late(self) -> bool:
         return False
@@ -364,15 +367,13 @@ class PostgresSession:
         """Puts tagback's own settings in force, unless they are."""
         if self._theirs is not None:
             return
-        local = self._status is not TransactionStatus.IDLE
-        own = own_instead(self._at_login, self.lock_timeout, local=local)
+        own = own_instead(self._at_login, self.lock_timeout, local=self._status is not TransactionStatus.IDLE)
         self._theirs = Settings.of(self._simple(f"{NOTED}; {own}")[0])
 
     def _give_back_settings(self) -> None:
         """Puts the user's settings in force, unless they are."""
         if self._theirs is not None:
-            local = self._status is not TransactionStatus.IDLE
-            self._simple(theirs_again(self._theirs, local=local))
+            self._simple(theirs_again(self._theirs, local=self._status is not TransactionStatus.IDLE))
             self._theirs = None
 
     def _reset_settings(self) -> None:

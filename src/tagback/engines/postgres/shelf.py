@@ -11,11 +11,15 @@ from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_today
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
+from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
+from tagback.engines.postgres.places import Places, address
 from tagback.engines.postgres.restoring import restoration, which_differ
-from tagback.engines.postgres.rows import Column, Copy, Described, Rows, exact, is_about_data, is_constant, kept_form
+from tagback.engines.postgres.rows import Copy, Described, Rows
+from tagback.engines.postgres.sides import Sides
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.postgres.start import MOST_TIMES, Start
 from tagback.engines.postgres.words import Words, in_form, total
 from tagback.engines.redoing import Redoing
 from tagback.engines.room import Room
@@ -32,8 +36,6 @@ from tagback.engines.session import (
 )
 from tagback.errors import RefusedError
 
-_MOST_TIMES = 4  # what is kept of a table takes less than so many times the table
-
 
 class Shelf:
     """The shelf's side of a session. `text` and `attempt` run a statement, as in `Rows`."""
@@ -48,8 +50,11 @@ class Shelf:
         self._attempt = attempt
         self._rows = rows
         self._merging = Redoing(Words())
+        self._sides = Sides(attempt)
+        self.places = Places(text)
         self._merges = 0
         self.room = Room()
+        self.start = Start(text, rows, self._sides, self.places, self._merging, self.room)
 
     # ------------------------------------------------------------------ keeping
 
@@ -80,7 +85,7 @@ class Shelf:
                     place = name_today(at_start, ObjectId("column", (*now.name, column.name)), names, taken)
                     if place is not None:
                         places[column.name] = place.name[-1]
-                end = self._side(copy.columns, described, now, places)
+                end = self._sides.of(copy.columns, described, now, places)
                 told_apart = self._told_apart(copy.key, described, places)
                 if given is None and told_apart and copy.key and self._stands(copy, now, places):
                     end = replace(end, where=f"age(xmin) <= (SELECT age({literal(copy.since)}::xid))")
@@ -94,14 +99,14 @@ class Shelf:
                     self._text(f"SELECT CAST(({expression}) AS {column.type}) FROM {end.source} LIMIT 0")
             if end is not None and (given is not None or table in ways):
                 end = nothing_given(end)
-            address = f"{label}_{first + len(kept)}"
+            place_name = f"{label}_{first + len(kept)}"
             room = Room() if table in uncounted else self.room
-            found = self._keep(address, table, copy, end, stood, returned, room, told_apart=told_apart)
+            found = self._keep(place_name, table, copy, end, stood, returned, room, told_apart=told_apart)
             if found.rows or given is not None or table in ways:
                 room.take(table, found.bytes)
                 kept.append(found)
             else:
-                self.drop([found.place])
+                self.places.drop([found.place])
         return tuple(kept), unkept
 
     def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str]) -> bool:
@@ -163,129 +168,56 @@ class Shelf:
         kept = KeptRows(
             table=table,
             place=place,
-            columns=tuple(KeptColumn(c.name, c.type, c.default, c.core, c.collated, c.identity) for c in copy.columns),
+            columns=copy.kept_columns,
             key=copy.key if usable else (),
             matched=tuple(alike if end is not None else (c.name for c in copy.columns)),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
             stood=stood,
         )
+        if copy.taken:
+            self.places.rename(copy.name, place)
+            return self.places.counted_changed(kept)
         start = Side(f"pg_temp.{copy.name}", copy.values, copy.values)
-        address = _address(place)
-        width = len(kept.key) or 2
-        forms = {c.name: _form(c) for c in copy.columns}
-        keys = [forms[name] for name in kept.key] or ["text"] * width
-        columns = ["change text NOT NULL", *(f"k{n} {form}" for n, form in enumerate(keys))]
-        columns += [f"v{n} {form}" for n, form in enumerate(forms.values())]
-        columns += ["d text", *(f"b{n} text" for n in range(len(copy.columns))), "a text", "r text"]
-        self._text(f"CREATE TABLE {address} ({', '.join(columns)})")
-        self._show_to_nobody(address)
-        returned = {_address(k.place): k for k in given}
-        first, *gone = self._merging.keep(kept, start, end, address)
-        for sql in [first, *gone, *self._merging.remain(kept, address, returned, start, end)]:
-            if sql in gone and not self._any_gone(start, end, address):
+        made = self.places.make(kept, copy.columns)
+        returned = {address(k.place): k for k in given}
+        first, *gone = self._merging.keep(kept, start, end, made)
+        for sql in [first, *gone, *self._merging.remain(kept, made, returned, start, end)]:
+            if sql in gone and not self._any_gone(start, end, made):
                 continue
-            refused = self._fill(sql, table, copy, end, address, room)
+            refused = self._fill(sql, table, copy, end, made, room)
             if isinstance(refused, StatementError):
                 if not is_about_data(refused) or end is None or all(c in alike or not v for c, v in end.kept.items()):
                     raise refused
                 # Values that don't go into the start's types: the columns that were retyped are other ones altogether.
                 end = replace(end, kept={c: v if c in alike else "" for c, v in end.kept.items()})
-                self.drop([place])
+                self.places.drop([place])
                 return self._keep(place, table, copy, end, stood, given, room, told_apart=told_apart)
-        return self._counted(kept)
+        return self.places.counted(kept)
 
     def _fill(
-        self, sql: str, table: ObjectId, copy: Copy, end: Side | None, address: str, room: Room
+        self, sql: str, table: ObjectId, copy: Copy, end: Side | None, made: str, room: Room
     ) -> list[tuple[object, ...]] | StatementError:
         """Puts rows into a place, measured before where they could be too many: the disk must not be full first."""
         if room.left is not None:
             sources = [f"pg_temp.{copy.name}", *([end.source.removeprefix("ONLY ")] if end is not None else [])]
             sizes = " + ".join(f"pg_total_relation_size({literal(s)}::regclass)" for s in sources)
-            if not room.holds(_MOST_TIMES * _int(self._text(f"SELECT {sizes}")[0][0])):
-                there = f"pg_total_relation_size({literal(address)}::regclass)"
+            if not room.holds(MOST_TIMES * _int(self._text(f"SELECT {sizes}")[0][0])):
+                there = f"pg_total_relation_size({literal(made)}::regclass)"
                 measured = self._attempt(f"SELECT {there} + ({size_of(sql, 'pg_column_size(q.*)')})")
                 if isinstance(measured, StatementError):
                     return measured
                 room.check(table, _int(measured[0][0]))
         return self._attempt(sql)
 
-    def _any_gone(self, start: Side, end: Side | None, address: str) -> bool:
+    def _any_gone(self, start: Side, end: Side | None, made: str) -> bool:
         """Told by counting: looking for each row of the start takes far longer where all are there."""
         assert end is not None
         ((there,),) = self._text(
-            f"SELECT (SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {address} WHERE change = 'new')"
+            f"SELECT (SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {made} WHERE change = 'new')"
             f" - (SELECT count(*) FROM {end.source})"
         )
         return _int(there) != 0
-
-    def _show_to_nobody(self, address: str) -> None:
-        """Takes back what ALTER DEFAULT PRIVILEGES granted."""
-        granted = self._text(
-            "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END"
-            f" FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = {literal(address)}::regclass AND grantee <> relowner"
-        )
-        for (role,) in granted:
-            self._text(f"REVOKE ALL ON {address} FROM {role}")
-
-    def _counted(self, kept: KeptRows) -> KeptRows:
-        address = _address(kept.place)
-        ((gone, new, changed, size),) = self._text(
-            "SELECT count(*) FILTER (WHERE change = 'gone'), count(*) FILTER (WHERE change = 'new'),"
-            f" count(*) FILTER (WHERE change = 'changed'), pg_total_relation_size({literal(address)}::regclass) FROM {address}"
-        )
-        return replace(kept, gone=_int(gone), new=_int(new), changed=_int(changed), bytes=_int(size))
-
-    def drop(self, places: Collection[str]) -> None:
-        """See Session.drop_shelf."""
-        for place in sorted(places):
-            self._text(f"DROP TABLE IF EXISTS {_address(place)}")
-
-    # ------------------------------------------------------------------ a table seen as the start's columns
-
-    def _side(
-        self,
-        start: Sequence[Column],
-        today: Described,
-        now: ObjectId,
-        places: Mapping[str, str],
-    ) -> Side:
-        """`places`: today's column for each of the start's that is there."""
-        columns = {c.name: c for c in today.columns}
-        kept, own = {}, {}
-        for column in start:
-            there = columns.get(places.get(column.name, ""))
-            kept[column.name] = self._projected(column, there, now)
-            if there is not None:
-                own[column.name] = kept_form(there)
-        used = {places[c.name] for c in start if c.name in places}
-        added = {c.name: kept_form(c) for c in today.columns if c.name not in used and not c.generated}
-        return Side(f"ONLY {qualified(*now.name)}", kept, own, added, ("ctid",))
-
-    def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
-        """A column of today as the way back would give it in place of the start's, in the form of the copy."""
-        if today is None:
-            return self._returning(start)
-        if today.type == start.type:
-            return kept_form(today)
-        value = cast(ident(today.name), today.type, start.type)
-        known = self._attempt(f"SELECT {value} FROM ONLY {qualified(*now.name)} LIMIT 0")
-        if not isinstance(known, StatementError):
-            return kept_form(start, value)
-        if not is_about_data(known):
-            raise known
-        return exact(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
-
-    def _returning(self, start: Column) -> str:
-        """What rows get in a column that is added again; empty where it is never what they had."""
-        form = start.type if start.core else "text"
-        if start.identity or (start.default and not is_constant(start.default)):
-            return ""
-        if not start.default:
-            return f"CAST(NULL AS {form})"
-        value = f"CAST({start.default} AS {start.type})"
-        known = self._attempt(f"SELECT {value}")
-        return exact(start.default) if isinstance(known, StatementError) else kept_form(start, value)
 
     # ------------------------------------------------------------------ giving back
 
@@ -303,23 +235,23 @@ class Shelf:
         total = 0
         self._rows.leaving.clear()
         for k in kept:
-            if self._text(f"SELECT to_regclass({literal(_address(k.place))})") == [(None,)]:
+            if self._text(f"SELECT to_regclass({literal(address(k.place))})") == [(None,)]:
                 raise shelf_missing(k, f"{SCHEMA}.{k.place}")
             self._merges += 1
             decision = f"tagback_merge_{self._merges}"
             today = self._today(k, target, names)
             rule = in_form(k, rules.get(k.place, Rules()))
             if rule.redo is not None and today is not None:
-                query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
+                query = self._merging.again(k, address(k.place), today, self._began(k, rule.redo), rule.redo)
             else:
-                query = self._merging.decide(k, _address(k.place), today, rule)
+                query = self._merging.decide(k, address(k.place), today, rule)
             made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
             if isinstance(made, StatementError):
                 if not is_about_data(made) or today is None or rule.redo:
                     raise _unfit(k.table, made) if is_about_data(made) else made
                 # Values that don't go into the start's types may be those that are replaced.
                 turning = self._one_by_one(k, today)
-                query = self._merging.decide(k, _address(k.place), turning, rule)
+                query = self._merging.decide(k, address(k.place), turning, rule)
                 made = self._attempt(f"CREATE TEMP TABLE {decision} ON COMMIT DROP AS {query}")
                 if isinstance(made, StatementError):
                     raise _unfit(k.table, made, turning.raw) if is_about_data(made) else made
@@ -372,7 +304,7 @@ class Shelf:
         described = self._rows.described([k.table])[k.table]
         there = {c.name for c in described.columns}
         start = [Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns]
-        side = self._side(start, described, k.table, {c: c for c in k.names if c in there})
+        side = self._sides.of(start, described, k.table, {c: c for c in k.names if c in there})
         added = {}
         for name in k.added:
             at_end = ObjectId("column", (*k.table.name, name))
@@ -418,17 +350,6 @@ class Shelf:
             f"SELECT c, {keys} FROM pg_temp.{decision} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
-
-
-def _form(column: Column) -> str:
-    """The type in the shelf. Copies have the same collation, or the server would not know which one to compare by."""
-    if not column.core:
-        return "text"
-    return f'{column.type} COLLATE pg_catalog."C"' if column.collated else column.type
-
-
-def _address(place: str) -> str:
-    return qualified(SCHEMA, place)
 
 
 def _int(value: object) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tagback.engines.postgres.rows import exact
+from tagback.engines.postgres.columns import exact
 from tagback.engines.session import KeptColumn, KeptRows, Rules
 
 # Types whose values are equal exactly when their texts are; numeric, float and json, say, are not among them.

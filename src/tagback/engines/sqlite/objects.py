@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -289,3 +289,8 @@ def is_constant(default: str) -> bool:
 def literal(text: str) -> str:
     """The text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def tables_named(names: Collection[ObjectId], catalog: Catalog) -> list[Table]:
+    """Those of these that are tables of a schema, in order."""
+    return [table for name in sorted(names) if isinstance(table := catalog.objects.get(name), Table)]

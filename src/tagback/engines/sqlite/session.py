@@ -20,7 +20,7 @@ from tagback.engines.sqlite.file import PATIENCE, DatabaseFile, open_file
 from tagback.engines.sqlite.foreign_keys import Violations, foreign_keys_setting, read_violations
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, ledger_names, quoted
-from tagback.engines.sqlite.objects import LOCK, Table
+from tagback.engines.sqlite.objects import LOCK, tables_named
 from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
@@ -338,9 +338,12 @@ class SqliteSession:
     def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
         """Nothing to do: the write transaction keeps all others out."""
 
-    def keep_start(self, tables: Collection[ObjectId]) -> None:
+    def keep_start(self, tables: Collection[ObjectId], ahead: Sequence[Statement] = ()) -> None:
         with refusals("copying tables"):
             self._rows.keep_start(tables)
+
+    def short(self) -> frozenset[ObjectId]:
+        return frozenset()
 
     def keeps_late(self) -> bool:
         with refusals("asking for the journal mode"):
@@ -359,12 +362,12 @@ class SqliteSession:
 
     def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
         with refusals("copying tables"):
-            for table in _tables(tables, catalog):
+            for table in tables_named(tables, catalog):
                 self._shelf.set_aside(table)
 
     def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
         with refusals("reading rows"):
-            return {table.id: self._shelf.digest(table) for table in _tables(tables, catalog)}
+            return {table.id: self._shelf.digest(table) for table in tables_named(tables, catalog)}
 
     def watch(self, before: Catalog) -> None:
         self._rows.watch(self._lineage)
@@ -444,7 +447,3 @@ class SqliteSession:
     def _note_violations(self) -> None:
         if self._violations is None:
             self._violations = read_violations(self._connection, self._lineage)
-
-
-def _tables(names: Collection[ObjectId], catalog: Catalog) -> list[Table]:
-    return [table for name in sorted(names) if isinstance(table := catalog.objects.get(name), Table)]

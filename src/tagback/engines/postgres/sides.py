@@ -1,0 +1,64 @@
+"""A table of today seen as the columns that it had at the start, each as the way back would give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tagback.catalog import ObjectId
+from tagback.engines.merging import Side
+from tagback.engines.postgres.columns import Column, exact, is_about_data, is_constant, kept_form
+from tagback.engines.postgres.kinds.column import cast
+from tagback.engines.postgres.rows import Described
+from tagback.engines.postgres.sqltext import ident, qualified
+from tagback.engines.session import StatementError
+
+
+class Sides:
+    """`attempt` tries a statement, as in `Rows`: whether a type can be turned into another one, the server knows."""
+
+    def __init__(self, attempt: Callable[[str], list[tuple[object, ...]] | StatementError]) -> None:
+        self._attempt = attempt
+
+    def of(
+        self,
+        start: Sequence[Column],
+        today: Described,
+        now: ObjectId,
+        places: Mapping[str, str],
+    ) -> Side:
+        """`places`: today's column for each of the start's that is there."""
+        columns = {c.name: c for c in today.columns}
+        kept, own = {}, {}
+        for column in start:
+            there = columns.get(places.get(column.name, ""))
+            kept[column.name] = self._projected(column, there, now)
+            if there is not None:
+                own[column.name] = kept_form(there)
+        used = {places[c.name] for c in start if c.name in places}
+        added = {c.name: kept_form(c) for c in today.columns if c.name not in used and not c.generated}
+        return Side(f"ONLY {qualified(*now.name)}", kept, own, added, ("ctid",))
+
+    def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
+        """A column of today as the way back would give it in place of the start's, in the form of the copy."""
+        if today is None:
+            return self._returning(start)
+        if today.type == start.type:
+            return kept_form(today)
+        value = cast(ident(today.name), today.type, start.type)
+        known = self._attempt(f"SELECT {value} FROM ONLY {qualified(*now.name)} LIMIT 0")
+        if not isinstance(known, StatementError):
+            return kept_form(start, value)
+        if not is_about_data(known):
+            raise known
+        return exact(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
+
+    def _returning(self, start: Column) -> str:
+        """What rows get in a column that is added again; empty where it is never what they had."""
+        form = start.type if start.core else "text"
+        if start.identity or (start.default and not is_constant(start.default)):
+            return ""
+        if not start.default:
+            return f"CAST(NULL AS {form})"
+        value = f"CAST({start.default} AS {start.type})"
+        known = self._attempt(f"SELECT {value}")
+        return exact(start.default) if isinstance(known, StatementError) else kept_form(start, value)
