@@ -23,7 +23,10 @@ FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every ser
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A table in FROM, and its columns. A partitioned one's rows are its partitions'; a parent's by inheritance its own."""
+    """A table in FROM, and its columns. A partitioned one's rows are its partitions'; a parent's by inheritance its own.
+
+    A key with a generated column is none: such columns aren't kept.
+    """
 
     source: str
     columns: tuple[Column, ...]
@@ -202,25 +205,30 @@ class Rows:
         self._copies[table] = copy
 
     def short(self) -> frozenset[ObjectId]:
-        """See Session.short."""
-        self._short = {table for table, copy in self._copies.items() if copy.taken and not self._enough(table, copy)}
+        """See Session.short. What was kept of tables to which nothing happened is dropped."""
+        self._short.clear()
+        for table, copy in list(self._copies.items()):
+            gone = self._only_gone(table, copy) if copy.taken else frozenset()
+            generated = copy.shape.columns.keys() - {c.name for c in copy.columns}
+            if copy.taken and gone == frozenset():
+                self._drop(self._copies.pop(table))
+            elif copy.taken and (gone is None or not copy.taken <= gone <= copy.taken | generated):
+                self._short.add(table)
         return frozenset(self._short)
 
-    def _enough(self, table: ObjectId, copy: Copy) -> bool:
-        """Whether exactly the columns that were taken are gone, and nothing else happened to the table and its rows."""
-        if self._observation is None or self._observation.written(table):
-            return False
+    def _only_gone(self, table: ObjectId, copy: Copy) -> frozenset[str] | None:
+        """The columns that are gone; None if anything else happened to the table and its rows."""
         now = self.shape(table)
-        gone = copy.shape.columns.keys() - {
-            n for n, identity in copy.shape.columns.items() if identity in now.identities
-        }
-        generated = copy.shape.columns.keys() - {c.name for c in copy.columns}
-        return (
-            0 != now.file == copy.shape.file
-            and now.identities <= copy.shape.identities
-            and copy.taken <= gone <= copy.taken | generated
-            and (all(c.core for c in copy.columns if c.name in copy.taken) or self.types_stand())
-        )
+        if (
+            self._observation is None
+            or self._observation.written(table)
+            or now.file == 0
+            or now.file != copy.shape.file
+            or not now.identities <= copy.shape.identities
+            or not (all(c.core for c in copy.columns) or self.types_stand())
+        ):
+            return None
+        return frozenset(name for name, identity in copy.shape.columns.items() if identity not in now.identities)
 
     def set_aside(self, tables: Collection[ObjectId]) -> None:
         """See Session.set_aside."""
@@ -290,7 +298,7 @@ class Rows:
         """What the table is physically: rows in the same file, of the same columns, are the same while nobody writes them."""
         rows = self._text(
             "SELECT CASE WHEN relkind = 'r' AND relam = 2 THEN pg_relation_filenode(pg_class.oid)::bigint END,"
-            " attname, concat_ws(' ', attrelid, attnum, atttypid, atttypmod)"
+            " attname, concat_ws(' ', attrelid, attnum, atttypid, atttypmod, attgenerated)"
             " FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped"
             f" WHERE pg_class.oid = to_regclass({literal(qualified(*table.name))})"
         )
@@ -392,7 +400,9 @@ class Rows:
             SELECT place, relkind::text, attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID},
                 attcollation <> 0, attgenerated <> '', attidentity <> '',
                 coalesce(pg_get_expr(adbin, adrelid), typdefault, ''), attcollation >= {FIRST_USER_OID},
-                attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)::int2[])
+                attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary
+                    AND NOT EXISTS (SELECT FROM pg_attribute g WHERE g.attrelid = indrelid AND g.attnum = ANY (indkey)
+                        AND g.attgenerated <> ''))::int2[])
             FROM unnest(ARRAY[{names}]::text[]) WITH ORDINALITY AS asked (name, place)
                 JOIN pg_class ON pg_class.oid = to_regclass(asked.name)
                 LEFT JOIN (pg_attribute JOIN pg_type ON pg_type.oid = atttypid)
