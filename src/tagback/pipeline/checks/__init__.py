@@ -46,7 +46,7 @@ def look(spec: Check, before: dict[str, Any], context: Context) -> Look:
         if spec.prometheus is not None:
             return _prometheus(spec.prometheus, before, context)
         assert spec.tcp is not None
-        return _tcp(spec.tcp)
+        return _tcp(spec.tcp, context)
     except (HttpError, TimeLimitError) as e:
         return Look(False, e.message)
 
@@ -105,10 +105,10 @@ def _prometheus(spec: PrometheusCheck, before: dict[str, Any], context: Context)
     return _expected(spec.expect, {"value": float(pair[1]), "series": len(result)}, before, context)
 
 
-def _tcp(spec: TcpCheck) -> Look:
+def _tcp(spec: TcpCheck, context: Context) -> Look:
     started = time.monotonic()
     try:
-        socket.create_connection((spec.host, spec.port), seconds(spec.within)).close()
+        socket.create_connection((spec.host, spec.port), max(0.01, min(seconds(spec.within), context.left))).close()
     except OSError as e:
         return Look(False, f"{spec.host}:{spec.port}: {e.strerror or e}")
     took = time.monotonic() - started

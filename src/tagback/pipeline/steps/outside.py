@@ -18,6 +18,8 @@ from tagback.pipeline.request import Response, ask
 from tagback.pipeline.specification import Http, Notify, Run
 
 _KEPT = 200  # lines of output that are kept with the run
+_READ = 65_536  # characters of a line that are read
+_SHOWN = 4_000  # characters of a line that are kept: far fewer, so that no secret is cut where reading ended
 
 
 def run(spec: Run, context: Context) -> dict[str, Any]:
@@ -44,19 +46,27 @@ def execute(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             errors="backslashreplace",
             start_new_session=True,
         )
     except OSError as e:
         raise CommandError(f"The command can't be started: {e.strerror or e}") from None
     lines: deque[str] = deque(maxlen=_KEPT)
+    turn = threading.Lock()
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(context.secrets.blotted(line.rstrip("\n")))
-            if tell:
-                context.tell(lines[-1])
+        within = False
+        while line := process.stdout.readline(_READ):
+            if not within:
+                shown = context.secrets.blotted(line.rstrip("\n"))
+                shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+                with turn:
+                    lines.append(shown)
+                if tell:
+                    context.tell(shown)
+            within = not line.endswith("\n")
 
     reading = threading.Thread(target=read, daemon=True)
     reading.start()
@@ -70,8 +80,9 @@ def execute(
     except (TimeLimitError, Stopped, KeyboardInterrupt):
         _end(process)
         raise
-    reading.join(5)
-    return process.returncode, list(lines)
+    reading.join(2)  # what it left running may hold its output open
+    with turn:
+        return process.returncode, list(lines)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
