@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Case:
     """`setup` and `change` are changesets. `refused` is the error code of apply where the change must not be deployed.
 
-    `verdict` is what apply says of the way back, where the case is about that.
+    `verdict` is what apply says of the way back, where the case is about that. `needs_rows`: without any, the change fails.
     """
 
     name: str
@@ -17,11 +17,12 @@ class Case:
     change: str
     refused: str = ""
     verdict: str = ""
+    needs_rows: bool = False
 
 
-def exact(name: str, setup: str, change: str) -> Case:
+def exact(name: str, setup: str, change: str, *, needs_rows: bool = False) -> Case:
     """The change is deployed, and the way back leads exactly to where it began."""
-    return Case(name, setup, change)
+    return Case(name, setup, change, needs_rows=needs_rows)
 
 
 def captured(name: str, setup: str, change: str) -> Case:

@@ -1,4 +1,7 @@
-"""Every kind of object goes through the same: apply, go back, schema and rows equal, apply again, go back again."""
+"""Every kind of object goes through the same: apply, go back, schema and rows equal, apply again, go back again.
+
+At last its schema is made anew elsewhere, and all of that once more there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.rehearse import RehearsalError, rehearse
 from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.deploy.target import Target
 from tagback.errors import TagbackError
@@ -66,3 +70,9 @@ def rite(case: Case, url: str, look: Callable[[], State], folder: Path) -> None:
         assert differences(after, look()) == []
         assert target.rollback(RollbackOptions(count=1, on_conflict=OnConflict.FAIL)).verified
         assert differences(before, look()) == []
+    if case.needs_rows:
+        with pytest.raises(RehearsalError) as failed:
+            rehearse(url, changelog)
+        assert failed.value.code == "constraint"
+    else:
+        assert rehearse(url, changelog).changesets == ("2_change",)

@@ -26,6 +26,11 @@ from tagback.plan import plan
 
 _START, _END = "rehearsal-start", "rehearsal-end"
 
+_NO_ROWS = (
+    "There are no rows in the scratch database: what needs some that the target has can't be rehearsed;"
+    " `apply --dry-run` tries it on them."
+)
+
 T = TypeVar("T")
 
 
@@ -156,7 +161,7 @@ def _act(what: str, act: Callable[[], T]) -> T:
             f"{what} failed in the scratch database: {e.message}",
             code=e.code,
             location=e.location,
-            hint="The target was only read, and is as it was before.",
+            hint=(f"{_NO_ROWS}\n" if e.code in ("constraint", "data") else "") + "The target was only read.",
         ) from e
 
 
