@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from tests.pipeline.conftest import Folder
+import pytest
+
+from tests.pipeline.conftest import Folder, Service
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -38,3 +43,76 @@ def test_a_service_that_the_release_breaks_gets_its_database_back(tmp_path: Path
 
 def test_the_schema_for_editors_is_what_the_program_writes(folder: Folder) -> None:
     assert folder.call("pipeline", "schema").out == (EXAMPLES / "pipeline.schema.json").read_text()
+
+
+def example(name: str, tmp_path: Path) -> Folder:
+    shutil.copytree(EXAMPLES / name, tmp_path / "example")
+    return Folder(tmp_path / "example")
+
+
+def deployed(folder: Folder, url: str, changelog: str, to: str) -> None:
+    done = folder.call("--url", url, "apply", "--changelog", changelog, "--to", to, "--tag", "v1")
+    assert done.exit == 0, done.err
+
+
+def stands_at(folder: Folder, url: str, tag: str) -> bool:
+    return folder.call("--url", url, "verify", "--tag", tag).exit == 0
+
+
+@pytest.mark.parametrize("fault", ["check", "stock", "none"])
+def test_two_databases_of_different_engines_are_released_together_or_not(
+    tmp_path: Path, pg_url: str, fault: str
+) -> None:
+    folder = example("two-databases", tmp_path)
+    deployed(folder, "sqlite:///shop.db", "shop", "001_orders")
+    deployed(folder, pg_url, "stock", "001_parts")
+    if fault == "stock":
+        folder.write(
+            "stock/002_places.sql", "ALTER TABLE part ADD COLUMN place text; INSERT INTO part VALUES (1, 'again');"
+        )
+    if fault == "none":
+        folder.write("stock/002_places.sql", "ALTER TABLE part ADD COLUMN place text NOT NULL DEFAULT 'north';")
+    done = folder.run(env={**os.environ, "STOCK_URL": pg_url})
+    assert done.body["state"] == ("done" if fault == "none" else "rolled back"), done.err
+    if fault != "none":
+        assert done.body["failure"]["error"]["type"] == ("health" if fault == "check" else "constraint")
+    for url in ("sqlite:///shop.db", pg_url):
+        assert stands_at(folder, url, "v2" if fault == "none" else "v1")
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_the_rest_is_touched_only_when_the_canary_is_well(tmp_path: Path, service: Service, healthy: bool) -> None:
+    folder = example("canary", tmp_path)
+    for name in ("north", "south", "west"):
+        deployed(folder, f"sqlite:///{name}.db", "migrations", "001_customers")
+    process = folder.start("run", "--json", "--var", f"service={service.url}", "--var", "soak=3s")
+    while len(service.asked) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    service.status = 200 if healthy else 503  # it was well until now
+    out, err = process.communicate(timeout=100)
+    body = json.loads(out)
+    assert body["state"] == ("done" if healthy else "rolled back"), err
+    assert {d["target"] for d in body["databases"]} == ({"north", "south", "west"} if healthy else {"north"})
+    for name in ("north", "south", "west"):
+        assert stands_at(folder, f"sqlite:///{name}.db", "v2" if healthy else "v1")
+
+
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_production_waits_for_somebody_else(tmp_path: Path, word: str) -> None:
+    folder = example("approval", tmp_path)
+    for name in ("staging", "production"):
+        deployed(folder, f"sqlite:///{name}.db", "migrations", "001_customers")
+    process = folder.start("run", "--json", "--events", "events")
+    while not (folder.path / "events").exists() or '"text":"waits' not in (folder.path / "events").read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    run = json.loads((folder.path / "events").read_text().splitlines()[0])["run"]
+    assert json.loads((folder.path / "preview.json").read_text())["changesets"]
+    assert folder.call("pipeline", word, run, "consent", env={**os.environ, "TAGBACK_USER": "eve"}).exit == 3
+    while folder.call("pipeline", word, run, "consent", env={**os.environ, "TAGBACK_USER": "ann"}).exit:
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=100)
+    assert json.loads(out)["state"] == ("done" if word == "approve" else "rolled back"), err
+    for name in ("staging", "production"):
+        assert stands_at(folder, f"sqlite:///{name}.db", "v2" if word == "approve" else "v1")

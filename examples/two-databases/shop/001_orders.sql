@@ -1,0 +1,2 @@
+CREATE TABLE orders (id INTEGER PRIMARY KEY, part INTEGER NOT NULL, number INTEGER NOT NULL);
+INSERT INTO orders (part, number) VALUES (1, 3), (2, 1);

@@ -1,0 +1,2 @@
+ALTER TABLE orders ADD COLUMN place TEXT;
+UPDATE orders SET place = 'north';

@@ -1,0 +1,2 @@
+-- No part has a place yet, and the health check says so: both databases go back.
+ALTER TABLE part ADD COLUMN place text NOT NULL DEFAULT '';
