@@ -16,7 +16,7 @@ _RESTRICTED = {
         {"CREATE", "DROP", "ALTER", "REINDEX", "VACUUM", "CLUSTER", "DISCARD", "COMMIT", "ROLLBACK"}
     ),
     Dialect.SQLITE: frozenset({"VACUUM", "ATTACH", "DETACH", "PRAGMA"}),
-    Dialect.MYSQL: frozenset[str](),
+    **dict.fromkeys((dialect for dialect in Dialect if dialect.is_mysql), frozenset[str]()),
 }
 _FIRST_WORD = re.compile(r"[A-Za-z_]+")
 # Without one of these words nothing that creates, drops or alters is restricted: most statements need no second look.
@@ -48,6 +48,8 @@ def classify(sql: str, dialect: Dialect) -> tuple[StatementKind, bool]:
 
 def _control(words: list[str], dialect: Dialect) -> StatementKind:
     match words:
+        case ["BEGIN", "NOT", "ATOMIC", *_] if dialect.is_mysql:
+            return StatementKind.OTHER
         case ["BEGIN", *_] | ["START", "TRANSACTION", *_]:
             return StatementKind.BEGIN
         case ["COMMIT" | "END", *_] | ["PREPARE", "TRANSACTION", *_]:

@@ -133,29 +133,47 @@ _SQLITE = Lexicon(
     nested_comments=False,
 )
 
-_MYSQL_STRING = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|\"[^\"\\]*(?:(?:\\.|\"\")[^\"\\]*)*\""
 _MYSQL_WORD = rf"[A-Za-z_${_NON_ASCII}][A-Za-z0-9_${_NON_ASCII}]*"
 _MYSQL_DASHES = r"--(?=[\s\x00-\x1f]|\Z)[^\n]*"
-_MYSQL = Lexicon(
-    token_rule=rf"""(?xs)
+
+
+def _mysql(dialect: Dialect) -> Lexicon:
+    """The rules under an SQL mode: what the double quote opens, and whether a backslash escapes."""
+    strings, names = [_literal("'", dialect.escapes)], ["`[^`]*(?:``[^`]*)*`"]
+    (names if dialect.ansi_quotes else strings).append(_literal('"', dialect.escapes and not dialect.ansi_quotes))
+    string, name = "|".join(strings), "|".join(names)
+    open_string, open_name = ("'", '["`]') if dialect.ansi_quotes else ("['\"]", "`")
+    return Lexicon(
+        token_rule=rf"""(?xs)
           (?P<SPACE>[ \t\n\r\f\v]+)
         | (?P<COMMENT>{_MYSQL_DASHES}|\#[^\n]*)
-        | (?P<STRING>(?:[xXbBnN](?='))?(?:{_MYSQL_STRING}))
-        | (?P<open_string>['"])
-        | (?P<QUOTED>`[^`]*(?:``[^`]*)*`)
-        | (?P<open_quoted>`)
+        | (?P<STRING>(?:[xXbBnN](?='))?(?:{string}))
+        | (?P<open_string>{open_string})
+        | (?P<QUOTED>{name})
+        | (?P<open_quoted>{open_name})
         | (?P<WORD>{_MYSQL_WORD})
         | (?P<NUMBER>0[xX][0-9A-Fa-f]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
         | (?P<PARAMETER>\?|@@?[A-Za-z0-9_.${_NON_ASCII}]+)
         | (?P<block>/\*)
         | (?P<PUNCTUATION>[<>!:]=|<>|\|\||&&|.)
         """,
-    run_rule=rf"(?:[^'\"`/;\-\#]+|{_MYSQL_STRING}|`[^`]*`|{_MYSQL_DASHES}|\#[^\n]*|-|/(?!\*)){{0,400}}",
-    blank_rule=rf"(?:[ \t\n\r\f\v]+|{_MYSQL_DASHES}|\#[^\n]*)*",
-    nested_comments=False,
-)
+        run_rule=rf"(?:[^'\"`/;\-\#]+|{string}|{name}|{_MYSQL_DASHES}|\#[^\n]*|-|/(?!\*)){{0,400}}",
+        blank_rule=rf"(?:[ \t\n\r\f\v]+|{_MYSQL_DASHES}|\#[^\n]*)*",
+        nested_comments=False,
+    )
 
-LEXICONS = {Dialect.POSTGRES: _POSTGRES, Dialect.SQLITE: _SQLITE, Dialect.MYSQL: _MYSQL}
+
+def _literal(mark: str, escapes: bool) -> str:
+    if escapes:
+        return rf"{mark}[^{mark}\\]*(?:(?:\\.|{mark}{mark})[^{mark}\\]*)*{mark}"
+    return rf"{mark}[^{mark}]*(?:{mark}{mark}[^{mark}]*)*{mark}"
+
+
+LEXICONS = {
+    Dialect.POSTGRES: _POSTGRES,
+    Dialect.SQLITE: _SQLITE,
+    **{dialect: _mysql(dialect) for dialect in Dialect if dialect.is_mysql},
+}
 
 _KINDS = {kind.name: kind for kind in TokenKind}
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -200,7 +218,7 @@ def blank_end(source: str, position: int, dialect: Dialect) -> int:
 
 def _comment_kind(source: str, start: int, dialect: Dialect) -> TokenKind:
     """MySQL executes what stands in `/*! … */` and MariaDB `/*M! … */`: such a comment is part of a statement."""
-    executed = dialect is Dialect.MYSQL and source.startswith(("/*!", "/*M!"), start)
+    executed = dialect.is_mysql and source.startswith(("/*!", "/*M!"), start)
     return TokenKind.PUNCTUATION if executed else TokenKind.COMMENT
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from tagback.changelog.classify import classify
-from tagback.changelog.dialect import Dialect
+from tagback.changelog.dialect import Dialect, mysql_in
 from tagback.changelog.lexer import (
     LEXICONS,
     TokenKind,
@@ -31,8 +31,15 @@ _FIRST_WORD = re.compile(r"[A-Za-z_]+")
 _TRIGGER_HEAD = re.compile(r"(?:EXPLAIN\s(?:QUERY\s+PLAN\s)?)?CREATE\s(?:TEMP(?:ORARY)?\s)?TRIGGER\b")
 _BODY = {
     Dialect.POSTGRES: re.compile(r"\bBEGIN\b.*?\bATOMIC\b", re.IGNORECASE | re.DOTALL),
-    Dialect.MYSQL: re.compile(r"\b(?:PROCEDURE|FUNCTION|TRIGGER|EVENT)\b.*?\bBEGIN\b", re.IGNORECASE | re.DOTALL),
+    **dict.fromkeys(
+        (dialect for dialect in Dialect if dialect.is_mysql),
+        re.compile(
+            r"\b(?:PROCEDURE|FUNCTION|TRIGGER|EVENT)\b.*?\bBEGIN\b|\bBEGIN\b\s+NOT\b", re.IGNORECASE | re.DOTALL
+        ),
+    ),
 }
+_OPENS_BODY = frozenset({"CREATE", "ALTER", "BEGIN"})  # BEGIN NOT ATOMIC is a block on its own
+_SETS_MODE = re.compile(r"(?:/\*M?![0-9]*\s*)?SET\b.*?\bsql_mode\s*:?=\s*(.*)\Z", re.IGNORECASE | re.DOTALL)
 _TRIGGER_WORD = re.compile(r"\bTRIGGER\b", re.IGNORECASE)
 _END_WORD = re.compile(r"[eE][nN][dD](?![A-Za-z0-9_$\u0080-\U0010ffff])")  # IGNORECASE would unfold all of Unicode
 _META_COMMAND = re.compile(r"\\\S*")
@@ -52,9 +59,10 @@ def split(source: str, dialect: Dialect) -> tuple[Statement, ...]:
         return tuple(_Splitter(source, dialect, lines).statements(0, len(source)))
     found: list[Statement] = []
     for start, end, marked in _marked_blocks(source):
-        whole = marked and dialect is Dialect.MYSQL
+        whole = marked and dialect.is_mysql
         part = _Splitter(source if end == len(source) else source[:end], dialect, lines)
         found += part.whole(start) if whole else part.statements(start, end)
+        dialect = part.dialect
     return tuple(found)
 
 
@@ -72,11 +80,11 @@ def _marked_blocks(source: str) -> Iterator[tuple[int, int, bool]]:
 class _Splitter:
     """One pass over one source; holds what does not change from statement to statement."""
 
-    __slots__ = ("delimiter", "dialect", "lexicon", "lines", "source")
+    __slots__ = ("delimiter", "dialect", "first_dialect", "lexicon", "lines", "source")
 
     def __init__(self, source: str, dialect: Dialect, lines: Lines) -> None:
         self.source = source
-        self.dialect = dialect
+        self.dialect = self.first_dialect = dialect
         self.lexicon = LEXICONS[dialect]
         self.lines = lines
         self.delimiter = ";"
@@ -87,7 +95,7 @@ class _Splitter:
             if start == end:
                 yield self._statement(position, start, start, start)
                 return
-            command = _DELIMITER.match(self.source, start) if self.dialect is Dialect.MYSQL else None
+            command = _DELIMITER.match(self.source, start) if self.dialect.is_mysql else None
             if command:
                 self.delimiter = command[1]
                 yield self._statement(position, start, start, command.end())
@@ -96,7 +104,22 @@ class _Splitter:
             sql_end = self._end_of(start, self._first_word(start))
             stop = min(sql_end + len(self.delimiter), end)
             yield self._statement(position, start, sql_end, stop)
+            if self.dialect.is_mysql:
+                self._follow_mode(start, sql_end)
             position = stop
+
+    def _follow_mode(self, start: int, end: int) -> None:
+        """What follows a SET of the SQL mode is cut as the server will read it."""
+        found = _SETS_MODE.match(self.source, start, end)
+        if not found:
+            return
+        words = re.findall(r"[@\w]+", found[1])
+        if words and (words[0].upper() == "DEFAULT" or words[0].startswith("@")):
+            self.dialect = self.first_dialect  # what a variable holds is what was there before, as dumps have it
+        else:
+            kept = [self.dialect.value] if "@@sql_mode" in found[1].lower() else []
+            self.dialect = mysql_in(",".join([*kept, *words]))
+        self.lexicon = LEXICONS[self.dialect]
 
     def whole(self, position: int) -> Iterator[Statement]:
         """All that is left as one statement."""
@@ -133,7 +156,11 @@ class _Splitter:
                 end = self._next_semicolon(end + 1)
             return end if end == len(self.source) else closed or end
         body = _BODY.get(self.dialect)
-        if body and first == "CREATE" and body.search(self.source, start, end):
+        if (
+            body
+            and first in (_OPENS_BODY if self.dialect.is_mysql else {"CREATE"})
+            and body.search(self.source, start, end)
+        ):
             return self._end_of_body(start)
         if self.dialect is Dialect.POSTGRES and first == "COPY":
             self._refuse_copy_from_stdin(start, end)
@@ -194,7 +221,7 @@ class _Splitter:
 
     def _end_of_body(self, start: int) -> int:
         """The end of a routine whose body may be BEGIN … END, with CASE … END and, on MySQL, other blocks inside."""
-        nesting = _nesting_of_mysql if self.dialect is Dialect.MYSQL else _nesting_of_atomic
+        nesting = _nesting_of_mysql if self.dialect.is_mysql else _nesting_of_atomic
         depth = parentheses = 0
         before, word = "", ""
         significant = (token for token in tokens(self.source, self.dialect, start) if token.significant)
@@ -206,7 +233,7 @@ class _Splitter:
                 parentheses += 1
             elif word == ")":
                 parentheses = max(0, parentheses - 1)
-            elif word == ";" and depth == 0 and (parentheses == 0 or self.dialect is Dialect.MYSQL):
+            elif word == ";" and depth == 0 and (parentheses == 0 or self.dialect.is_mysql):
                 return token.offset
             elif word == "\\" and self.dialect is Dialect.POSTGRES:
                 self._refuse_meta_command(token.offset)

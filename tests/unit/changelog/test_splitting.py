@@ -47,7 +47,7 @@ def test_joined_parts_are_the_source(dialect: Dialect, source: str) -> None:
         return
     assert "".join(statement.text for statement in statements) == source
     leading = " \t\r\n;"
-    if dialect is Dialect.MYSQL and "delimiter" in source.lower():
+    if dialect.is_mysql and "delimiter" in source.lower():
         # What names another delimiter isn't SQL and has no tokens; until the next one a semicolon is text like any other.
         leading = " \t\r\n"
     else:
@@ -219,6 +219,25 @@ def test_mysql_comments_strings_bodies_and_delimiters() -> None:
         "INSERT", "SELECT", "CREATE", "/*!40101 SET NAMES utf8 */", "CREATE", "SELECT",
     ]  # fmt: skip
     assert parts(MYSQL_SCRIPT, Dialect.MYSQL)[4].endswith("END")
+
+
+def test_blocks_outside_of_routines_are_one_statement() -> None:
+    source = "BEGIN NOT ATOMIC DECLARE a int; SELECT 1; END; ALTER EVENT e DO BEGIN SELECT 1; SELECT 2; END; SELECT 3"
+    statements = split(source, Dialect.MYSQL)
+    assert [s.words(1) for s in statements] == [("BEGIN",), ("ALTER",), ("SELECT",)]
+    assert {s.kind for s in statements} == {StatementKind.OTHER}
+
+
+def test_a_change_of_the_sql_mode_counts_from_there_on() -> None:
+    source = r"""
+        SELECT "a\";", 1; SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'; SELECT "b\"; SELECT 'c\';';
+        SET sql_mode = concat(@@sql_mode, ',NO_BACKSLASH_ESCAPES'); SELECT 'd\'; SELECT "e\";
+        /*!50003 SET sql_mode = @old */; SELECT "f\";"; SET sql_mode = oracle; SELECT "g\"; SELECT 'h\';'; SET sql_mode = '';
+        SELECT "i\";"
+    """
+    statements = [s for s in split(source, Dialect.MYSQL) if s.words(1) == ("SELECT",)]
+    assert [s.sql.strip()[8] for s in statements] == list("abcdefghi")
+    assert statements[3].dialect is Dialect.MYSQL_ANSI_QUOTES_NO_ESCAPES
 
 
 def test_what_goose_marks_as_one_statement_ends_at_the_mark() -> None:
