@@ -45,10 +45,13 @@ assert sum(o.id.kind == "table" for o in catalog.objects.values()) >= 2000, len(
 print(sorted(times)[2])
 """
 START = """
-import sys
+import gc, sys
+from tagback.cli import OBJECTS_BETWEEN_COLLECTIONS
+gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 import tagback.cli.run
 from tagback.engines import connect
 connect(sys.argv[1]).close()
+gc.freeze()
 """
 
 

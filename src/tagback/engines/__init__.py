@@ -49,8 +49,8 @@ def first_row(url: str, sql: str, within: float) -> dict[str, Value]:
     """
     address = parse(url)
     module = _MODULES.get(address.scheme)
-    if module is None:
-        raise UsageError(f"No query can be sent to {address.scheme}:// URLs.")
+    if module is None or importlib.util.find_spec(f"{module}.query") is None:
+        raise UsageError(f"No query can be sent to {address.scheme}:// URLs yet.")
     found: dict[str, Value] = importlib.import_module(f"{module}.query").first_row(address, sql, within)
     return found
 
