@@ -116,3 +116,47 @@ def test_production_waits_for_somebody_else(tmp_path: Path, word: str) -> None:
     assert json.loads(out)["state"] == ("done" if word == "approve" else "rolled back"), err
     for name in ("staging", "production"):
         assert stands_at(folder, f"sqlite:///{name}.db", "v2" if word == "approve" else "v1")
+
+
+@pytest.mark.parametrize("fault", ["", "a mistake", "a change by hand"])
+def test_what_comes_is_rehearsed_every_night(tmp_path: Path, fault: str) -> None:
+    folder = example("nightly-rehearsal", tmp_path)
+    deployed(folder, "sqlite:///production.db", "migrations", "001_customers")
+    if fault == "a mistake":
+        folder.write("migrations/003_mistake.sql", "ALTER TABLE custmer ADD COLUMN phone TEXT;")
+    if fault == "a change by hand":
+        with sqlite3.connect(folder.path / "production.db") as connection:
+            connection.execute("CREATE INDEX by_hand ON customer (name)")
+        connection.close()
+    done = folder.run()
+    if not fault:
+        assert done.body["state"] == "done", done.err
+        return
+    assert done.exit != 0
+    assert done.body["failure"]["error"]["type"] == ("verification" if fault == "a change by hand" else "other")
+    assert ("003_mistake.sql:1:1" in done.out) == (fault == "a mistake")
+    assert stands_at(folder, "sqlite:///production.db", "v1") == (fault != "a change by hand")
+
+
+def test_a_rehearsal_ends_with_its_time(folder: Folder) -> None:
+    folder.write(
+        "m/001_slow.sql",
+        "CREATE TABLE n AS WITH RECURSIVE c(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM c) SELECT a FROM c;",
+    )
+    folder.call("--url", "sqlite:///a.db", "apply", "--changelog", "m", "--to", "0")
+    sqlite3.connect(folder.path / "a.db").executescript("CREATE TABLE t (a)")
+    folder.write(
+        "pipeline.yaml",
+        """
+name: slow
+targets: {a: {url: "sqlite:///a.db"}}
+stages:
+  - name: one
+    steps:
+      - {name: slow, timeout: 2s, rehearse: {target: a, changelog: m}}
+""",
+    )
+    began = time.monotonic()
+    done = folder.run()
+    assert done.body["failure"]["error"]["type"] == "timeout"
+    assert time.monotonic() - began < 30

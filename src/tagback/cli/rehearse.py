@@ -51,15 +51,12 @@ def command(
     progress = Progress(verbose=verbose)
     interrupts = Interrupts()
 
-    def opened(session: Session) -> None:
-        interrupts.cancel = session.cancel
+    def running(session: Session | None) -> None:
+        interrupts.cancel = session.cancel if session is not None else None
 
     try:
         with interrupts:
-            try:
-                result = rehearse(settings.url, Path(settings.changelog), options, progress, opened)
-            finally:
-                interrupts.cancel = None
+            result = rehearse(settings.url, Path(settings.changelog), options, progress, running)
     except TagbackError:
         if interrupts.stopped:  # the server's word for it
             raise KeyboardInterrupt from None

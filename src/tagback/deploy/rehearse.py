@@ -56,13 +56,13 @@ def rehearse(
     changelog: str | Path,
     options: RehearsalOptions | None = None,
     listen: Listener = silent,
-    opened: Callable[[Session], None] = lambda session: None,
+    running: Callable[[Session | None], None] = lambda session: None,
 ) -> Rehearsed:
     """Builds the target's schema elsewhere, deploys what is pending there, goes back, compares, deploys it again.
 
     The target is only read, and there are no rows in the scratch database: what depends on them isn't rehearsed.
-    `opened` is called with the session there, which can be told to stop. RehearsalError says which act failed;
-    RefusedError and UsageError why there could be none.
+    `running` is called with the session there, which can be told to stop, and with None at its end. RehearsalError says
+    which act failed; RefusedError and UsageError why there could be none.
     """
     started = time.monotonic()
     options, path = options or RehearsalOptions(), Path(changelog)
@@ -70,9 +70,10 @@ def rehearse(
     with scratch(url, options.scratch) as place:
         session = connect(place, create=True, lock_timeout=options.lock_timeout)
         try:
-            opened(session)
+            running(session)
             result = _there_and_back(session, live, pending, path, listen)
         finally:
+            running(None)
             session.close()
     took = round(1000 * (time.monotonic() - started))
     return replace(result, notes=(*notes, *result.notes), duration_ms=took)

@@ -89,31 +89,36 @@ class Context:
         """Opens a target of the pipeline. What it is doing when the step's time is over, or the run is, is ended."""
         url, spec = self.url_of(name), self.pipeline.targets[name]
         wait = length(spec.lock_timeout, self.names) if spec.lock_timeout is not None else None
-        with Target.open(url, create=create, lock_timeout=wait) as target:
-            over = threading.Event()
-            ending = threading.Thread(target=self._end_late, args=(target, over), daemon=True)
-            ending.start()
-            try:
-                yield target
-            except TagbackError as e:
-                if not isinstance(e, StatementError) and e.code not in _ENDED:
-                    raise
-                if self.stop.is_set():
-                    raise Stopped from e
-                if self.left <= 0:
-                    raise TimeLimitError(
-                        f"The step took longer than its timeout; the statement was ended: {e.message}"
-                    ) from e
-                raise
-            finally:
-                over.set()
-                ending.join()
+        with Target.open(url, create=create, lock_timeout=wait) as target, self.in_time(target.session.cancel):
+            yield target
 
-    def _end_late(self, target: Target, over: threading.Event) -> None:
+    @contextmanager
+    def in_time(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """Calls `cancel` once the step's time is over, or the run is, for what is done inside to end."""
+        over = threading.Event()
+        ending = threading.Thread(target=self._end_late, args=(cancel, over), daemon=True)
+        ending.start()
+        try:
+            yield
+        except TagbackError as e:
+            if not isinstance(e, StatementError) and e.code not in _ENDED:
+                raise
+            if self.stop.is_set():
+                raise Stopped from e
+            if self.left <= 0:
+                raise TimeLimitError(
+                    f"The step took longer than its timeout; the statement was ended: {e.message}"
+                ) from e
+            raise
+        finally:
+            over.set()
+            ending.join()
+
+    def _end_late(self, cancel: Callable[[], None], over: threading.Event) -> None:
         """Ends what runs once the time is over, again and again: between two statements there is nothing to end."""
         while not over.wait(0.2):
             if self.left <= 0 or self.stop.is_set():
-                target.session.cancel()
+                cancel()
 
 
 def names_of(

@@ -181,6 +181,15 @@ class Verify(Part, frozen=True, kw_only=True):
     tag: str | None = None
 
 
+class Rehearse(Part, frozen=True, kw_only=True):
+    """What is pending, tried there and back in a scratch database: on the target's server, or on that of `scratch`."""
+
+    target: str
+    changelog: str
+    to: str | None = None
+    scratch: str | None = None
+
+
 class Run(Part, frozen=True, kw_only=True):
     """Any command: deploying the application is one. Its output is streamed, its exit status is the result."""
 
@@ -277,7 +286,7 @@ class Strategy(Part, frozen=True, kw_only=True):
 
 
 KINDS = (
-    "apply", "rollback", "preview", "verify", "check", "run", "http", "approve", "wait", "tag", "notify",
+    "apply", "rollback", "preview", "verify", "rehearse", "check", "run", "http", "approve", "wait", "tag", "notify",
 )  # fmt: skip
 
 
@@ -294,6 +303,7 @@ class Step(Part, frozen=True, kw_only=True):
     rollback: Rollback | None = None
     preview: Preview | None = None
     verify: Verify | None = None
+    rehearse: Rehearse | None = None
     check: Check | None = None
     run: Run | None = None
     http: Http | None = None

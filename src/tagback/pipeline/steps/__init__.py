@@ -15,6 +15,7 @@ _HOMES = {
     "preview": "looking",
     "verify": "looking",
     "tag": "looking",
+    "rehearse": "looking",
     "check": "checking",
     "run": "outside",
     "http": "outside",

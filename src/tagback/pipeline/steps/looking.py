@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 
 from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.rehearse import RehearsalOptions
+from tagback.deploy.rehearse import rehearse as try_there_and_back
 from tagback.deploy.rollback import OnConflict, RollbackOptions
+from tagback.engines.session import Session
 from tagback.errors import TagbackError
 from tagback.pipeline.context import Context
-from tagback.pipeline.specification import Preview, SetTag, Verify
+from tagback.pipeline.specification import Preview, Rehearse, SetTag, Verify
 
 
 def preview(spec: Preview, context: Context) -> dict[str, Any]:
@@ -55,6 +58,24 @@ def verify(spec: Verify, context: Context) -> dict[str, Any]:
         raise TagbackError(f"{found.message} {'; '.join(told)}", code="difference")
     context.tell(found.message)
     return {"target": spec.target, "equal": True, "fingerprint": found.fingerprint_b, "objects": found.objects}
+
+
+def rehearse(spec: Rehearse, context: Context) -> dict[str, Any]:
+    """Tries what is pending there and back where nothing can be hurt."""
+    there: list[Session] = []
+
+    def running(session: Session | None) -> None:
+        there[:] = [session] if session is not None else []
+
+    def cancel() -> None:
+        for session in there:
+            session.cancel()
+
+    options = RehearsalOptions(to=spec.to, scratch=spec.scratch)
+    with context.in_time(cancel):
+        done = try_there_and_back(context.url_of(spec.target), spec.changelog, options, running=running)
+    context.tell(done.message)
+    return {"target": spec.target, **msgspec.to_builtins(done)}
 
 
 def tag(spec: SetTag, context: Context) -> dict[str, Any]:
