@@ -211,7 +211,7 @@ def test_a_name_that_can_not_be_a_tag(sqlite_project: Project, name: str) -> Non
         (("rollback", "--to", "r1"), "confirmation"),
         (("apply", "--nonsense"), "usage"),
         (("aply",), "usage"),
-        (("rehearse", "--changelog", "m"), "usage"),
+        (("rehearse",), "usage"),
         (("status", "extra"), "usage"),
         ((), "usage"),
     ],
