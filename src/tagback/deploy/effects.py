@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, is_gone
-from tagback.changelog import Statement, TokenKind, tokens
+from tagback.changelog import Statement
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.stage import Observed, Work
+from tagback.deploy.stage import WRITES, Observed, Work, names_in
 from tagback.engines.session import KeptRows, Session
 
-_ROWS = frozenset({"UPDATE", "DELETE", "INSERT", "REPLACE", "MERGE", "COPY", "WITH", "TRUNCATE"})
-_FURTHER = _ROWS | {"DROP", "DO", "CALL", "SELECT", "EXECUTE"}  # by cascades, triggers and functions
+_FURTHER = WRITES | {"DROP", "DO", "CALL", "SELECT", "EXECUTE"}  # by cascades, triggers and functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +143,15 @@ def _drops(statement: Statement, named: bool) -> bool:
 
 
 def _alters(column: str) -> _Wanted:
-    return lambda statement, named: named and _first(statement) == "ALTER" and column.casefold() in _words(statement)
+    return lambda statement, named: named and _first(statement) == "ALTER" and column.casefold() in names_in(statement)
 
 
 def _writes(statement: Statement, named: bool) -> bool:
-    return named and _first(statement) in _ROWS
+    return named and _first(statement) in WRITES
 
 
 def _first(statement: Statement) -> str:
     return "".join(statement.words(1))
-
-
-def _words(statement: Statement) -> set[str]:
-    found = (t.text for t in tokens(statement.sql, statement.dialect) if t.kind in (TokenKind.WORD, TokenKind.QUOTED))
-    return {text.strip('"`[]').replace('""', '"').casefold() for text in found}
 
 
 def _names(tried: Tried) -> dict[str, set[ObjectId]]:
@@ -171,4 +165,4 @@ def _names(tried: Tried) -> dict[str, set[ObjectId]]:
 
 
 def _tables_in(statement: Statement, names: Mapping[str, set[ObjectId]]) -> set[ObjectId]:
-    return {table for word in _words(statement) for table in names.get(word, ())}
+    return {table for word in names_in(statement) for table in names.get(word, ())}

@@ -17,7 +17,7 @@ from tagback.engines.session import KeptRows, Session, StatementError, Unkept
 from tagback.errors import ChangelogError, FailedError, Location, TagbackError
 
 _MOST_RUNS = 4
-_DESTROYS = {"UPDATE", "DELETE", "INSERT", "REPLACE", "TRUNCATE", "MERGE", "COPY", "WITH"}
+WRITES = {"UPDATE", "DELETE", "INSERT", "REPLACE", "TRUNCATE", "MERGE", "COPY", "WITH"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,10 +323,14 @@ def _named(before: Catalog, works: Sequence[Work], wanted: Callable[[Statement],
     for work in works:
         for statement in work.statements:
             if wanted(statement):
-                for token in tokens(statement.sql, statement.dialect):
-                    if token.kind is TokenKind.WORD or token.kind is TokenKind.QUOTED:
-                        found.update(tables.get(token.text.strip('"`[]').replace('""', '"').casefold(), ()))
+                found.update(table for name in names_in(statement) for table in tables.get(name, ()))
     return found
+
+
+def names_in(statement: Statement) -> set[str]:
+    """All words and quoted names of a statement, case-folded and without quotes."""
+    found = (t.text for t in tokens(statement.sql, statement.dialect) if t.kind in (TokenKind.WORD, TokenKind.QUOTED))
+    return {text.strip('"`[]').replace('""', '"').casefold() for text in found}
 
 
 def _changes_tables(statement: Statement) -> bool:
@@ -341,7 +345,7 @@ def _destroys(statement: Statement) -> bool:
 def _writes(statement: Statement) -> bool:
     """The same, where the table stays."""
     words = statement.words(2)
-    if words[:1] and words[0] in _DESTROYS:
+    if words[:1] and words[0] in WRITES:
         return True
     if words != ("ALTER", "TABLE"):
         return False

@@ -59,9 +59,7 @@ class Capabilities:
     statements_outside_transactions: bool  # some statements refuse to run in a transaction but can run in a deployment
     cased_names: bool  # names that differ only in the case of letters are two
     lock_on_writing: str = ""  # the one lock there is, in words
-    locks_held: str = (
-        ""  # else a query: the lineage and the strongest lock of each table that the transaction has locked
-    )
+    locks_held: str = ""  # else a query for lineage and strongest lock of each table that the transaction has locked
 
 
 @dataclass(frozen=True, slots=True)
