@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -179,7 +179,6 @@ def _same(act: str, wanted: Catalog, found: Catalog) -> None:
 def _rehearsed(
     live: Catalog, built: Catalog, first: Applied | None, back: Catalog, again: Catalog, message: str
 ) -> Rehearsed:
-    reasons: Sequence[str] = first.reasons if first is not None else ()
     return Rehearsed(
         changesets=first.changesets if first is not None else (),
         fingerprint_target=live.fingerprint,
@@ -187,7 +186,7 @@ def _rehearsed(
         fingerprint_after=again.fingerprint,
         fingerprint_back=back.fingerprint,
         reversibility=first.reversibility if first is not None else None,
-        reasons=tuple(reasons),
+        reasons=first.reasons if first is not None else (),
         notes=first.notes if first is not None else (),
         message=message,
         duration_ms=0,

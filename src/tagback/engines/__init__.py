@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from contextlib import AbstractContextManager
+from types import ModuleType
 from typing import Protocol
 
 from tagback.engines.session import Session, Value
@@ -48,10 +49,10 @@ def first_row(url: str, sql: str, within: float) -> dict[str, Value]:
     StatementError when the server refuses it or it takes too long.
     """
     address = parse(url)
-    module = _MODULES.get(address.scheme)
-    if module is None or importlib.util.find_spec(f"{module}.query") is None:
+    query = _part(address, "query")
+    if query is None:
         raise UsageError(f"No query can be sent to {address.scheme}:// URLs yet.")
-    found: dict[str, Value] = importlib.import_module(f"{module}.query").first_row(address, sql, within)
+    found: dict[str, Value] = query.first_row(address, sql, within)
     return found
 
 
@@ -61,14 +62,21 @@ def scratch(near: str, place: str | None = None) -> AbstractContextManager[Url]:
     RefusedError when that can't be done.
     """
     address = parse(near)
-    module = _MODULES.get(address.scheme)
-    if module is None or importlib.util.find_spec(f"{module}.scratch") is None:
+    module = _part(address, "scratch")
+    if module is None:
         raise UsageError(f"There is no rehearsal for {address.scheme}:// yet.", code="rehearsal")
     at = address if place is None else parse(place)
-    if _MODULES.get(at.scheme) != module:
+    if _MODULES.get(at.scheme) != _MODULES[address.scheme]:
         raise UsageError(f"A scratch database for {address.scheme}:// can't be on {at.scheme}://.", code="rehearsal")
-    made: AbstractContextManager[Url] = importlib.import_module(f"{module}.scratch").scratch(address, at)
+    made: AbstractContextManager[Url] = module.scratch(address, at)
     return made
+
+
+def _part(address: Url, name: str) -> ModuleType | None:
+    """A module of the engine's that not every engine has."""
+    module = _MODULES.get(address.scheme)
+    there = module is not None and importlib.util.find_spec(f"{module}.{name}") is not None
+    return importlib.import_module(f"{module}.{name}") if there else None
 
 
 def _registered(scheme: str) -> Opener:
