@@ -111,6 +111,8 @@ def test_bad_use_is_told(sqlite_project: Project) -> None:
     sqlite_project.write("001_x.sql", "create table u (a integer);")
     other = sqlite_project.json("rehearse", "--changelog", "m", "--scratch", "postgresql://nobody@localhost/x")
     assert (other.exit, other.error["code"]) == (2, "rehearsal")
+    no_folder = sqlite_project.json("rehearse", "--changelog", "m", "--scratch", "sqlite:///m/001_x.sql")
+    assert (no_folder.exit, no_folder.error["code"]) == (2, "rehearsal")
     assert sqlite_project.json("rehearse", "--changelog", "m", url="sqlite:///nowhere.db").exit == 6
 
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors
 
 from tagback.engines.postgres.connecting import connect
-from tagback.engines.postgres.failures import statement_error
+from tagback.engines.postgres.failures import refusals, statement_error
 from tagback.engines.postgres.sqltext import ident, literal
 from tagback.engines.url import Url
 from tagback.errors import RefusedError
@@ -81,7 +81,8 @@ def _left_behind(server: psycopg.Connection[Any]) -> list[str]:
 
 def _drop(server: psycopg.Connection[Any], name: str) -> None:
     """Whoever is still connected, a server that notices late that a client is gone, is sent away."""
-    server.execute(
-        b"SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [name]
-    )
-    server.execute(f"DROP DATABASE IF EXISTS {ident(name)}".encode())
+    with refusals(server):
+        server.execute(
+            b"SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [name]
+        )
+        server.execute(f"DROP DATABASE IF EXISTS {ident(name)}".encode())
