@@ -23,9 +23,10 @@ def command() -> None:
 
 
 @command.command("ls")
+@click.option("--sql", is_flag=True, help="Print the query that shows each table's kept rows instead.")
 @parameters.as_json
 @click.pass_obj
-def ls(call: Call) -> Answer:
+def ls(call: Call, sql: bool) -> Answer:
     """Lists what is kept: of which table, how many rows, and whether a way back needs it."""
     from tagback.deploy.target import Target
 
@@ -36,7 +37,7 @@ def ls(call: Call) -> Answer:
         "rows": sum(v.rows for v in found),
         "bytes": sum(v.bytes for v in found),
     }
-    return Answer(fields, lambda page: show_shelf(page, found))
+    return Answer(fields, lambda page: _show_queries(page, found) if sql else show_shelf(page, found))
 
 
 @command.command("purge")
@@ -74,6 +75,15 @@ def show_shelf(page: Page, shelf: Sequence[ShelfView]) -> None:
         for v in shelf
     ]
     page.table(("by", "table", "rows", "size", "kept", "in", "needed"), rows, [""] * len(rows))
+
+
+def _show_queries(page: Page, shelf: Sequence[ShelfView]) -> None:
+    """Writes SQL that can be given to the database's own client."""
+    if not shelf:
+        page.line("Nothing is kept.")
+    for v in shelf:
+        page.line((f"-- {v.kind} {v.deployment}, {v.table}: {v.gone} gone, {v.new} new, {v.changed} changed", "dim"))
+        page.line(f"{v.sql};")
 
 
 def _show_purged(page: Page, result: Purged) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagback.deploy.events import Committing, Listener
 from tagback.deploy.turn import in_turn
+from tagback.engines import shelf_query
 from tagback.engines.session import Session
 from tagback.errors import counted
 from tagback.ledger.history import History, read_history
@@ -22,7 +23,8 @@ _THERE = (ShelfState.KEPT, ShelfState.RETURNED)
 class ShelfView:
     """What a deployment or a rollback did to one table, as it is kept. `needed`: a way back over it would use it.
 
-    `place` is the table of the ledger that has the rows; `gone`, `new` and `changed` count them.
+    `place` is the table of the ledger that has the rows, and `sql` shows them under the table's own names; `gone`, `new`
+    and `changed` count them.
     """
 
     deployment: int
@@ -38,6 +40,7 @@ class ShelfView:
     place: str
     kept_at: str
     needed: bool
+    sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,9 @@ def list_shelf(session: Session) -> tuple[ShelfView, ...]:
     ledger = Ledger(session)
     history = read_history(ledger)
     return tuple(
-        _view(s, history) for s in ledger.shelves() if s.state in _THERE and (s.kept.rows or s.snapshot != NO_SNAPSHOT)
+        replace(_view(s, history), sql=shelf_query(session.engine, s.kept))
+        for s in ledger.shelves()
+        if s.state in _THERE and (s.kept.rows or s.snapshot != NO_SNAPSHOT)
     )
 
 

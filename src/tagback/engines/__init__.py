@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Protocol
 
-from tagback.engines.session import Session, Value
+from tagback.engines.session import KeptRows, Session, Value
 from tagback.engines.url import Url, parse
 from tagback.errors import UsageError
 
@@ -49,7 +49,7 @@ def first_row(url: str, sql: str, within: float) -> dict[str, Value]:
     StatementError when the server refuses it or it takes too long.
     """
     address = parse(url)
-    query = _part(address, "query")
+    query = _part(address.scheme, "query")
     if query is None:
         raise UsageError(f"No query can be sent to {address.scheme}:// URLs yet.")
     found: dict[str, Value] = query.first_row(address, sql, within)
@@ -62,7 +62,7 @@ def scratch(near: str, place: str | None = None) -> AbstractContextManager[Url]:
     RefusedError when that can't be done.
     """
     address = parse(near)
-    module = _part(address, "scratch")
+    module = _part(address.scheme, "scratch")
     if module is None:
         raise UsageError(f"There is no rehearsal for {address.scheme}:// yet.", code="rehearsal")
     at = address if place is None else parse(place)
@@ -72,9 +72,16 @@ def scratch(near: str, place: str | None = None) -> AbstractContextManager[Url]:
     return made
 
 
-def _part(address: Url, name: str) -> ModuleType | None:
+def shelf_query(engine: str, kept: KeptRows) -> str:
+    """A SELECT that shows what is kept, under the table's own names; empty for an engine that has none."""
+    module = _part(engine, "shown")
+    query: str = module.shelf_query(kept) if module is not None and kept.place else ""
+    return query
+
+
+def _part(scheme: str, name: str) -> ModuleType | None:
     """A module of the engine's that not every engine has."""
-    module = _MODULES.get(address.scheme)
+    module = _MODULES.get(scheme)
     there = module is not None and importlib.util.find_spec(f"{module}.{name}") is not None
     return importlib.import_module(f"{module}.{name}") if there else None
 

@@ -310,7 +310,10 @@ class Moving:
                 continue
             found[k.place] = (
                 Step(
-                    f"ALTER TABLE {_address(k)} SET SCHEMA {ident(there)}", k.table, Action.RENAME, "ACCESS EXCLUSIVE"
+                    f"ALTER TABLE {address_of_moved(k)} SET SCHEMA {ident(there)}",
+                    k.table,
+                    Action.RENAME,
+                    "ACCESS EXCLUSIVE",
                 ),
                 Step(f"DROP SCHEMA {ident(here)}", k.table, Action.DROP),
             )
@@ -332,7 +335,7 @@ class Moving:
             columns = tuple(
                 Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns
             )
-            copy = self._rows.adopt(k.table, _address(k), columns, k.key)
+            copy = self._rows.adopt(k.table, address_of_moved(k), columns, k.key)
             self._shelf.fill(k.place, k.table, copy)
             self._rows.disown(k.table)
             self._drop_moved([k.place])
@@ -363,11 +366,11 @@ class Moving:
 
     def _still_moved(self, kept: Iterable[KeptRows]) -> list[KeptRows]:
         moved = [k for k in kept if k.how == MOVED]
-        names = ", ".join(literal(_address(k)) for k in moved)
+        names = ", ".join(literal(address_of_moved(k)) for k in moved)
         if not names:
             return []
         there = self._text(f"SELECT name FROM unnest(ARRAY[{names}]) name WHERE to_regclass(name) IS NOT NULL")
-        return [k for k in moved if (_address(k),) in there]
+        return [k for k in moved if (address_of_moved(k),) in there]
 
     def _there(self, schemas: Iterable[str]) -> list[str]:
         names = ", ".join(literal(name) for name in sorted(set(schemas)))
@@ -412,6 +415,6 @@ def _schema(place: str) -> str:
     return f"{SCHEMA}_{place}"
 
 
-def _address(k: KeptRows) -> str:
+def address_of_moved(k: KeptRows) -> str:
     """A moved table, as SQL has it."""
     return qualified(_schema(k.place), k.table.name[-1])
