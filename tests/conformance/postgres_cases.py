@@ -8,6 +8,8 @@ from tests.conformance.case import captured, conditional, exact, refused
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, a text, b int); INSERT INTO t VALUES (1, 'x', 7), (2, NULL, 8);"
 SERIAL = "CREATE TABLE t (id serial PRIMARY KEY, a text UNIQUE); CREATE INDEX i ON t (a); INSERT INTO t (a) VALUES ('x'), ('y');"
 
+PARTED = "CREATE TABLE p (id int, at date, v text CHECK (v <> ''), PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01'); CREATE TABLE pd PARTITION OF p DEFAULT; CREATE INDEX i ON p (v); INSERT INTO p VALUES (1, '2020-02-02', 'a'), (2, '2020-03-03', NULL), (3, '2022-02-02', 'c');"
+
 CASES = (
     # ------------------------------------------------------------------ tables
     exact("table created", TABLE, "CREATE TABLE u (id serial PRIMARY KEY, a text DEFAULT 'it''s'); INSERT INTO u (a) VALUES ('x')"),
@@ -37,6 +39,23 @@ CASES = (
     conditional("columns of an enum dropped that gets a label", "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, m mood NOT NULL DEFAULT 'a', n mood); INSERT INTO t VALUES (1, 'b', 'a')", "ALTER TABLE t DROP m; ALTER TYPE mood ADD VALUE 'c' BEFORE 'a'; ALTER TABLE t ADD o mood"),
     conditional("column dropped before one of a domain with another base", "CREATE DOMAIN d AS int CHECK (VALUE > 0); CREATE TABLE t (id int PRIMARY KEY, f text, m d DEFAULT 5); INSERT INTO t VALUES (1, 'x', 7)", "ALTER TABLE t ALTER m TYPE bigint, DROP f; DROP DOMAIN d; CREATE DOMAIN d AS bigint; ALTER TABLE t ALTER m TYPE d"),
     exact("duplicate rows without a key", "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1), (NULL), (NULL)", "ALTER TABLE t ADD b int DEFAULT 5"),
+    # ------------------------------------------------------------------ partitioned tables
+    exact("partitioned table created", TABLE, "CREATE TABLE p (a int PRIMARY KEY, b text DEFAULT 'x' CHECK (b <> '')) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); CREATE INDEX ON p (b); INSERT INTO p VALUES (1)"),
+    captured("partitioned table dropped", PARTED, "DROP TABLE p"),
+    captured("partition dropped", PARTED, "DROP TABLE p1"),
+    conditional("table made a partitioned one", "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, 'x' FROM generate_series(1, 9) n", "ALTER TABLE t RENAME TO old; CREATE TABLE t (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (5); CREATE TABLE td PARTITION OF t DEFAULT; INSERT INTO t SELECT * FROM old; DROP TABLE old"),
+    exact("partition attached", PARTED + "CREATE TABLE n (id int NOT NULL, at date NOT NULL, v text CONSTRAINT p_v_check CHECK (v <> '')); INSERT INTO n VALUES (9, '2010-01-01', 'n')", "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM ('2010-01-01') TO ('2011-01-01')"),
+    exact("partition detached", PARTED, "ALTER TABLE p DETACH PARTITION p1"),
+    exact("partition renamed and moved", PARTED + "CREATE SCHEMA s", "ALTER TABLE p1 RENAME TO q1; ALTER TABLE q1 SET SCHEMA s; ALTER TABLE p RENAME TO q"),
+    exact("column added to a partitioned table", PARTED, "ALTER TABLE p ADD n int NOT NULL DEFAULT 3, ADD CHECK (n > 0); CREATE INDEX ON p (n)"),
+    conditional("column of a partitioned table dropped", PARTED, "ALTER TABLE p DROP v"),
+    exact("column of a partitioned table renamed", PARTED, "ALTER TABLE p RENAME v TO w; ALTER TABLE p RENAME id TO nr"),
+    exact("columns of a partitioned table swapped", PARTED, "ALTER TABLE p RENAME v TO x; ALTER TABLE p RENAME id TO v; ALTER TABLE p RENAME x TO id"),
+    exact("column of a partitioned table retyped", PARTED, "ALTER TABLE p ALTER v TYPE varchar(50), ALTER id TYPE bigint"),
+    captured("rows moved between partitions", PARTED, "UPDATE p SET at = '2022-02-02' WHERE id = 1; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (5, '2020-03-03', 'five')"),
+    captured("triggers of a partitioned table don't fire on the way back", PARTED + "CREATE TABLE log (x int); CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (1); RETURN new; END $$; CREATE TRIGGER x AFTER INSERT OR UPDATE OR DELETE ON p FOR EACH ROW EXECUTE FUNCTION g()", "UPDATE p SET v = v || '!'"),
+    captured("partitioned table that others refer to", PARTED + "CREATE TABLE c (id int, at date, FOREIGN KEY (id, at) REFERENCES p ON DELETE CASCADE); INSERT INTO c VALUES (1, '2020-02-02')", "DELETE FROM p WHERE id = 1; ALTER TABLE p DETACH PARTITION pd"),
+    exact("indexes and constraints of a partitioned table", PARTED, "DROP INDEX i; CREATE UNIQUE INDEX u ON p (at, id); ALTER TABLE p DROP CONSTRAINT p_v_check, ADD CONSTRAINT k CHECK (id > 0); ALTER TABLE p DROP CONSTRAINT p_pkey"),
     # ------------------------------------------------------------------ columns
     exact("column added", TABLE, "ALTER TABLE t ADD c text NOT NULL DEFAULT 'it''s; so'"),
     exact("column added and filled", TABLE, "ALTER TABLE t ADD c int; UPDATE t SET c = b * 2; ALTER TABLE t ALTER c SET NOT NULL"),
@@ -126,7 +145,6 @@ CASES = (
     captured("rows added to a table that was there", TABLE, "INSERT INTO t VALUES (3, 'z', 9)"),
     conditional("a row that doesn't go back into the old type", "CREATE TABLE t (a int)", "ALTER TABLE t ALTER a TYPE bigint; INSERT INTO t VALUES (9000000000)"),
     exact("an update that changes nothing", TABLE, "UPDATE t SET b = b"),
-    refused("partitioned table: not managed yet", TABLE, "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); CREATE INDEX ON p (a)"),
     refused("publication: not managed yet", TABLE, "CREATE PUBLICATION pub FOR TABLE t"),
     refused("tagback's own tables", TABLE, "DROP SCHEMA tagback CASCADE", "ledger_removed"),
 )  # fmt: skip

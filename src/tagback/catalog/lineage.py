@@ -19,7 +19,7 @@ class Rename:
     after: ObjectId
 
 
-SUBORDINATE = frozenset({"column", "constraint", "trigger", "policy", "rule", "default"})
+SUBORDINATE = frozenset({"attachment", "column", "constraint", "trigger", "policy", "rule", "default"})
 """Kinds whose path begins with their table's: they aren't renamed when only the table is."""
 
 

@@ -64,9 +64,19 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is lost with it although things of its kind carry data: its rows are all in other tables."""
+        return False
+
+    @property
     def acts_on_rows_of(self) -> Iterable[ObjectId]:
         """Tables whose rows can't be put back in silence while it is there: a trigger, a foreign key."""
         return ()
+
+    @property
+    def attaches(self) -> tuple[ObjectId, ObjectId] | None:
+        """A table whose rows are another one's too, and that other one: a partition and what it is a partition of."""
+        return None
 
     @property
     def acts_by_columns(self) -> bool:
@@ -179,6 +189,24 @@ class Catalog:
     def unmanaged(self) -> tuple[UnmanagedObject, ...]:
         """What was seen but can't be made or unmade."""
         return tuple(o for o in self.objects.values() if isinstance(o, UnmanagedObject))
+
+    def wholes_of(self, table: ObjectId) -> tuple[ObjectId, ...]:
+        """The tables that this one's rows are in too, the nearest first."""
+        if "wholes" not in self._cache:
+            pairs = [o.attaches for o in self.objects.values() if o.attaches is not None]
+            found: dict[ObjectId, list[ObjectId]] = {}
+            for part, whole in pairs:
+                found.setdefault(part, []).append(whole)
+            self._cache["wholes"] = found
+        direct: Mapping[ObjectId, list[ObjectId]] = self._cache["wholes"]  # type: ignore[assignment]
+        wholes: dict[ObjectId, None] = {}
+        queue = list(direct.get(table, ()))
+        while queue:
+            whole = queue.pop(0)
+            if whole not in wholes:
+                wholes[whole] = None
+                queue += direct.get(whole, ())
+        return tuple(wholes)
 
     def owner_of(self, object_or_part: ObjectId) -> ObjectId | None:
         """The object itself, or the one that the part is in; None for a name that isn't in this catalog."""

@@ -70,12 +70,13 @@ class Alteration:
 
     `disturbs` names the objects or parts (columns) that can't have anything hanging on them meanwhile: whatever
     depends on them is taken down before the steps and put back afterwards. `finish` are steps that ask something of
-    the rows: they come last, once rows that come back are there.
+    the rows: they come last, once rows that come back are there. `impossible` says why there can be none after all.
     """
 
     steps: tuple[Step, ...]
     disturbs: frozenset[ObjectId] = field(default_factory=frozenset)
     finish: tuple[Step, ...] = ()
+    impossible: str = ""
 
 
 @dataclass(frozen=True, slots=True)

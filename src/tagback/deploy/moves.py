@@ -20,6 +20,7 @@ def moves(live: Catalog, target: Catalog, renamed: Sequence[Rename], *, cased: b
     """
     alike = _exactly if cased else _folded
     wanted = {r.after: r.before for r in renamed if _applies(r, live, target)}
+    wanted = {here: there for here, there in wanted.items() if not _follows(here, wanted, live)}
     others = _others(live, renamed)
     if not wanted and not others:
         return []
@@ -46,6 +47,12 @@ def _others(live: Catalog, renamed: Sequence[Rename]) -> set[ObjectId]:
 
 def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
     return live.owner_of(r.after) is not None and target.owner_of(r.before) is not None
+
+
+def _follows(i: ObjectId, wanted: Mapping[ObjectId, ObjectId], live: Catalog) -> bool:
+    """Whether it is a partition's column, which is renamed with that of what the partition is one of."""
+    wholes = live.wholes_of(ObjectId("table", i.name[:-1])) if i.kind == "column" else ()
+    return any(ObjectId("column", (*whole.name, i.name[-1])) in wanted for whole in wholes)
 
 
 def _at_target(i: ObjectId, live: Catalog, wanted: Mapping[ObjectId, ObjectId]) -> ObjectId:

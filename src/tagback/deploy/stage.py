@@ -173,6 +173,7 @@ def _made(session: Session, before: Catalog, after: Catalog) -> dict[ObjectId, i
         Loss(LossKind.TABLE, o.id)
         for o in after.objects.values()
         if o.carries_data
+        and not o.holds_nothing
         and any(p.kind == "column" for p in o.parts)
         and (o.id not in before.objects or o.id in others)
         and o.id not in moved
@@ -227,12 +228,14 @@ def ways_back(
             part = next((p for p in o.parts if p.kind == "column" and p.name[-1] == column), None)
             now = after.objects.get(names.get(o.id, o.id))
             lost = now is not None and not any(p.name[-1] == column for p in now.parts)
-            if o.carries_data and part is not None and part not in names and lost:
+            if o.carries_data and not o.holds_nothing and part is not None and part not in names and lost:
                 tables.append(o.id)
-        if len(tables) != 1:
+        wholes = {(table, *before.wholes_of(table))[-1] for table in tables}
+        if len(wholes) != 1:
             how = "no table" if not tables else f"{len(tables)} tables"
             raise ChangelogError(f"`-- tagback: back` names the column {column}, which {how} lost", location=place)
-        found.setdefault(tables[0], {})[column] = expression
+        for table in tables:
+            found.setdefault(table, {})[column] = expression
     return found
 
 

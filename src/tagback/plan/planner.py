@@ -149,13 +149,20 @@ class _Planner:
         return [i for i in actors if i in self.target.objects and self._takes_down(i)]
 
     def _acts_on_rows(self, o: SchemaObject) -> bool:
-        return any(table in self.rows and self._acts_on(o, table) for table in o.acts_on_rows_of)
+        acts = frozenset(o.acts_on_rows_of)
+        return bool(acts) and any(
+            self._acts_on(o, table, place)
+            for table in self.rows
+            for place in (table, *self.live.wholes_of(table))
+            if place in acts
+        )
 
-    def _acts_on(self, o: SchemaObject, table: ObjectId) -> bool:
+    def _acts_on(self, o: SchemaObject, table: ObjectId, place: ObjectId) -> bool:
+        """`place` is the table itself or what it is a partition of."""
         correction = self.rows[table].instead
         if correction is None or not o.acts_by_columns:
             return True
-        columns = _columns(table, correction.columns)
+        columns = _columns(place, correction.columns)
         return not self.live.dependencies.get(o.id, columns).isdisjoint(columns)
 
     def _takes_down(self, dependent: ObjectId) -> bool:
@@ -183,6 +190,7 @@ class _Planner:
                 if isinstance(side.objects.get(object_id), UnmanagedObject):
                     self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
                     break
+        self.blocked += [a.impossible for _, a in sorted(self.alterations.items()) if a.impossible]
         for table in sorted(self.rows):
             if isinstance(self.live.objects.get(table), UnmanagedObject):
                 for i in sorted(self.live.objects):
@@ -194,7 +202,7 @@ class _Planner:
             if not self.target.objects[object_id].can_be_made:
                 self.blocked.append(f"{object_id} was left half done, and nothing makes it so again.")
         for object_id in sorted(self.rebuilt):
-            if self.live.objects[object_id].carries_data:
+            if self.live.objects[object_id].carries_data and not self.live.objects[object_id].holds_nothing:
                 self.blocked.append(
                     f"{object_id} would have to be dropped and created again, which would lose its data."
                 )
@@ -254,8 +262,9 @@ class _Planner:
         """Rows go out before the table and what it needs changes, and in before anything acts on them or shows them."""
         out, into = _Node(Action.DELETE, table), _Node(Action.INSERT, table)
         before[into].add(out)
+        places = {table, *self.live.wholes_of(table)}
         for i in down:
-            if table in self.live.objects[i].acts_on_rows_of:
+            if not places.isdisjoint(self.live.objects[i].acts_on_rows_of):
                 before[out].add(_Node(Action.DROP, i))
         if table in self.live.objects:
             for needed in (table, *self._needs(self.live, table)):
@@ -264,8 +273,10 @@ class _Planner:
                         before[_Node(action, needed)].add(out)
         for needed in (table, *self._needs(self.target, table)):
             before[into] |= {_Node(Action.ALTER, needed), _Node(Action.CREATE, needed)}
+        places = {table, *self.target.wholes_of(table)}
         for i in up - {table}:
-            if table in self.target.objects[i].acts_on_rows_of or table in self._needs(self.target, i):
+            acts = self.target.objects[i].acts_on_rows_of
+            if not places.isdisjoint(acts) or table in self._needs(self.target, i):
                 before[_Node(Action.CREATE, i)].add(into)
 
     def _depth(self, node: _Node, known: dict[ObjectId, int]) -> int:

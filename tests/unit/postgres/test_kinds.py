@@ -239,6 +239,81 @@ CASES = {
     ),
     "extension": ("", "CREATE EXTENSION citext; CREATE TABLE t (a citext)"),
 }
+PARTED = """
+CREATE TABLE o (id int PRIMARY KEY); CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TABLE p (id int, at date NOT NULL, o int REFERENCES o, v text DEFAULT 'x' CHECK (v <> ''), PRIMARY KEY (id, at))
+ PARTITION BY RANGE (at);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE p2 (at date NOT NULL, extra int, id int NOT NULL, o int, v text CHECK (v <> ''));
+ALTER TABLE p2 DROP extra, ADD CONSTRAINT p_v_check CHECK (v <> ''), DROP CONSTRAINT p2_v_check;
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM ('2021-01-01') TO (MAXVALUE);
+CREATE TABLE pd PARTITION OF p DEFAULT PARTITION BY LIST (id);
+CREATE TABLE pd1 PARTITION OF pd FOR VALUES IN (1, 3); CREATE TABLE pd2 PARTITION OF pd DEFAULT;
+CREATE INDEX i ON p (v, at DESC); CREATE INDEX e ON p (lower(v)) WHERE id > 5;
+CREATE TRIGGER t AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION g();
+CREATE TABLE c (id int, at date, FOREIGN KEY (id, at) REFERENCES p); CREATE VIEW w AS SELECT v, at FROM p;
+COMMENT ON TABLE p1 IS 'one'; GRANT SELECT ON p2 TO PUBLIC; ALTER TABLE p1 ALTER v SET DEFAULT 'y';
+INSERT INTO o VALUES (1); INSERT INTO p VALUES (1, '2020-02-02', 1), (2, '2022-02-02', 1), (3, '2019-09-09', NULL);
+INSERT INTO c VALUES (1, '2020-02-02');
+"""
+CASES |= {
+    "partitioned table made": ("", PARTED),
+    "partition added": (PARTED, "CREATE TABLE p3 PARTITION OF pd FOR VALUES IN (7); CREATE INDEX pi ON p3 (o)"),
+    "partition detached": (PARTED, "DELETE FROM c; ALTER TABLE p DETACH PARTITION p1"),
+    "partition attached": (
+        PARTED + "CREATE TABLE n (LIKE pd INCLUDING ALL); CREATE TABLE m (a int)",
+        "ALTER TABLE pd ATTACH PARTITION n FOR VALUES IN (9)",
+    ),
+    "partitioned table gets a column": (PARTED, "ALTER TABLE p ADD n int NOT NULL DEFAULT 5, ADD CHECK (n > 0)"),
+    "partitioned table loses a column": (PARTED, "ALTER TABLE p DROP v CASCADE"),
+    "column of a partitioned table changed": (
+        PARTED + "DROP VIEW w",
+        "ALTER TABLE p ALTER v TYPE varchar(90), ALTER o SET DEFAULT 4, ALTER o SET STATISTICS 50, ALTER v SET NOT NULL",
+    ),
+    "first column of a partitioned table dropped": (
+        "CREATE TABLE p (a int, b int, c int) PARTITION BY LIST (b); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+        "CREATE VIEW v AS SELECT b FROM p; CREATE INDEX i ON p (c); CREATE POLICY y ON p USING (b > 0)",
+        "ALTER TABLE p DROP a",
+    ),
+    "indexes and keys of a partitioned table": (
+        PARTED,
+        "DROP INDEX e; CREATE UNIQUE INDEX u ON p (at, o, id); DROP TABLE c; ALTER TABLE p DROP CONSTRAINT p_pkey,"
+        " ADD UNIQUE (at, id, v); ALTER INDEX i RENAME TO j; ALTER INDEX p1_v_at_idx RENAME TO own;"
+        "COMMENT ON INDEX own IS 'mine'; CREATE INDEX only_here ON p2 (o)",
+    ),
+    "constraints and triggers of a partitioned table": (
+        PARTED,
+        "ALTER TABLE p DROP CONSTRAINT p_v_check, ADD CONSTRAINT k CHECK (id > 0), DROP CONSTRAINT p_o_fkey,"
+        " ADD FOREIGN KEY (o) REFERENCES o ON DELETE CASCADE; COMMENT ON CONSTRAINT k ON p1 IS 'there';"
+        "ALTER TABLE p DISABLE TRIGGER t; CREATE TRIGGER tt BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION g()",
+    ),
+    "partitioned by expressions and hashes": (
+        "",
+        'CREATE TABLE h (a text COLLATE "C", b int) PARTITION BY HASH (lower(a) text_pattern_ops, b);'
+        "CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        'CREATE TABLE r (a int, b text) PARTITION BY RANGE (((a + 1)), b COLLATE "POSIX");'
+        "CREATE TABLE r1 PARTITION OF r FOR VALUES FROM (MINVALUE, MINVALUE) TO (5, 'it''s')",
+    ),
+    "partitioned with identity, serial, generated": (
+        "",
+        "CREATE TABLE p (a int GENERATED ALWAYS AS IDENTITY, b serial, c int GENERATED ALWAYS AS (b * 2) STORED)"
+        " PARTITION BY LIST (b); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1, 2)",
+    ),
+    "partitioned table that refers to itself": (
+        "CREATE TABLE p (id int PRIMARY KEY, up int REFERENCES p) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); INSERT INTO p VALUES (1, NULL), (2, 1)",
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (9) TO (20); ALTER TABLE p ADD n int",
+    ),
+    "partitions in another schema": (
+        "CREATE SCHEMA s; CREATE TABLE p (a int CHECK (a > 0)) PARTITION BY LIST (a); CREATE INDEX ON p (a);"
+        "CREATE TABLE s.p1 PARTITION OF p FOR VALUES IN (1)",
+        "DROP SCHEMA s CASCADE",
+    ),
+    "comment on a key's index": (
+        "CREATE TABLE t (a int PRIMARY KEY, EXCLUDE USING btree (a WITH =))",
+        "COMMENT ON INDEX t_pkey IS 'x'; COMMENT ON INDEX t_a_excl IS 'y'",
+    ),
+}
 ODD_NAMES = f"""
 CREATE SCHEMA {Q}; SET LOCAL search_path = {Q}; CREATE TYPE "E ""e'\\" AS ENUM ('A "b"'' ü; x', E'b\\\\');
 CREATE DOMAIN "D {LONG[:20]}" AS "E ""e'\\";
@@ -328,8 +403,8 @@ def test_what_is_not_managed_is_seen(connection: psycopg.Connection[tuple[object
     before = read(connection)
     run(
         connection,
-        "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int); CREATE TABLE p (a int) PARTITION BY RANGE (a);"
-        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (2); CREATE COLLATION c (provider = libc, locale = 'C');"
+        "CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int); CREATE TABLE p (a int);"
+        "CREATE TABLE p1 () INHERITS (p); CREATE COLLATION c (provider = libc, locale = 'C');"
         "CREATE TEXT SEARCH CONFIGURATION conf (COPY = simple); CREATE PUBLICATION pub FOR TABLE p;"
         "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); CREATE CAST (int AS uuid) WITH INOUT;"
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",

@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 
 from tagback.catalog import Action, Catalog, ObjectId, Rename, SchemaObject, Step, UnmanagedObject
 from tagback.engines.postgres.kinds import (
+    attachment,
     column,
     constraint,
     default,
@@ -37,6 +38,7 @@ KINDS: tuple[type[SchemaObject], ...] = (
     sequence.Sequence,
     table.Table,
     table.WatchedTable,
+    attachment.Attachment,
     default.Default,
     constraint.Constraint,
     Index,
@@ -101,7 +103,7 @@ SELECT t.oid, t.typrelid, t.typelem, (SELECT g.rngtypid FROM pg_range g WHERE g.
 """
 _ASKING = (
     *(schema, sequence, column, table, view, types),
-    *(default, function, constraint, trigger, policy, unmanaged),
+    *(default, function, constraint, attachment, trigger, policy, unmanaged),
 )
 """What is read, in the order of asking."""
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[KINDS])  # noqa: UP007, the kinds as one tuple
@@ -122,6 +124,7 @@ def read_catalog(connection: psycopg.Connection[Any], major: int) -> Catalog:
             default.read(r)
             function.read(r)
             constraint.read(r)
+            attachment.read(r)
             view.read_rules(r)
             trigger.read(r)
             policy.read(r)
@@ -192,11 +195,33 @@ def _dependencies(r: Reading) -> dict[ObjectId, frozenset[ObjectId]]:
             found[dependent] = [needed]
         else:
             needs.append(needed)
+    for dependent, more in r.needs.items():
+        found.setdefault(dependent, []).extend(more)
+    if r.partitions:
+        _with_partitions(r, found)
     schemas = {name: ObjectId("schema", (name,)) for name in r.namespaces.values()}
     for object_id in r.objects:
         if object_id[0] in _IN_SCHEMA:
             found.setdefault(object_id, []).append(schemas[object_id[1][0]])
     return {dependent: frozenset(needs) for dependent, needs in found.items()}
+
+
+def _with_partitions(r: Reading, found: dict[ObjectId, list[ObjectId]]) -> None:
+    """A partition can be without what it is a partition of. A foreign key to a partitioned table has to let go of it
+    while partitions come and go."""
+    for attachments in r.partitions.values():
+        for i in attachments:
+            table = ObjectId("table", i.name[:2])
+            whole = next(n for n in r.needs[i] if n.kind == "table" and n != table)
+            if whole in found.get(table, ()):
+                found[table] = [n for n in found[table] if n != whole]
+    for o in r.objects.values():
+        if isinstance(o, constraint.Constraint) and o.references is not None:
+            queue = [ObjectId("table", o.references)]
+            while queue:
+                attachments = r.partitions.get(queue.pop(), [])
+                found.setdefault(o.id, []).extend(attachments)
+                queue += [ObjectId("table", i.name[:2]) for i in attachments]
 
 
 _IN_SCHEMA = frozenset(

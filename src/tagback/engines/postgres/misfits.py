@@ -17,15 +17,14 @@ _NULLS = re.compile(r'column "(?P<column>(?:[^"]|"")*)" of relation')
 
 
 def misfits(
-    wanted: SchemaObject, message: str, key: tuple[str, ...], columns: frozenset[str]
+    wanted: SchemaObject, message: str, source: str, key: tuple[str, ...], columns: frozenset[str]
 ) -> tuple[str, str] | None:
     """Queries for how many rows don't fit, and for the first of them in words; None where that can't be told.
 
-    `message` is the server's; without one a table is asked for rows that lack a value. `key` and `columns` are those of
-    the table as it is while the object is being made.
+    `message` is the server's; without one a table is asked for rows that lack a value. `source` is the table in FROM,
+    `key` and `columns` are those of the table as it is while the object is being made.
     """
     if isinstance(wanted, Constraint):
-        source = f"ONLY {wanted.table}"
         if wanted.kind in "pu":
             return _duplicates(source, wanted.columns, nulls=wanted.kind == "p")
         if wanted.kind == "f" and wanted.references is not None:
@@ -39,16 +38,16 @@ def misfits(
         names = [re.match(r'"(?:[^"]|"")*"|\w+', k) for k in wanted.keys]
         if all(names):
             plain = tuple(n[0].strip('"').replace('""', '"') for n in names if n)
-            return _duplicates(f"ONLY {qualified(*wanted.table)}", plain, nulls=False)
+            return _duplicates(source, plain, nulls=False)
     if isinstance(wanted, Table) and not message:
         nulls = [f"{ident(c.name)} IS NULL" for c in wanted.columns if c.not_null and c.name in columns]
-        return _rows(f"ONLY {qualified(*wanted.id.name)}", " OR ".join(nulls), key) if nulls else None
+        return _rows(source, " OR ".join(nulls), key) if nulls else None
     if isinstance(wanted, Table):
         found = _NULLS.search(message)
         if found:
             name = found["column"].replace('""', '"')
             condition = f"{ident(name)} IS NULL" if name in columns else "true"
-            return _rows(f"ONLY {qualified(*wanted.id.name)}", condition, key)
+            return _rows(source, condition, key)
     return None
 
 

@@ -87,6 +87,9 @@ class Reading:
         self.relations: dict[int, ObjectId] = {}
         self.identities: dict[tuple[int, int], Identity] = {}
         self.watched_only: set[int] = set()  # relations that are seen but not managed
+        self.partitioned = False  # whether any table is
+        self.partitions: dict[ObjectId, list[ObjectId]] = {}  # attachments by what they attach to
+        self.needs: dict[ObjectId, set[ObjectId]] = {}  # beside what the server notes
         self._bases: dict[int, int] | None = None
         self._collations: dict[int, str] | None = None
         self._acls: dict[tuple[str, str, str], Acl | None] = {}

@@ -287,7 +287,8 @@ class Shelf:
 
         table = wanted.part_of or ObjectId("table", wanted.id.name[:2])
         described = self._rows.described([table])[table]
-        queries = misfits(wanted, message, described.key, frozenset(c.name for c in described.columns))
+        columns = frozenset(c.name for c in described.columns)
+        queries = misfits(wanted, message, described.source, described.key, columns)
         if queries is None:
             return None
         count, first = (self._attempt(query) for query in queries)

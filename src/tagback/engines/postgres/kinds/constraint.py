@@ -9,7 +9,7 @@ from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject,
 from tagback.engines.postgres.kinds import index as index_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, TableMember
 from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, Reading
-from tagback.engines.postgres.sqltext import columns, ident, qualified, stable
+from tagback.engines.postgres.sqltext import columns, ident, literal, qualified, stable
 
 _CONSTRAINTS = """
 SELECT k.oid, k.conrelid, k.conname, k.contype, k.condeferrable, k.condeferred, k.convalidated, k.conindid,
@@ -17,7 +17,9 @@ SELECT k.oid, k.conrelid, k.conname, k.contype, k.condeferrable, k.condeferred, 
        CASE WHEN k.contype IN ('c', 'x') THEN pg_get_constraintdef(k.oid) END, {set_columns}
   FROM pg_constraint k
  WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND k.connamespace IN ({ns}) AND k.conrelid <> 0
+   AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND NOT (k.contype = 'c' AND k.coninhcount > 0 AND NOT k.conislocal)
 """
+# Left out: what came down from a parent. It comes and goes with the parent's, or with the attachment.
 _OFF = """
 SELECT tgconstraint, string_agg(tgtype::text || tgenabled::text, ',' ORDER BY tgtype, tgenabled)
   FROM pg_trigger WHERE tgisinternal AND tgconstraint <> 0 AND tgenabled <> 'O' GROUP BY tgconstraint
@@ -50,6 +52,7 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
     tablespace: str = ""
     clustered: bool = False
     replica_identity: bool = False
+    index_comment: str = ""
 
     keyword: ClassVar[str] = "CONSTRAINT"
 
@@ -122,7 +125,13 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
             out.append(f"ALTER TABLE {self.table} CLUSTER ON {ident(self.id.name[2])}")
         if self.replica_identity:
             out.append(f"ALTER TABLE {self.table} REPLICA IDENTITY USING INDEX {ident(self.id.name[2])}")
+        if self.index_comment:
+            out.append(self._comment_on_index(self.index_comment))
         return out
+
+    def _comment_on_index(self, text: str) -> str:
+        """Apart from the constraint's own."""
+        return f"COMMENT ON INDEX {qualified(self.id.name[0], self.id.name[2])} IS {literal(text) if text else 'NULL'}"
 
     def drop(self) -> tuple[Step, ...]:
         sql = f"ALTER TABLE {self.table} DROP CONSTRAINT {ident(self.id.name[2])}"
@@ -130,7 +139,7 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         assert isinstance(after, Constraint)
-        free = ["clustered", "replica_identity"]
+        free = ["clustered", "replica_identity", "index_comment"]
         sqls = []
         name = ident(self.id.name[2])
         if self.kind == "f":
@@ -149,6 +158,8 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
             sqls.append(f"ALTER TABLE {self.table} SET WITHOUT CLUSTER")
         if (after.clustered and not self.clustered) or (after.replica_identity and not self.replica_identity):
             sqls += after._marks()
+        elif after.index_comment != self.index_comment:
+            sqls.append(self._comment_on_index(after.index_comment))
         return Alteration(self.resettle(after) + self.steps(sqls, lock=SHARE_ROW_EXCLUSIVE))
 
 
@@ -194,6 +205,7 @@ def read(r: Reading) -> None:
                 tablespace=index.tablespace,
                 clustered=index.clustered,
                 replica_identity=index.replica_identity,
+                index_comment=r.comments.get((PG_CLASS, index.oid, 0), ""),
             )
         elif kind == "f":
             into = r.relations.get(referenced_oid)
@@ -224,6 +236,7 @@ def read(r: Reading) -> None:
                 tablespace=index.tablespace if index else "",
                 clustered=index.clustered if index else False,
                 replica_identity=index.replica_identity if index else False,
+                index_comment=r.comments.get((PG_CLASS, index.oid, 0), "") if index else "",
             )
             odd = odd or bool(index and index.tablespace)
         if odd:
@@ -231,7 +244,3 @@ def read(r: Reading) -> None:
         r.add(PG_CONSTRAINT, oid, found)
         if index is not None:
             r.addresses[PG_CLASS, index.oid] = object_id
-            if (PG_CLASS, index.oid, 0) in r.comments:
-                # COMMENT ON INDEX of a constraint's index is apart from the constraint's own comment.
-                mark = ObjectId("index comment", object_id.name)
-                r.objects[mark] = UnmanagedObject(id=mark, digest=r.comments[PG_CLASS, index.oid, 0])

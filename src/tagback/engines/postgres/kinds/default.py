@@ -32,7 +32,8 @@ class Default(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="defa
 
     @property
     def _column(self) -> str:
-        return f"ALTER {self.of.upper()} {qualified(*self.id.name[:2])} ALTER COLUMN {ident(self.id.name[2])}"
+        only = "ONLY " if self.of == "table" else ""  # partitions and children have defaults of their own
+        return f"ALTER {self.of.upper()} {only}{qualified(*self.id.name[:2])} ALTER COLUMN {ident(self.id.name[2])}"
 
 
 def asked(major: int) -> tuple[str, ...]:

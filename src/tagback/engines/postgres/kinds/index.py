@@ -15,7 +15,8 @@ SELECT i.indexrelid, i.indrelid, n.nspname, c.relname, am.amname, i.indnatts, i.
        i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
        i.indexprs IS NOT NULL OR i.indpred IS NOT NULL, {nulls_not_distinct}, i.indisvalid, i.indisclustered,
        i.indisreplident, c.reloptions,
-       CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END
+       CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
+       c.relkind = 'I'
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -36,6 +37,7 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
     """`definition` is the server's text where expressions, a predicate, operator classes or collations are involved.
 
     Otherwise it is empty, and `keys` are columns with their order as SQL. `statistics` are column number and target.
+    `partitioned`: it stands for those of a table's partitions.
     """
 
     table: tuple[str, str]
@@ -52,6 +54,7 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
     clustered: bool = False
     replica_identity: bool = False
     statistics: tuple[tuple[int, int], ...] = ()
+    partitioned: bool = False
 
     keyword: ClassVar[str] = "INDEX"
 
@@ -110,7 +113,7 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
         assert isinstance(after, Index)
         if not self.only_settings_differ(after, "options", "clustered", "replica_identity", "tablespace"):
             return None
-        if self.definition and after.options != self.options:
+        if (self.definition or self.partitioned) and after.options != self.options:
             return None
         sqls = []
         if after.options != self.options:
@@ -206,6 +209,7 @@ def read(r: Reading, constrained: frozenset[int]) -> dict[int, Backing]:
             clustered=row[15],
             replica_identity=row[16],
             statistics=tuple(sorted(s for s in odd.get(oid, ()) if s[1] != -1)),
+            partitioned=row[19],
         )
         if relation in r.watched_only:
             found = UnmanagedObject(id=object_id, digest=found.fingerprint())

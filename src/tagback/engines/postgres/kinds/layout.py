@@ -43,9 +43,13 @@ class Layout:
         return len(self.before) + 2 * len(self.after) < _MOST_ATTRIBUTES
 
     @property
+    def touched(self) -> frozenset[str]:
+        """Columns that don't stay as they are and where they are."""
+        return frozenset((*self.dropped, *self.retyped, *self.remade, *self.moved))
+
+    @property
     def disturbed(self) -> frozenset[ObjectId]:
-        names = {*self.dropped, *self.retyped, *self.remade, *self.moved}
-        return frozenset(ObjectId("column", (*self.table.name, n)) for n in names)
+        return frozenset(ObjectId("column", (*self.table.name, n)) for n in self.touched)
 
     def steps(self) -> tuple[Step, ...]:
         return (*self._frees(), *self._drops(), *self._retypes(), *self._tail(), *self._settings())
@@ -178,7 +182,7 @@ class Layout:
         return old
 
     def _alter(self, clauses: Sequence[str], lost: Sequence[Loss] = (), action: Action = Action.ALTER) -> Step:
-        sql = f"ALTER TABLE {qualified(*self.table.name)} {', '.join(clauses)}"
+        sql = f"ALTER TABLE ONLY {qualified(*self.table.name)} {', '.join(clauses)}"
         return Step(sql, self.table, action, ACCESS_EXCLUSIVE, tuple(lost))
 
     def _plain(self, sql: str) -> Step:

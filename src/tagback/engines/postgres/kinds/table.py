@@ -1,8 +1,9 @@
-"""Tables. Those with partitions, parents, children or another access method are seen, not managed."""
+"""Tables. Foreign ones and those with parents, children or another access method are seen, not managed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import msgspec
@@ -22,21 +23,33 @@ from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.layout import lay_out
-from tagback.engines.postgres.reading import PG_CLASS, Reading
-from tagback.engines.postgres.sqltext import ident, literal
+from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
+from tagback.engines.postgres.sqltext import ident, literal, stable
 
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
        c.relrowsecurity, c.relforcerowsecurity, c.relreplident,
        CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
-       c.relkind <> 'r' OR c.relispartition OR c.reloftype <> 0 OR c.relhassubclass OR am.amname <> 'heap'
-       OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+       c.relkind = 'f' OR c.reloftype <> 0 OR am.amname <> 'heap'
+       OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition
+                                               OR i.inhparent = c.oid AND c.relkind <> 'p')
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_class t ON t.oid = c.reltoastrelid AND t.reloptions IS NOT NULL
   LEFT JOIN pg_am am ON am.oid = c.relam
  WHERE c.relkind IN ('r', 'p', 'f') AND c.relnamespace IN ({ns})
 """
+# A column of the key can't be without the table: that is how the server notes which they are.
+_PARTITIONED = Rare(
+    """
+SELECT partrelid, pg_get_partkeydef(partrelid),
+       ARRAY(SELECT a.attname::text FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.objid AND a.attnum = d.objsubid
+              WHERE d.classid = 'pg_class'::regclass AND d.objid = partrelid AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid = partrelid AND d.refobjsubid = 0 AND d.deptype = 'i' ORDER BY a.attnum)
+  FROM pg_partitioned_table
+""",
+    unless="pg_partitioned_table",
+)
 _WATCHED = """
 SELECT c.oid, md5(concat_ws('|', c.relkind, c.relpersistence, c.relowner::regrole, c.reloptions::text, c.relrowsecurity,
          c.relforcerowsecurity, c.relreplident, am.amname, CASE WHEN c.reloftype <> 0 THEN c.reloftype::regtype END,
@@ -58,7 +71,10 @@ _REPLICA_IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
 
 
 class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"):
-    """`options` and `toast_options` are `name=value`. `replica_identity` i: an index says that it is it."""
+    """`options` and `toast_options` are `name=value`. `replica_identity` i: an index says that it is it.
+
+    `partition_by` is the server's text, and `key` are the columns that it is about.
+    """
 
     columns: tuple[Column, ...] = ()
     persistence: str = "p"
@@ -68,6 +84,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     force_row_security: bool = False
     replica_identity: str = "d"
     tablespace: str = ""
+    partition_by: str = ""
+    key: tuple[str, ...] = ()
 
     keyword: ClassVar[str] = "TABLE"
     default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "Dadrtwx"),)
@@ -80,6 +98,11 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     def carries_data(self) -> bool:
         return True
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Rows are in partitions, but an identity's sequence has a position."""
+        return bool(self.partition_by) and not any(c.identity for c in self.columns)
+
     def required(self, catalog: Catalog) -> Mapping[str, bool]:
         defaults = {c.name for c in self.columns if ObjectId("default", (*self.id.name, c.name)) in catalog.objects}
         return {c.name: c.name in defaults or bool(c.identity) or bool(c.generated) for c in self.columns if c.not_null}
@@ -88,6 +111,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
         columns = ", ".join(c.definition() for c in self.columns)
         sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
+        if self.partition_by:
+            sql += f" PARTITION BY {stable(self.partition_by)}"
         options = [*self.options, *(f"toast.{o}" for o in self.toast_options)]
         if options:
             sql += f" WITH ({', '.join(_option(o) for o in options)})"
@@ -107,11 +132,11 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return column_kind.further(self.id.name, self.owner, column.as_defined, column)
 
     def drop(self) -> tuple[Step, ...]:
-        lost = Loss(LossKind.TABLE, self.id)
-        return (self.step(f"DROP TABLE {self.address}", Action.DROP, ACCESS_EXCLUSIVE, [lost]),)
+        lost = [] if self.partition_by else [Loss(LossKind.TABLE, self.id)]
+        return (self.step(f"DROP TABLE {self.address}", Action.DROP, ACCESS_EXCLUSIVE, lost),)
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
-        if not isinstance(after, Table):
+        if not isinstance(after, Table) or after.partition_by != self.partition_by:
             return None
         layout = lay_out(
             self.id,
@@ -121,7 +146,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             _defaults(self, live, None),
             _defaults(after, target, live),
         )
-        if not layout.possible:
+        if not layout.possible or not layout.touched.isdisjoint(self.key):
             return None
         clauses = []
         if after.persistence != self.persistence:
@@ -131,8 +156,11 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses += _options(self.options, after.options)
         clauses += _options(self.toast_options, after.toast_options, "toast.")
         clauses += self._security(self, after)
-        own = self.steps([f"ALTER TABLE {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
-        return Alteration((*self.resettle(after), *own, *layout.steps()), layout.disturbed, layout.finish())
+        own = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
+        steps = (*own, *layout.steps())
+        if self.partition_by:
+            steps = tuple(replace(s, destroys=()) for s in steps)  # its rows are in its partitions
+        return Alteration((*self.resettle(after), *steps), layout.disturbed, layout.finish())
 
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Columns that come back have no values but those that they are given then; all others are the same."""
@@ -201,13 +229,15 @@ def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str
     return found
 
 
-def asked(major: int) -> tuple[str, ...]:
+def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
-    return (_TABLES,)
+    return (_TABLES, _PARTITIONED)
 
 
 def read(r: Reading) -> None:
     rows = r.rows(_TABLES)
+    partitioned = {oid: (by, tuple(key)) for oid, by, key in r.rows(_PARTITIONED)}
+    r.partitioned = bool(partitioned)
     watched = [row[0] for row in rows if row[-1]]
     digests: dict[int, str] = dict(r.rows(_WATCHED, (watched,))) if watched else {}
     for (
@@ -219,6 +249,7 @@ def read(r: Reading) -> None:
         object_id = ObjectId("table", (schema, name))
         r.relations[oid] = object_id
         role = r.roles[owner]
+        partition_by, key = partitioned.get(oid, ("", ()))
         found: SchemaObject = Table(
             id=object_id,
             owner=role,
@@ -232,6 +263,8 @@ def read(r: Reading) -> None:
             force_row_security=force,
             replica_identity=replica_identity,
             tablespace=tablespace,
+            partition_by=partition_by,
+            key=key,
         )
         if odd:
             r.watched_only.add(oid)

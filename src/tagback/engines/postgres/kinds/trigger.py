@@ -15,7 +15,7 @@ _TRIGGERS = Rare(
     """
 SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled, t.tgconstraint
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
- WHERE NOT t.tgisinternal AND c.relnamespace IN ({ns})
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND c.relnamespace IN ({ns})
 """,
     unless="pg_trigger WHERE NOT tgisinternal",
 )

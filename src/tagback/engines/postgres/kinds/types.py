@@ -84,6 +84,7 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
         old = qualified(*self.id.name[:-1], name)
         converted = []
         disturbed = {self.id}
+        impossible = ""
         spellings = (self.spelled, f"{self.spelled}[]")
         for table in target.objects.values():
             before = live.objects.get(table.id)
@@ -96,11 +97,13 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
             for c in table.columns:
                 if c.type not in spellings:
                     continue
+                if c.name in before.key:
+                    impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
                 text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
                 clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {ident(c.name)}::{text}::{c.type}")
                 disturbed.add(ObjectId("column", (*table.id.name, c.name)))
             if clauses:
-                converted.append(f"ALTER TABLE {table.address} {', '.join(clauses)}")
+                converted.append(f"ALTER TABLE ONLY {table.address} {', '.join(clauses)}")
         return Alteration(
             (
                 *self.steps([f"ALTER {self.keyword} {self.address} RENAME TO {ident(name)}"]),
@@ -109,6 +112,7 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
                 self.step(f"DROP {self.keyword} {old}", Action.DROP),
             ),
             frozenset(disturbed),
+            impossible=impossible,
         )
 
 
