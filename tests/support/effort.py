@@ -21,6 +21,9 @@ class Effort:
     fault_stride: int = 7
     """Inject a fault at every n-th place; 1 is every place."""
 
+    cause_stride: int = 4
+    """Try every n-th pair of a failure's cause and a pipeline's strategy; 1 is every pair."""
+
     corpora: Path | None = None
     """Folder of migration histories, PROJECT/ENGINE/NNNN_name/up.sql; without it the small ones that are shipped."""
 
@@ -29,7 +32,7 @@ class Effort:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Effort:
-        """Read TAGBACK_TEST_STEPS, …_KEPT, …_FAULT_STRIDE and …_CORPORA; unset and empty mean the default."""
+        """Read TAGBACK_TEST_STEPS, …_KEPT, …_FAULT_STRIDE, …_CAUSE_STRIDE and …_CORPORA; unset and empty: the default."""
         folder = environment.get("TAGBACK_TEST_CORPORA", "")
         kept = environment.get("TAGBACK_TEST_KEPT", "")
         if folder and not Path(folder).is_dir():
@@ -37,6 +40,7 @@ class Effort:
         return cls(
             _positive(environment, "TAGBACK_TEST_STEPS", cls().stateful_steps),
             _positive(environment, "TAGBACK_TEST_FAULT_STRIDE", cls().fault_stride),
+            _positive(environment, "TAGBACK_TEST_CAUSE_STRIDE", cls().cause_stride),
             Path(folder) if folder else None,
             Path(kept) if kept else None,
         )

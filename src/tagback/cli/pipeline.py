@@ -187,6 +187,7 @@ def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
     """Ends a run. What it changed stays as it is, unless it is to be taken back. A runner that is alive is told to do that."""
     from tagback.deploy.author import author
     from tagback.pipeline.attempts import Halt
+    from tagback.pipeline.commands import end_left_behind
     from tagback.pipeline.control import RUN_TAKEN, now, this_runner
     from tagback.pipeline.records import ABORT, OVER, RunState
     from tagback.pipeline.records import Answer as Word
@@ -209,6 +210,7 @@ def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
             opened.set_state(run_.id, RunState.RUNNING, {"pending": halt.fields})
             with _in_folder(run_.file):
                 return _driven(opened, opened.run(run_.id), (None, None, None))
+        end_left_behind(opened, run_.id, lambda event: None)
         opened.set_state(run_.id, RunState.ABORTED, over=True)
     return Answer({"run": run_.id, "state": "aborted"}, lambda page: page.line(f"Run {run_.id} is aborted."))
 
@@ -300,7 +302,7 @@ def _variables(given: tuple[str, ...], pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Answer:
-    from tagback.cli.interrupts import signals_as_interrupts
+    from tagback.cli.interrupts import Interrupts
     from tagback.cli.pipeline_page import Lines, fields_of_run, show_outcome
     from tagback.pipeline.beginning import read_text
     from tagback.pipeline.reports import junit, markdown
@@ -309,9 +311,10 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
 
     pipeline = read_text(run_.document, Path(run_.file))
     events, junit_to, markdown_to = outputs
-    with Lines(events) as lines, signals_as_interrupts():
+    with Lines(events) as lines, Interrupts():
+        runner = Runner(control, run_, pipeline, grow(pipeline, Path(run_.file)), lines)
         try:
-            outcome = Runner(control, run_, pipeline, grow(pipeline, Path(run_.file)), lines).drive()
+            outcome = runner.drive()
         except KeyboardInterrupt:
             raise TagbackError(
                 f"Interrupted. The run stands where it was: tagback pipeline resume {run_.id}",

@@ -52,6 +52,7 @@ class OnConflict(enum.StrEnum):
 class RollbackOptions:
     """Where to, exactly one of the first four, and how. `lock_wait`: seconds to wait for the deployment lock.
 
+    `only`: the deployments that may be taken back, by their tags; another one's on the way is a RefusedError.
     `shelf_limit`: bytes that the shelf may take in all; `shelf_retention`: what is kept longer is dropped at the end.
     """
 
@@ -63,6 +64,7 @@ class RollbackOptions:
     on_conflict: OnConflict = OnConflict.KEEP
     on_drift: OnDrift = OnDrift.REFUSE
     column_order: ColumnOrder = ColumnOrder.EXACT
+    only: frozenset[str] | None = None
     shelf_limit: int | None = None
     shelf_retention: datetime.timedelta | None = None
     lock_wait: float = 60.0
@@ -102,6 +104,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     history = read_history(ledger)
     point = find_point(history, options)
     undone = history.undone(point.depth)
+    if options.only is not None:
+        _refuse_others(history, undone, options.only)
     _refuse_irreversible(undone, purged_reasons(undone_shelves(ledger, history, point.depth)))
     clock = time.perf_counter()
     live = session.read_catalog()
@@ -186,6 +190,17 @@ def _commit(session: Session) -> None:
             code="constraint",
             hint="The database is as it was; correct the rows and try again.",
         ) from None
+
+
+def _refuse_others(history: History, undone: Sequence[AppliedChangeset], only: frozenset[str]) -> None:
+    others = [d for i in dict.fromkeys(c.deployment for c in undone) if (d := history.by_id[i]).tag not in only]
+    if others:
+        d = others[-1]
+        raise RefusedError(
+            f"Deployment {d.id} of {d.author.who}, tagged {d.tag}, lies on the way back and isn't to be taken back.",
+            code="deployed_since",
+            hint="Nothing was touched. `tagback rollback --to TAG` takes it back too; or mend by one more deployment.",
+        )
 
 
 def _refuse_irreversible(undone: Sequence[AppliedChangeset], purged: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +18,7 @@ from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import filled_in, length
 from tagback.pipeline.failures import type_of
 from tagback.pipeline.records import StepRecord, StepState
+from tagback.pipeline.retries import place_of
 from tagback.pipeline.specification import Strategy
 from tagback.pipeline.steps import perform
 from tagback.pipeline.tree import Node
@@ -42,22 +43,28 @@ class Halt(Exception):
 
 
 class GroupAgainError(TagbackError):
-    """The group around a step is to run again, as `strategy` says; `levels` are the step's own, for when it may not."""
+    """The group around the step `path` is to run again, as `strategy` says; `levels` are the step's, for when it may not."""
 
-    def __init__(self, error: TagbackError, strategy: Strategy, levels: Sequence[Sequence[Strategy]]) -> None:
+    def __init__(
+        self, error: TagbackError, path: str, strategy: Strategy, levels: Sequence[Sequence[Strategy]]
+    ) -> None:
         super().__init__(
             error.message, hint=error.hint, location=error.location, code=error.code, exit_code=error.exit_code
         )
-        self.strategy, self.levels = strategy, levels
+        self.path, self.strategy, self.levels = path, strategy, levels
+
+    @property
+    def place(self) -> str:
+        """Of the strategy."""
+        return place_of(self.strategy, self.levels, self.path)
 
 
 @dataclass
 class Attempts:
-    """The attempts at one node. Each strategy that tries again counts for itself."""
+    """The attempts at one node. Each strategy that tries again counts for itself, however often a runner dies meanwhile."""
 
     runner: Runner
     node: Node
-    used: dict[int, int] = field(default_factory=dict)
 
     def make(self) -> None:
         """Ends normally when the run may go on behind the node; Halt, or for the group GroupAgainError, when not."""
@@ -112,12 +119,16 @@ class Attempts:
     def _again(self, record: StepRecord, e: TagbackError, started: float) -> bool:
         """Decides about a failure: True to try again, False to go on behind the step; else Halt or GroupAgainError."""
         runner, node = self.runner, self.node
-        if isinstance(e, GroupAgainError) and self._may(e.strategy):
+        if isinstance(e, GroupAgainError) and self._may(e.strategy, e.place):
             runner.forget(node.children)
-            self._pause(e.strategy)
+            self._pause(e.strategy, e.place)
             return True
-        levels = e.levels if isinstance(e, GroupAgainError) else node.levels
-        strategy = self._chosen(type_of(e), levels, e.strategy if isinstance(e, GroupAgainError) else None)
+        path: str = node.path
+        levels: Sequence[Sequence[Strategy]] = node.levels
+        after: Strategy | None = None
+        if isinstance(e, GroupAgainError):
+            path, levels, after = e.path, e.levels, e.strategy
+        strategy = self._chosen(type_of(e), path, levels, after)
         do: str = strategy.do if strategy is not None else "rollback_pipeline"
         runner.listen(events.StrategyChosen(node.path, type_of(e), do, strategy is not None))
         if strategy is not None and do == "manual":
@@ -126,31 +137,32 @@ class Attempts:
             runner.note(record)
             runner.control.forget_answers(runner.run.id, node.path)
             if strategy is not None and strategy.do == "retry":
-                self._pause(strategy)
+                self._pause(strategy, place_of(strategy, levels, path))
             return True
         if do in ("ignore", "mark_success"):
             self._end(record, StepState.IGNORED if do == "ignore" else StepState.DONE, started, e.message)
             return False
         self._end(record, StepState.FAILED, started, e.message)
         if do == "retry_group" and strategy is not None:
-            raise GroupAgainError(e, strategy, levels)
+            raise GroupAgainError(e, path, strategy, levels)
         scope = {"rollback_group": node.path.rpartition("/")[0], "rollback_stage": node.path.partition("/")[0]}
         raise Halt(node.path, dict(record.error), do, scope.get(do, ""))
 
-    def _chosen(self, kind: str, levels: Sequence[Sequence[Strategy]], after: Strategy | None) -> Strategy | None:
+    def _chosen(
+        self, kind: str, path: str, levels: Sequence[Sequence[Strategy]], after: Strategy | None
+    ) -> Strategy | None:
         """The next strategy for this type of error that isn't used up, from the inside out; those up to `after` are."""
         fitting = [s for strategies in levels for s in strategies if not s.errors or kind in s.errors]
         if after is not None:
             fitting = fitting[next(n for n, s in enumerate(fitting) if s is after) + 1 :]
-        return next((s for s in fitting if s.do != "retry" or self._may(s)), None)
+        return next((s for s in fitting if s.do != "retry" or self._may(s, place_of(s, levels, path))), None)
 
-    def _may(self, s: Strategy) -> bool:
+    def _may(self, s: Strategy, place: str) -> bool:
         """Whether it may be used once more, which then counts."""
-        self.used[id(s)] = self.used.get(id(s), 0) + 1
-        return self.used[id(s)] <= s.times
+        return self.runner.retries.use(self.node.path, place) <= s.times
 
-    def _pause(self, s: Strategy) -> None:
-        tries = self.used.get(id(s), 1)
+    def _pause(self, s: Strategy, place: str) -> None:
+        tries = self.runner.retries.used(self.node.path, place)
         rest = seconds(s.every) * s.backoff ** (tries - 1) * random.uniform(1 - s.jitter, 1 + s.jitter)
         self.runner.listen(events.StepTold(self.node.path, f"again in {rest:.1f} s ({tries} of {s.times})"))
         nothing = StepRecord(self.node.path, "", StepState.RUNNING, 0, now(), "")

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from tagback.engines import connect
 from tagback.engines.session import Session, StatementError, Value
 from tagback.errors import UnreachableError, UsageError
+from tagback.pipeline.processes import began, identity, is_here
 from tagback.pipeline.records import Answer, Change, ChangeState, Run, RunState, StepRecord, StepState
 
 DEFAULT = "sqlite:///.tagback/runs.db"
@@ -29,22 +30,26 @@ HEARTBEAT = 5.0
 SILENT = 30.0
 """Seconds without one after which another host's runner counts as gone."""
 
-_TABLES = (
-    """CREATE TABLE {run} (
+_TABLES = {
+    "run": """CREATE TABLE {run} (
         id TEXT NOT NULL PRIMARY KEY, pipeline TEXT NOT NULL, file TEXT NOT NULL, document TEXT NOT NULL,
         variables TEXT NOT NULL, state TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL,
         initiator TEXT NOT NULL, runner TEXT NOT NULL, heartbeat TEXT NOT NULL, report TEXT NOT NULL)""",
-    """CREATE TABLE {run_step} (
+    "run_step": """CREATE TABLE {run_step} (
         run TEXT NOT NULL, path TEXT NOT NULL, position BIGINT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
         attempts BIGINT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL, outputs TEXT NOT NULL,
         intent TEXT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (run, path))""",
-    """CREATE TABLE {run_change} (
+    "run_change": """CREATE TABLE {run_change} (
         run TEXT NOT NULL, path TEXT NOT NULL, position BIGINT NOT NULL, target TEXT NOT NULL, tag_before TEXT NOT NULL,
         state TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (run, path))""",
-    """CREATE TABLE {run_answer} (
+    "run_answer": """CREATE TABLE {run_answer} (
         run TEXT NOT NULL, path TEXT NOT NULL, who TEXT NOT NULL, verdict TEXT NOT NULL, comment TEXT NOT NULL,
         said TEXT NOT NULL, PRIMARY KEY (run, path, who))""",
-)
+    "run_retry": """CREATE TABLE {run_retry} (
+        run TEXT NOT NULL, path TEXT NOT NULL, strategy TEXT NOT NULL, used BIGINT NOT NULL,
+        PRIMARY KEY (run, path, strategy))""",
+}
+_NEWEST = "run_retry"
 _RUN = "id, pipeline, file, document, variables, state, started, ended, initiator, runner, report"
 
 
@@ -56,9 +61,10 @@ class Control:
         self._turn = threading.RLock()
         self._runner = ""
         with self._writing():
-            if not self._there():
-                for table in _TABLES:
-                    session.execute(table)
+            if not self._there(_NEWEST):
+                for name, table in _TABLES.items():
+                    if not self._there(name):
+                        session.execute(table)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
@@ -191,6 +197,23 @@ class Control:
                     (*values, int(str(position)) + 1),
                 )
 
+    def retries(self, run: str) -> dict[tuple[str, str], int]:
+        """How often each strategy was used, by a step's path and the strategy's place."""
+        with self._reading():
+            rows = self._session.execute("SELECT path, strategy, used FROM {run_retry} WHERE run = ?", (run,))
+        return {(str(path), str(strategy)): int(str(used)) for path, strategy, used in rows}
+
+    def set_retries(self, run: str, path: str, used: Mapping[str, int]) -> None:
+        """Writes how often strategies were used at a step; what isn't named was not."""
+        with self._writing():
+            self._make_sure(run)
+            self._session.execute("DELETE FROM {run_retry} WHERE run = ? AND path = ?", (run, path))
+            for strategy, count in used.items():
+                self._session.execute(
+                    "INSERT INTO {run_retry} (run, path, strategy, used) VALUES (?, ?, ?, ?)",
+                    (run, path, strategy, count),
+                )
+
     # ------------------------------------------------------------------ what was changed
 
     def changes(self, run: str) -> list[Change]:
@@ -258,10 +281,10 @@ class Control:
 
     # ------------------------------------------------------------------
 
-    def _there(self) -> bool:
+    def _there(self, table: str) -> bool:
         self._session.savepoint()
         try:
-            self._session.execute("SELECT count(*) FROM {run}")
+            self._session.execute(f"SELECT count(*) FROM {{{table}}}")
         except StatementError as e:
             if e.lost:
                 raise
@@ -308,25 +331,17 @@ def now() -> str:
 
 def this_runner() -> str:
     """What identifies this process among all that ever drove a run."""
-    return json.dumps({"host": os.uname().nodename, "pid": os.getpid(), "began": _began(os.getpid()), "at": now()})
+    return json.dumps({**identity(os.getpid()), "at": now()})
 
 
 def _alive(runner: str, heartbeat: str) -> bool:
     if not runner:
         return False
     known = json.loads(runner)
-    if known["host"] == os.uname().nodename:
-        return bool(_began(known["pid"]) == known["began"])
+    if is_here(known):
+        return bool(began(known["pid"]) == known["began"])
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(heartbeat)
     return age.total_seconds() < SILENT
-
-
-def _began(process: int) -> str:
-    """When a process of this host began, in the kernel's count; empty if there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
 
 
 def _told(runner: str) -> str:

@@ -20,8 +20,11 @@ _BY_CODE = {
     "serialization": "deadlock",
     "unreachable": "connection",
     "lost": "connection",
+    "lock_lost": "connection",
     "authentication": "authentication",
     "permission": "authorization",
+    "privilege": "authorization",
+    "rows_hidden": "authorization",
     "syntax": "syntax",
     "constraint": "constraint",
     "data": "constraint",
@@ -30,6 +33,7 @@ _BY_CODE = {
     "irreversible": "data_loss",
     "data_loss": "data_loss",
     "conflict": "conflict",
+    "deployed_since": "conflict",
     "difference": "verification",
     "not_equal": "verification",
     "health": "health",
@@ -38,6 +42,7 @@ _BY_CODE = {
     "timeout": "timeout",
     "approval_rejected": "approval_rejected",
     "interrupted": "interrupted",
+    "cancelled": "interrupted",
 }
 
 

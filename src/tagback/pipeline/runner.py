@@ -13,11 +13,13 @@ from typing import Any
 from tagback.errors import TagbackError
 from tagback.pipeline import events
 from tagback.pipeline.attempts import Attempts, GroupAgainError, Halt, described
+from tagback.pipeline.commands import end_left_behind
 from tagback.pipeline.context import Context, Stopped, names_of
 from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_over
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
 from tagback.pipeline.records import ABORT, ENDED, Answer, Run, RunState, StepRecord, StepState
+from tagback.pipeline.retries import Retries
 from tagback.pipeline.secrets import Secrets
 from tagback.pipeline.specification import Pipeline
 from tagback.pipeline.tree import Branch, Node
@@ -52,6 +54,7 @@ class Runner:
         self._waits = 0
         self._abort: Answer | None = None
         self._report: dict[str, Any] = {}
+        self.retries = Retries(control, run.id)
         self._steps = control.steps(run.id)
         self._told = {path.rpartition("/")[2]: _told(s) for path, s in self._steps.items()}
 
@@ -63,6 +66,7 @@ class Runner:
         heart.start()
         self.listen(events.RunStarted(self.run.id, self.run.pipeline, bool(self._steps)))
         try:
+            end_left_behind(self.control, self.run.id, self.listen)
             state, failure, undone = self._all()
         finally:
             beating.set()
@@ -118,14 +122,12 @@ class Runner:
                 self._skip(node, "the stage's `when` does not hold")
             return
         self.listen(events.StageStarted(name))
-        again = 0
         while True:
             try:
                 self.together(branch.nodes, 1)
                 return
             except GroupAgainError as e:  # of a step that is in no group: the stage is its group
-                again += 1
-                if again > e.strategy.times:
+                if self.retries.use(name, e.place) > e.strategy.times:
                     raise Halt(name, described(e), "rollback_pipeline", "") from e
                 self.forget(branch.nodes)
                 self.stop.wait(seconds(e.strategy.every))
@@ -213,6 +215,7 @@ class Runner:
             if record is not None:
                 self.note(replace(record, state=StepState.RUNNING, started=now(), outputs={}, error={}))
                 self.control.forget_answers(self.run.id, node.path)
+                self.retries.forget(node.path)
             self.forget(node.children)
 
     def names(self, matrix: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,12 @@ def take_back(context: Context, scope: str) -> tuple[Undone, ...]:
     return tuple(done)
 
 
+def own_tags(context: Context, target: str) -> frozenset[str]:
+    """The tags of what this run deployed there: a deployment of somebody else is not this run's to take back."""
+    intents = [s.intent for s in context.control.steps(context.run.id).values() if s.kind == "apply"]
+    return frozenset(str(i["tag"]) for i in intents if i.get("target") == target)
+
+
 def _below(path: str, scope: str) -> bool:
     return not scope or path == scope or path.startswith(f"{scope}/")
 
@@ -65,10 +71,11 @@ def _one(context: Context, target: str, tag: str) -> Undone:
     context = replace(context, until=None)
     try:
         with context.target(target) as opened:
-            done = opened.rollback(RollbackOptions(to=tag))
+            done = opened.rollback(RollbackOptions(to=tag, only=own_tags(context, target)))
             found = opened.verify(tag) if not done.kept_drift else None
     except TagbackError as e:
-        return Undone(target, tag, False, f"{e.message} {e.hint}".strip())
+        hint = e.hint.replace("--to TAG", f"--to {tag}")
+        return Undone(target, tag, False, f"{e.message} {hint}".strip())
     if found is not None and not found.equal:
         return Undone(target, tag, False, found.message)
     receipt = f"receipt {done.receipt}" if done.receipt is not None else "nothing was to be undone"

@@ -64,72 +64,85 @@ def refusals(connection: psycopg.Connection[Any]) -> Iterator[None]:
         raise statement_error(error, connection) from error
 
 
-_CAUSES: tuple[tuple[str, str, str], ...] = (
-    # A pattern in the driver's text (libpq tells no SQLSTATE here), message and hint.
+_CAUSES: tuple[tuple[str, str, str, str], ...] = (
+    # A pattern in the driver's text (libpq tells no SQLSTATE here), message, hint and code.
     (
         r"failed to resolve host|could not translate host name",
         "The host {host} is not known.",
         "Check the host name in the URL.",
+        "unreachable",
     ),
     (
         r"timeout expired|[Tt]imed out",
         "{host} did not answer in time.",
         "Check host, port and firewall; ?connect_timeout=SECONDS in the URL waits longer.",
+        "unreachable",
     ),
     (
         r"Connection refused|on socket .*No such file",
         "No PostgreSQL server listens at {host}, port {port}.",
         "Check that the server runs, and the host and port in the URL.",
+        "unreachable",
     ),
     (
         r"password authentication failed|auth\w* failed for user",
         "The server refuses the password of {user}.",
         "Check the user and the password; special characters in a URL are percent-encoded.",
+        "authentication",
     ),
     (
         r"no password supplied",
         "The server wants a password for {user}.",
         "Put it in the URL, in the variable PGPASSWORD or in ~/.pgpass.",
+        "authentication",
     ),
     (
         r'role "(?P<name>.*)" does not exist',
         "The role {name} does not exist on the server.",
         "Check the user in the URL, or create the role.",
+        "authentication",
     ),
     (
         r'role "(?P<name>.*)" is not permitted to log in',
         "The role {name} is not allowed to log in.",
         "Use another user, or ALTER ROLE … LOGIN.",
+        "authentication",
     ),
     (
         r'database "(?P<name>.*)" does not exist',
         "The database {name} does not exist on the server.",
         "Check the name after the last / of the URL, or create it: createdb NAME.",
+        "unreachable",
     ),
     (
         r'database ".*" is not currently accepting connections|permission denied for database',
         "The server lets {user} not into this database.",
         "Ask for GRANT CONNECT ON DATABASE, or for connections to be allowed.",
+        "permission",
     ),
     (
         r"no pg_hba.conf entry|pg_hba.conf rejects",
         "The server's pg_hba.conf does not let {user} in from here.",
         "Add an entry there, or try another sslmode.",
+        "authentication",
     ),
     (
         r"\bSSL\b|certificate|sslmode|root\.crt",
         "No encrypted connection to {host} came about as the URL demands it.",
         "Check sslmode and sslrootcert after the ? of the URL, and whether the server has SSL on.",
+        "unreachable",
     ),
     (
         r"too many clients|too many connections|remaining connection slots",
         "The server has no free connection for {user}.",
         "Try again later, or raise max_connections.",
+        "unreachable",
     ),
     (
         r"the database system is (?P<name>starting up|shutting down|in recovery mode|not yet accepting connections)",
         "The server at {host} is there, but {name}.",
         "Try again in a moment.",
+        "unreachable",
     ),
 )
 
@@ -150,11 +163,11 @@ def connection_error(error: psycopg.Error, url: Url) -> TagbackError:
         "port": options.get("port") or str(url.port or 5432),
         "user": options.get("user") or url.user or "the present user",
     }
-    for pattern, message, hint in _CAUSES:
+    for pattern, message, hint, code in _CAUSES:
         found = re.search(pattern, text)
         if found:
             named = {name: value for name, value in found.groupdict().items() if value}
-            return UnreachableError(message.format_map({**place, **named}), hint=hint)
+            return UnreachableError(message.format_map({**place, **named}), hint=hint, code=code)
     return UnreachableError(
         f"No connection to {url}: {_without_password(text, url)}",
         hint="Check the URL, and that the server runs and is reachable from here.",

@@ -10,6 +10,7 @@ from typing import Any
 
 from tagback.engines import first_row
 from tagback.errors import TagbackError
+from tagback.pipeline.commands import execute
 from tagback.pipeline.context import Context
 from tagback.pipeline.durations import seconds, told
 from tagback.pipeline.expressions import evaluate
@@ -77,8 +78,6 @@ def _sql(spec: SqlCheck, before: dict[str, Any], context: Context) -> Look:
 
 
 def _command(spec: CommandCheck, context: Context) -> Look:
-    from tagback.pipeline.steps.outside import execute
-
     limited = replace(context, until=time.monotonic() + min(seconds(spec.within), context.left))
     code, lines = execute(spec.run, spec.env, None, limited, tell=False)
     text = "\n".join(lines)

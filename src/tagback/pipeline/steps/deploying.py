@@ -20,6 +20,7 @@ from tagback.ledger.store import Ledger
 from tagback.pipeline.context import Context
 from tagback.pipeline.records import ChangeState
 from tagback.pipeline.specification import Apply, Rollback
+from tagback.pipeline.undo import own_tags
 
 _NOTHING_LEFT = (Exit.FAILED, Exit.USAGE, Exit.REFUSED)
 """Exit statuses that say that the database is as it was."""
@@ -62,6 +63,8 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
 
 def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
     """Goes back: to a tag, a deployment, over a count of changesets, or to what this run found."""
+    place, only = spec.to, None
+    found = []
     if spec.to is None and spec.deployment is None and spec.count is None:
         found = [
             c for c in context.control.changes(context.run.id)
@@ -70,16 +73,15 @@ def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
         if not found:
             context.tell("this run has not changed it: there is nothing to take back")
             return {"target": spec.target, "deployments": [], "verified": True}
-        place = {"to": found[0].tag_before}
-    else:
-        found, place = [], {}
+        place, only = found[0].tag_before, own_tags(context, spec.target)
     with context.target(spec.target) as target:
         options = RollbackOptions(
-            to=place.get("to", spec.to),
+            to=place,
             deployment=int(spec.deployment) if spec.deployment is not None else None,
             count=_count(spec, context, target),
             on_conflict=OnConflict(spec.on_conflict),
             on_drift=OnDrift(spec.on_drift),
+            only=only,
         )
         done = target.rollback(options)
     for change in found:
