@@ -19,9 +19,11 @@ ENGINE ?=
 STRIDE ?= 1
 SECONDS ?= 60
 CORPORA ?=
+KILLS ?= 200
+SEED ?= 1
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful faults writers corpora clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful faults writers kills corpora clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -37,6 +39,8 @@ help: ## Show this list
 #@ ENGINE sqlite or postgres: only that one in `stateful`, `faults` and `writers`
 #@ STRIDE `faults` injects at every n-th place (1: every one)
 #@ SECONDS how long the writers of `writers` write on each engine (60)
+#@ KILLS random kills of `kills` (200)
+#@ SEED what their moments come from (1)
 #@ CORPORA folder of migration histories for `corpora`
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
 #@ PYTHON the Python >= 3.11 that makes .venv
@@ -94,6 +98,11 @@ faults: ready-test ## Slow: an error and a kill -9 at every statement and every 
 writers: ready-test ## Slow: SECONDS of 4 writers on each ENGINE while a column goes and comes; stalls and their bound
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@$(PY) -m tests.writers --seconds $(SECONDS) $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+kills: ready-test ## Slow: KILLS random kills of a pipeline's runner, each gone on with; and each strategy for each cause
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) -m tests.pipeline.kills --kills $(KILLS) --seed $(SEED)
+	@TAGBACK_TEST_CAUSE_STRIDE=1 $(PYTEST) -n $(JOBS) --maxprocesses 2 tests/pipeline/test_causes.py $(ARGS)
 
 corpora: ready-test ## Slow: replay the migration histories in CORPORA, each forth and back
 	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tagback.pipeline import commands
+from tagback.pipeline.processes import identity, left_behind
 from tests.pipeline.conftest import AFTER, BEFORE, Folder
 
 TWO = """
@@ -187,3 +189,61 @@ def test_a_person_decides_about_a_failure(folder: Folder) -> None:
     assert folder.call("pipeline", "decide", run, "bad", "retry").exit == 0
     out, err = process.communicate(timeout=60)
     assert json.loads(out)["state"] == "done", err
+
+
+def test_a_command_that_outlives_its_killed_runner_is_ended_before_it_runs_again(folder: Folder) -> None:
+    text = "name: long\nstages: [{name: one, steps: [{name: app, run: {command: [sh, app.sh]}}]}]\n"
+    folder.write("pipeline.yaml", text)
+    # A second one beside it would find the lock and say so; ending takes it a moment.
+    folder.write(
+        "app.sh",
+        "exec >/dev/null 2>&1  # nobody reads it any more, and a word would end it\n"
+        "mkdir lock || { echo BESIDE >> app.txt; exit 0; }\n"
+        "trap 'sleep 0.5; rmdir lock; echo ended >> app.txt; exit 1' TERM\n"
+        "echo began >> app.txt\ntest -e quick && { rmdir lock; exit 0; }\nwhile :; do sleep 0.1; done\n",
+    )
+    process = folder.start("run", "--events", "events")
+    while not (folder.path / "app.txt").exists():
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    folder.write("quick", "")
+    body = resumed(folder)
+    assert body["state"] == "done"
+    assert (folder.path / "app.txt").read_text().split() == ["began", "ended", "began"]
+
+
+def test_a_command_does_not_begin_without_its_runner(folder: Folder) -> None:
+    """What was started and not yet noted waits for a word that never comes."""
+    held = subprocess.run([*commands._HELD, "touch", "begun"], stdin=subprocess.DEVNULL, cwd=folder.path, check=False)
+    assert held.returncode != 0
+    assert not (folder.path / "begun").exists()
+
+
+def test_an_aborted_run_leaves_no_command_at_work(folder: Folder) -> None:
+    folder.write(
+        "pipeline.yaml", "name: x\nstages: [{name: a, steps: [{name: b, run: {command: echo $$ > pid; sleep 99}}]}]\n"
+    )
+    process = folder.start("run")
+    while not (folder.path / "pid").exists() or not (folder.path / "pid").read_text():
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    (run,) = json.loads(folder.call("pipeline", "list", "--json").out)["runs"]
+    pid = int((folder.path / "pid").read_text())
+    assert left_behind(identity(pid))
+    assert folder.call("pipeline", "abort", run["run"]).exit == 0
+    assert not left_behind({**identity(pid), "pid": pid})
+
+
+@pytest.mark.parametrize("do", ["retry", "retry_group"])
+def test_retries_count_on_when_the_run_does(folder: Folder, do: str) -> None:
+    folder.write(
+        "pipeline.yaml",
+        "name: x\nstages: [{name: a, steps: [{name: g, steps: [{name: b, run: {command: 'echo x >> tries; exit 1'},"
+        f" on_failure: [{{do: {do}, times: 3, every: 700ms, backoff: 1, jitter: 0}}]}}]}}]}}]\n",
+    )
+    killed(folder, folder.start("run", "--events", "events"), "(2 of 3)")
+    assert resumed(folder)["state"] == "failed"
+    # The first and three more; the attempt that was cut off while it waited is made once.
+    assert len((folder.path / "tries").read_text().splitlines()) == 4

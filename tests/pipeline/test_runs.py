@@ -107,6 +107,15 @@ def test_a_rollback_that_fails_is_not_hidden(folder: Folder, service: Service) -
     assert done.body["failure"]["error"]["type"] == "health"
 
 
+def test_what_a_step_took_back_itself_counts_as_back(folder: Folder) -> None:
+    folder.database("shop")
+    late = "      - {name: back, rollback: {target: shop}}\n      - {name: bad, run: {command: 'false'}}\n"
+    folder.write("pipeline.yaml", SHOP.split("  - name: watch", maxsplit=1)[0] + late)
+    done = folder.run()
+    assert (done.exit, done.body["state"], done.databases()) == (1, "rolled back", {"shop": "back"}), done.err
+    assert folder.rows("shop") == BEFORE
+
+
 TWO = """
 name: both
 targets:

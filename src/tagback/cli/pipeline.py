@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tagback.errors import Exit, TagbackError, UsageError
 
 if TYPE_CHECKING:
     from tagback.pipeline.control import Control
-    from tagback.pipeline.records import Run
+    from tagback.pipeline.records import Change, Run
     from tagback.pipeline.runner import Outcome
     from tagback.pipeline.specification import Pipeline
 
@@ -330,7 +331,7 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
             except OSError as e:  # how the run ended must be told nevertheless
                 Page(sys.stderr).line(f"{path} can't be written: {e.strerror}")
     fields = fields_of_run(outcome.run, outcome.steps, changes)
-    return Answer(fields, lambda page: show_outcome(page, outcome, changes), _error(outcome))
+    return Answer(fields, lambda page: show_outcome(page, outcome, changes), _error(outcome, changes))
 
 
 def _check_outputs(paths: tuple[str | None, ...]) -> None:
@@ -343,7 +344,8 @@ def _check_outputs(paths: tuple[str | None, ...]) -> None:
                 raise UsageError(f"{path} can't be written: {e.strerror}.", code="output") from None
 
 
-def _error(outcome: Outcome) -> TagbackError | None:
+def _error(outcome: Outcome, changes: Sequence[Change]) -> TagbackError | None:
+    standing = ", ".join(dict.fromkeys(c.target for c in changes if c.state.value == "changed"))
     state, failure = outcome.run.state.value, outcome.failure
     if state == "done":
         return None
@@ -352,9 +354,11 @@ def _error(outcome: Outcome) -> TagbackError | None:
     message = f"{where}: {error.get('message', '')}".rstrip(": ")
     exits = {"stuck": Exit.STUCK, "aborted": Exit.FAILED, "rolled back": Exit.FAILED}
     hints = {
-        "rolled back": "Every database that the run changed is back where it was, verified.",
+        "rolled back": f"What was to go back is back, verified. {standing} stands as the run changed it."
+        if standing
+        else "Every database that the run changed is back where it was, verified.",
         "stuck": "A database is not back: see above. When what was in the way is gone, `tagback pipeline resume` tries again.",
-        "failed": "The run had changed no database, or was told to leave it as it is.",
+        "failed": f"{standing} stands as the run changed it." if standing else "The run had changed no database.",
         "aborted": "What the run changed stands as it is.",
     }
     return TagbackError(

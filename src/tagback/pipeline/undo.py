@@ -23,16 +23,15 @@ class Undone:
 
 
 def take_back(context: Context, scope: str) -> tuple[Undone, ...]:
-    """Takes back what the steps below `scope` (empty: all) changed. It may be begun again: what is back stays back.
+    """Takes back what the steps below `scope` (empty: all) changed. It may be begun again: what is back stays back, and is told.
 
     One database that can't go back doesn't keep the others from it.
     """
-    changes = [
-        c
-        for c in context.control.changes(context.run.id)
-        if c.state in (ChangeState.CHANGED, ChangeState.CHANGING, ChangeState.FAILED) and _below(c.path, scope)
-    ]
-    done = []
+    within = [c for c in context.control.changes(context.run.id) if _below(c.path, scope)]
+    changes = [c for c in within if c.state in (ChangeState.CHANGED, ChangeState.CHANGING, ChangeState.FAILED)]
+    open_ = {c.target for c in changes}
+    back = [c for c in within if c.state is ChangeState.BACK and c.target not in open_]
+    done = [Undone(c.target, c.tag_before, True, c.detail) for c in {c.target: c for c in reversed(back)}.values()]
     for target, first in _newest_first(changes):
         context.listen(GoingBack(target, first.tag_before))
         undone = _one(context, target, first.tag_before)
