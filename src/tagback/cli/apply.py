@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tagback.cli import parameters
+from tagback.cli import parameters, sarif
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
 from tagback.cli.measures import size
@@ -32,6 +32,7 @@ from tagback.errors import UsageError, counted
 @parameters.verbose
 @parameters.as_json
 @click.pass_obj
+@sarif.option
 def command(
     call: Call,
     changelog: str | None,

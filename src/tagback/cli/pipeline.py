@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagback.cli import parameters
+from tagback.cli import parameters, sarif
 from tagback.cli.answer import Answer
 from tagback.cli.page import Page, local_time
 from tagback.errors import Exit, TagbackError, UsageError
@@ -43,6 +43,7 @@ def command() -> None:
 @command.command("validate")
 @_file
 @parameters.as_json
+@sarif.option
 def validate(file: str) -> Answer:
     """Checks a pipeline file: its keys, its names, its expressions. Nothing is connected to."""
     pipeline, branches = _read(file)
@@ -89,6 +90,7 @@ def plan(file: str, variables: tuple[str, ...]) -> Answer:
 @_junit
 @_markdown
 @parameters.as_json
+@sarif.option
 def run(
     file: str,
     variables: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagback.cli import parameters
+from tagback.cli import parameters, sarif
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call
 from tagback.cli.page import Page, short
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @parameters.verbose
 @parameters.as_json
 @click.pass_obj
+@sarif.option
 def command(
     call: Call,
     changelog: str | None,
