@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from tests.conformance.case import captured, conditional, exact, refused
+from tests.support import rare_kinds
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, a text, b int); INSERT INTO t VALUES (1, 'x', 7), (2, NULL, 8);"
 SERIAL = "CREATE TABLE t (id serial PRIMARY KEY, a text UNIQUE); CREATE INDEX i ON t (a); INSERT INTO t (a) VALUES ('x'), ('y');"
@@ -145,6 +146,7 @@ CASES = (
     captured("rows added to a table that was there", TABLE, "INSERT INTO t VALUES (3, 'z', 9)"),
     conditional("a row that doesn't go back into the old type", "CREATE TABLE t (a int)", "ALTER TABLE t ALTER a TYPE bigint; INSERT INTO t VALUES (9000000000)"),
     exact("an update that changes nothing", TABLE, "UPDATE t SET b = b"),
-    refused("publication: not managed yet", TABLE, "CREATE PUBLICATION pub FOR TABLE t"),
+    refused("inheritance: not managed yet", TABLE, "CREATE TABLE u () INHERITS (t)"),
+    *(exact(name, setup or "SELECT 1", change) for name, (setup, change) in rare_kinds.CASES.items()),
     refused("tagback's own tables", TABLE, "DROP SCHEMA tagback CASCADE", "ledger_removed"),
 )  # fmt: skip

@@ -155,7 +155,20 @@ def postgres_state(server: PostgresServer, database: str, connection: psycopg.Co
     """The state of a database; `connection` is to it, with nothing open."""
     own = [f"--exclude-schema={SCHEMA}", f"--exclude-schema={SCHEMA}_shelf_[0-9]*_[0-9]*_[0-9]*"]
     dump = server.run("pg_dump", "--schema-only", *own, "--dbname", server.url(database))
-    return State(dump_entries(dump), postgres_rows(connection))
+    return State({**dump_entries(dump), **_said_of_database(connection)}, postgres_rows(connection))
+
+
+def _said_of_database(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """What a dump shows only together with CREATE DATABASE."""
+    rows = connection.execute(
+        """
+        SELECT 'database setting ' || coalesce(setrole::regrole::text, ''), setconfig::text
+        FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()
+        UNION ALL SELECT 'database comment', shobj_description(oid, 'pg_database')
+        FROM pg_database WHERE datname = current_database() AND shobj_description(oid, 'pg_database') IS NOT NULL
+        """
+    )
+    return {str(what): str(text) for what, text in rows}
 
 
 def dump_entries(dump: str) -> dict[str, str]:

@@ -78,6 +78,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """A table whose rows are another one's too, and that other one: a partition and what it is a partition of."""
         return None
 
+    def tinges(self, maker: str) -> bool:
+        """Whether what this role makes is another thing while it is there: default privileges."""
+        return False
+
     @property
     def acts_by_columns(self) -> bool:
         """Whether it acts on rows only where the columns that it depends on get other values: a foreign key."""
@@ -158,7 +162,7 @@ class Catalog:
 
     `dependencies` maps an object to the objects *or parts* it needs. `lineage` maps objects and columns to what
     identifies them physically for as long as one transaction: it tells a rename from a drop and a create, and isn't
-    part of the fingerprint.
+    part of the fingerprint. Nor is `maker`: the role that whatever a plan makes is made by.
     """
 
     engine: str
@@ -166,6 +170,7 @@ class Catalog:
     objects: Mapping[ObjectId, SchemaObject]
     dependencies: Mapping[ObjectId, frozenset[ObjectId]] = field(default_factory=dict)
     lineage: Mapping[ObjectId, str] = field(default_factory=dict)
+    maker: str = ""
     _cache: dict[str, object] = field(default_factory=dict, repr=False)
 
     @property

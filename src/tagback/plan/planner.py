@@ -87,6 +87,7 @@ class _Planner:
                 self.alterations[object_id] = alteration
         self.rows = {table: self._in_place(table, r) for table, r in self.rows.items()}
         self._spread()
+        self._lift_tinges()
         self._check()
         if self.blocked:
             return Plan((), tuple(self.blocked))
@@ -143,6 +144,17 @@ class _Planner:
                         seen.add(name)
                         queue.append(name)
 
+    def _lift_tinges(self) -> None:
+        """Takes down what would tinge what is made or changed."""
+        if not any(self._is_made(i) for i in (*self.added, *self.rebuilt, *self.lifted, *self.alterations)):
+            return
+        for o in self.live.objects.values():
+            if o.tinges(self.live.maker):
+                self._takes_down(o.id)
+
+    def _is_made(self, i: ObjectId) -> bool:
+        return not self.target.objects[i].tinges(self.live.maker)
+
     def _lift_actors(self) -> list[ObjectId]:
         """Takes down what would act on rows that come back."""
         actors = [o.id for o in self.live.objects.values() if self._acts_on_rows(o)]
@@ -190,6 +202,7 @@ class _Planner:
                 if isinstance(side.objects.get(object_id), UnmanagedObject):
                     self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
                     break
+        self.blocked += self._ties()
         self.blocked += [a.impossible for _, a in sorted(self.alterations.items()) if a.impossible]
         for table in sorted(self.rows):
             if isinstance(self.live.objects.get(table), UnmanagedObject):
@@ -206,6 +219,16 @@ class _Planner:
                 self.blocked.append(
                     f"{object_id} would have to be dropped and created again, which would lose its data."
                 )
+
+    def _ties(self) -> list[str]:
+        """What has to go for a while although something with rows, which stays as it is, can't be without it."""
+        found = []
+        for object_id in sorted({*self.rebuilt, *self.lifted}):
+            for i in sorted({i for name in self._with_parts(object_id) for i in self.dependents.get(name, ())}):
+                stays = i not in self.alterations and i in self.target.objects
+                if stays and self.live.objects[i].carries_data and not {i} & (self.rebuilt | self.lifted):
+                    found.append(f"{object_id} has to go for a while, and {i} has rows and can't be without it.")
+        return found
 
     # ------------------------------------------------------------------ the order
 
@@ -253,8 +276,23 @@ class _Planner:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
         for table in self.rows:
             self._order_rows(table, before, down, up)
+        self._order_tinges(before, down, up)
         depths: dict[ObjectId, int] = {}
         return in_order(nodes, before, lambda n: (_MAIN_STAGE[n.action], self._depth(n, depths), n.id))
+
+    def _order_tinges(self, before: dict[_Node, set[_Node]], down: set[ObjectId], up: set[ObjectId]) -> None:
+        """What tinges what is made goes before anything is made, and comes when all is there."""
+        gone = {_Node(Action.DROP, i) for i in down if self.live.objects[i].tinges(self.live.maker)}
+        come = [_Node(Action.CREATE, i) for i in up if not self._is_made(i)]
+        made = (
+            {n for n in before if n.action in (Action.CREATE, Action.ALTER) and self._is_made(n.id)}
+            if gone or come
+            else set()
+        )
+        for node in made if gone else ():
+            before[node] |= gone
+        for node in come:
+            before[node] |= made
 
     def _order_rows(
         self, table: ObjectId, before: dict[_Node, set[_Node]], down: set[ObjectId], up: set[ObjectId]

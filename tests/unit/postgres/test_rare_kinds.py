@@ -54,7 +54,7 @@ MADE = {
     "publication of table": "CREATE TABLE t (a int); CREATE PUBLICATION p FOR TABLE t",
     "subscription": "CREATE SUBSCRIPTION s CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)",
     "default privileges": "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
-    "database setting": "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
+    "database settings": "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
     "database comment": "DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS ''x''', current_database()); END $$",
     # Only a module of the server's can write these.
     "security label": "SET allow_system_table_mods = on; CREATE TABLE t (a int);"

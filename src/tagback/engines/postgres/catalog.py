@@ -14,15 +14,25 @@ from psycopg.rows import tuple_row
 
 from tagback.catalog import Action, Catalog, ObjectId, Rename, SchemaObject, Step, UnmanagedObject
 from tagback.engines.postgres.kinds import (
+    aggregate,
     attachment,
+    cast,
+    collation,
     column,
     constraint,
+    database,
     default,
+    default_privileges,
+    foreign,
     function,
+    language,
+    operator,
     policy,
+    publication,
     schema,
     sequence,
     table,
+    text_search,
     trigger,
     types,
     unmanaged,
@@ -55,6 +65,29 @@ KINDS: tuple[type[SchemaObject], ...] = (
     types.Domain,
     types.CompositeType,
     types.Range,
+    aggregate.Aggregate,
+    operator.Operator,
+    operator.OperatorFamily,
+    operator.OperatorClass,
+    cast.Cast,
+    cast.Conversion,
+    cast.Transform,
+    collation.Collation,
+    language.Language,
+    language.AccessMethod,
+    text_search.TextSearchParser,
+    text_search.TextSearchTemplate,
+    text_search.TextSearchDictionary,
+    text_search.TextSearchConfiguration,
+    foreign.ForeignDataWrapper,
+    foreign.ForeignServer,
+    foreign.UserMapping,
+    publication.Publication,
+    publication.PublishedTable,
+    publication.PublishedSchema,
+    default_privileges.DefaultPrivileges,
+    database.DatabaseSettings,
+    database.DatabaseComment,
     UnmanagedObject,
 )
 """Every kind that a definition can be of."""
@@ -103,7 +136,9 @@ SELECT t.oid, t.typrelid, t.typelem, (SELECT g.rngtypid FROM pg_range g WHERE g.
 """
 _ASKING = (
     *(schema, sequence, column, table, view, types),
-    *(default, function, constraint, attachment, trigger, policy, unmanaged),
+    *(default, function, constraint, attachment, trigger, policy),
+    *(aggregate, operator, cast, collation, language, text_search, foreign, publication),
+    *(default_privileges, database, unmanaged),
 )
 """What is read, in the order of asking."""
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[KINDS])  # noqa: UP007, the kinds as one tuple
@@ -128,9 +163,13 @@ def read_catalog(connection: psycopg.Connection[Any], major: int) -> Catalog:
             view.read_rules(r)
             trigger.read(r)
             policy.read(r)
+            for kind in (aggregate, operator, cast, collation, language, text_search, foreign, publication):
+                kind.read(r)
+            default_privileges.read(r)
+            database.read(r)
             unmanaged.read(r)
             dependencies = _dependencies(r)
-    return Catalog("postgresql", str(major), r.objects, dependencies, r.lineage)
+    return Catalog("postgresql", str(major), r.objects, dependencies, r.lineage, r.role)
 
 
 def decode(definition: bytes) -> SchemaObject:
@@ -285,6 +324,11 @@ _BY_ITS_OWN_NAME = {
     "multirange": "TYPE",
     "domain": "DOMAIN",
     "statistics": "STATISTICS",
+    "collation": "COLLATION",
+    "text search parser": "TEXT SEARCH PARSER",
+    "text search template": "TEXT SEARCH TEMPLATE",
+    "text search dictionary": "TEXT SEARCH DICTIONARY",
+    "text search configuration": "TEXT SEARCH CONFIGURATION",
 }
 _WITHIN_A_TABLE = {
     "constraint": "ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}",

@@ -17,18 +17,37 @@ if TYPE_CHECKING:
     from tagback.engines.postgres.kinds.column import Column
     from tagback.engines.postgres.kinds.sequence import Identity
 
+PG_AM = 2601
 PG_ATTRDEF = 2604
+PG_CAST = 2605
 PG_CLASS = 1259
+PG_COLLATION = 3456
 PG_CONSTRAINT = 2606
+PG_CONVERSION = 2607
 PG_EVENT_TRIGGER = 3466
 PG_EXTENSION = 3079
+PG_FOREIGN_DATA_WRAPPER = 2328
+PG_FOREIGN_SERVER = 1417
+PG_LANGUAGE = 2612
 PG_NAMESPACE = 2615
+PG_OPCLASS = 2616
+PG_OPERATOR = 2617
+PG_OPFAMILY = 2753
 PG_POLICY = 3256
 PG_PROC = 1255
+PG_PUBLICATION = 6104
+PG_PUBLICATION_NAMESPACE = 6237
+PG_PUBLICATION_REL = 6106
 PG_REWRITE = 2618
 PG_STATISTIC_EXT = 3381
+PG_TRANSFORM = 3576
 PG_TRIGGER = 2620
+PG_TS_CONFIG = 3602
+PG_TS_DICT = 3600
+PG_TS_PARSER = 3601
+PG_TS_TEMPLATE = 3764
 PG_TYPE = 1247
+PG_USER_MAPPING = 1418
 """System catalogs' own oids, fixed in the server's source (src/include/catalog)."""
 
 _NAMESPACES = f"""
@@ -45,7 +64,9 @@ SELECT classoid, objoid, objsubid, description FROM pg_description
 """
 _ROLES = """
 SELECT oid, rolname, acldefault('r', oid)::text[], acldefault('s', oid)::text[],
-       acldefault('n', oid)::text[], acldefault('f', oid)::text[], acldefault('T', oid)::text[] FROM pg_roles
+       acldefault('n', oid)::text[], acldefault('f', oid)::text[], acldefault('T', oid)::text[],
+       acldefault('l', oid)::text[], acldefault('F', oid)::text[], acldefault('S', oid)::text[],
+       rolname = current_user FROM pg_roles
 """
 _GENERAL = (_MEMBERS, _COMMENTS, _ROLES)
 
@@ -98,6 +119,7 @@ class Reading:
         self.members: dict[Address, ObjectId] = {}
         self.comments: dict[tuple[int, int, int], str] = {}
         self.roles: dict[int, str] = {}
+        self.role = ""  # who is reading, and will make what a plan makes
         self._defaults: dict[tuple[str, str], Acl] = {}
 
     def begin(self, queries: Sequence[Query]) -> None:
@@ -114,9 +136,11 @@ class Reading:
             self.members[classid, objid] = ObjectId("extension", (name,))
         for classoid, objoid, objsubid, text in self.rows(_COMMENTS):
             self.comments[classoid, objoid, objsubid] = text
-        for oid, name, *acls in self.rows(_ROLES):
+        for oid, name, *acls, is_own in self.rows(_ROLES):
             self.roles[oid] = name
-            for kind, acl in zip("rsnfT", acls, strict=True):
+            if is_own:
+                self.role = name
+            for kind, acl in zip("rsnfTlFS", acls, strict=True):
                 self._defaults[kind, name] = parse(acl)
 
     def close(self) -> None:
@@ -149,6 +173,11 @@ class Reading:
         self.objects[found.id] = found
         self.addresses[classid, oid] = found.id
         self.lineage[found.id] = str(oid)
+
+    def note(self, classid: int, oid: int, found: SchemaObject) -> None:
+        """Takes in an object of a kind that is made anew under another name."""
+        self.objects[found.id] = found
+        self.addresses[classid, oid] = found.id
 
     def unmanaged(self, found: SchemaObject) -> UnmanagedObject:
         """The object as one that is only watched: its kind is managed, but not on what it hangs."""

@@ -1,0 +1,156 @@
+# ruff: noqa: E501 - a table: a line for each statement
+"""The kinds of objects that few migrations touch: what is there before, and the change."""
+
+from __future__ import annotations
+
+OPERATORS = """
+CREATE TYPE pair AS (x int, y int);
+CREATE FUNCTION pair_cmp(pair, pair) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1.x - $2.x';
+CREATE FUNCTION pair_lt(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1.x < $2.x';
+CREATE FUNCTION pair_gt(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1.x > $2.x';
+CREATE FUNCTION pair_int(pair, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1.x < $2';
+CREATE FUNCTION pair_int_cmp(pair, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1.x - $2';
+CREATE FUNCTION minus(pair) RETURNS pair LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE OPERATOR <# (FUNCTION = pair_lt, LEFTARG = pair, RIGHTARG = pair, COMMUTATOR = >#, RESTRICT = scalarltsel, JOIN = scalarltjoinsel);
+CREATE OPERATOR ># (FUNCTION = pair_gt, LEFTARG = pair, RIGHTARG = pair, COMMUTATOR = <#, RESTRICT = scalargtsel);
+CREATE OPERATOR <# (FUNCTION = pair_int, LEFTARG = pair, RIGHTARG = int);
+CREATE OPERATOR !# (FUNCTION = minus, RIGHTARG = pair);
+CREATE OPERATOR FAMILY pairs USING btree;
+CREATE OPERATOR CLASS pair_ops FOR TYPE pair USING btree FAMILY pairs AS OPERATOR 1 <#, OPERATOR 5 >#, FUNCTION 1 pair_cmp(pair, pair);
+ALTER OPERATOR FAMILY pairs USING btree ADD OPERATOR 1 <# (pair, int), FUNCTION 1 (pair, int) pair_int_cmp(pair, int);
+COMMENT ON OPERATOR <# (pair, pair) IS 'less'; COMMENT ON OPERATOR CLASS pair_ops USING btree IS 'c'; COMMENT ON OPERATOR FAMILY pairs USING btree IS 'f';
+CREATE TABLE pairs_held (p pair); CREATE INDEX by_pair ON pairs_held (p pair_ops);
+"""
+AGGREGATES = """
+CREATE AGGREGATE total (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', COMBINEFUNC = int4pl, PARALLEL = SAFE);
+CREATE AGGREGATE biggest (int) (SFUNC = int4larger, STYPE = int, SORTOP = >);
+CREATE AGGREGATE rows (*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
+CREATE AGGREGATE moving (float8) (SFUNC = float8pl, STYPE = float8, SSPACE = 40, MSFUNC = float8pl, MINVFUNC = float8mi, MSTYPE = float8, MINITCOND = '1');
+CREATE AGGREGATE pct (float8 ORDER BY anyelement) (SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_disc_final, FINALFUNC_EXTRA);
+CREATE AGGREGATE many (a int, VARIADIC b text[]) (SFUNC = many_step, STYPE = text);
+COMMENT ON AGGREGATE total (int) IS 'sum'; COMMENT ON AGGREGATE rows (*) IS 'count'; REVOKE ALL ON FUNCTION total (int) FROM PUBLIC;
+COMMENT ON AGGREGATE pct (float8 ORDER BY anyelement) IS 'p'; ALTER AGGREGATE rows (*) OWNER TO pg_monitor;
+CREATE VIEW sums AS SELECT total(a) FROM (VALUES (1)) v (a);
+"""
+MANY_STEP = "CREATE FUNCTION many_step(text, int, VARIADIC text[]) RETURNS text LANGUAGE sql AS 'SELECT $1';"
+FOREIGN = """
+CREATE FOREIGN DATA WRAPPER w OPTIONS (a '1', "B b" 'it''s'); CREATE SERVER s TYPE 't' VERSION '1' FOREIGN DATA WRAPPER w OPTIONS (host 'h', x '\\');
+CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS ("user" 'u'); CREATE USER MAPPING FOR CURRENT_USER SERVER s;
+COMMENT ON SERVER s IS 'there'; COMMENT ON FOREIGN DATA WRAPPER w IS 'way'; GRANT USAGE ON FOREIGN SERVER s TO pg_monitor; GRANT USAGE ON FOREIGN DATA WRAPPER w TO pg_monitor;
+ALTER SERVER s OWNER TO pg_read_all_data;
+"""
+SEARCH = """
+CREATE TEXT SEARCH PARSER p (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline);
+CREATE TEXT SEARCH TEMPLATE m (INIT = dsimple_init, LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = m, stopwords = 'english'); CREATE TEXT SEARCH DICTIONARY e (TEMPLATE = simple);
+CREATE TEXT SEARCH CONFIGURATION c (PARSER = p); ALTER TEXT SEARCH CONFIGURATION c ADD MAPPING FOR asciiword, hword_part WITH d, english_stem;
+COMMENT ON TEXT SEARCH CONFIGURATION c IS 'c'; COMMENT ON TEXT SEARCH DICTIONARY d IS 'd'; COMMENT ON TEXT SEARCH PARSER p IS 'p';
+COMMENT ON TEXT SEARCH TEMPLATE m IS 'm'; ALTER TEXT SEARCH CONFIGURATION c OWNER TO pg_monitor;
+CREATE TABLE found (t text); CREATE INDEX words ON found USING gin (to_tsvector('c', t));
+"""
+PUBLISHED = """
+CREATE SCHEMA ps; CREATE TABLE ps.y (a int); CREATE TABLE x (id int PRIMARY KEY, a text, b int);
+CREATE PUBLICATION one FOR TABLE x (id, a) WHERE (id > 5) WITH (publish = 'insert, delete', publish_via_partition_root);
+CREATE PUBLICATION two FOR TABLES IN SCHEMA ps;
+CREATE PUBLICATION none; COMMENT ON PUBLICATION one IS 'all';
+"""
+DEFAULTS = """
+CREATE SCHEMA ds; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA ds GRANT USAGE ON SEQUENCES TO pg_monitor WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES FOR ROLE pg_read_all_data GRANT ALL ON TYPES TO pg_monitor;
+CREATE TABLE ds.t (a serial); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE plain (a int); REVOKE ALL ON plain FROM pg_monitor;
+"""
+SETTINGS = """
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path TO "$user", public, "a b"', current_database());
+EXECUTE format('ALTER DATABASE %I SET work_mem TO %L', current_database(), '64MB'); EXECUTE format('ALTER DATABASE %I SET my.own TO %L', current_database(), E'it''s \\ %');
+EXECUTE format('ALTER ROLE postgres IN DATABASE %I SET statement_timeout TO 5000', current_database()); EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'mine, 100%'); END $$;
+"""
+CASTS = """
+CREATE TYPE temper AS ENUM ('a', 'b'); CREATE FUNCTION temper_int(temper) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE CAST (temper AS int) WITH FUNCTION temper_int(temper) AS ASSIGNMENT; CREATE CAST (int AS temper) WITH INOUT AS IMPLICIT;
+COMMENT ON CAST (temper AS int) IS 'number'; CREATE DEFAULT CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; COMMENT ON CONVERSION conv IS 'v';
+CREATE FUNCTION from_sql(internal) RETURNS internal LANGUAGE internal IMMUTABLE AS 'int4in'; CREATE TRANSFORM FOR int LANGUAGE plpgsql (FROM SQL WITH FUNCTION from_sql(internal));
+COMMENT ON TRANSFORM FOR int LANGUAGE plpgsql IS 't'; CREATE TABLE tempers (t temper, n int GENERATED ALWAYS AS (temper_int(t)) STORED);
+"""
+LANGUAGES = """
+CREATE FUNCTION l_handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE TRUSTED LANGUAGE l HANDLER l_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator; COMMENT ON LANGUAGE l IS 'l';
+REVOKE USAGE ON LANGUAGE l FROM PUBLIC; CREATE FUNCTION in_l() RETURNS int LANGUAGE l AS 'BEGIN RETURN 1; END';
+CREATE ACCESS METHOD tree TYPE INDEX HANDLER bthandler; COMMENT ON ACCESS METHOD tree IS 'am'; CREATE ACCESS METHOD pile TYPE TABLE HANDLER heap_tableam_handler;
+"""
+COLLATIONS = """
+CREATE COLLATION c (provider = libc, locale = 'C'); CREATE COLLATION "D d" (provider = icu, locale = 'de-u-co-phonebk', deterministic = false);
+COMMENT ON COLLATION c IS 'c'; ALTER COLLATION c OWNER TO pg_monitor; CREATE TABLE sorted (a text COLLATE c, b text COLLATE "D d" UNIQUE);
+CREATE DOMAIN dom AS text COLLATE "D d"; CREATE INDEX by_d ON sorted (a COLLATE "D d");
+"""
+
+CASES: dict[str, tuple[str, str]] = {
+    "aggregates made": (MANY_STEP, AGGREGATES),
+    "aggregates changed": (
+        MANY_STEP + AGGREGATES,
+        "DROP VIEW sums; DROP AGGREGATE total (int); CREATE AGGREGATE total (int) (SFUNC = int4mul, STYPE = int);"
+        "DROP AGGREGATE many (int, text[]); COMMENT ON AGGREGATE biggest (int) IS 'new'; ALTER AGGREGATE rows (*) OWNER TO CURRENT_USER",
+    ),
+    "operators, classes and families made": ("", OPERATORS),
+    "operators, classes and families changed": (
+        OPERATORS,
+        "ALTER OPERATOR <# (pair, pair) SET (RESTRICT = NONE, JOIN = NONE); DROP INDEX by_pair; DROP OPERATOR CLASS pair_ops USING btree;"
+        "ALTER OPERATOR FAMILY pairs USING btree DROP FUNCTION 1 (pair, int); DROP OPERATOR !# (NONE, pair); COMMENT ON OPERATOR <# (pair, pair) IS NULL",
+    ),
+    "operator on which a class hangs dropped": (OPERATORS, "DROP OPERATOR <# (pair, pair) CASCADE"),
+    "casts, conversions, transforms made": ("", CASTS),
+    "casts, conversions, transforms changed": (
+        CASTS,
+        "DROP CAST (int AS temper); DROP CAST (temper AS int); CREATE CAST (temper AS int) WITH FUNCTION temper_int(temper);"
+        "DROP CONVERSION conv; DROP TRANSFORM FOR int LANGUAGE plpgsql",
+    ),
+    "collations made": ("", COLLATIONS),
+    "collations changed": (
+        COLLATIONS,
+        "ALTER COLLATION c OWNER TO CURRENT_USER; COMMENT ON COLLATION \"D d\" IS 'x'; DROP INDEX by_d; ALTER TABLE sorted DROP b; DROP DOMAIN dom;"
+        'DROP COLLATION "D d"; CREATE COLLATION "D d" (provider = libc, locale = \'C\')',
+    ),
+    "languages and access methods made": ("", LANGUAGES),
+    "languages and access methods changed": (
+        LANGUAGES,
+        "DROP FUNCTION in_l(); DROP LANGUAGE l; DROP ACCESS METHOD pile; COMMENT ON ACCESS METHOD tree IS NULL",
+    ),
+    "text search made": ("", SEARCH),
+    "text search changed": (
+        SEARCH,
+        "ALTER TEXT SEARCH CONFIGURATION c DROP MAPPING FOR hword_part; ALTER TEXT SEARCH CONFIGURATION c ALTER MAPPING FOR asciiword WITH simple;"
+        "ALTER TEXT SEARCH CONFIGURATION c ADD MAPPING FOR int WITH simple; ALTER TEXT SEARCH DICTIONARY d (stopwords); DROP TEXT SEARCH DICTIONARY e",
+    ),
+    "wrappers, servers, mappings made": ("", FOREIGN),
+    "wrappers, servers, mappings changed": (
+        FOREIGN,
+        "ALTER SERVER s VERSION '2' OPTIONS (SET host 'i', DROP x, ADD port '5'); ALTER FOREIGN DATA WRAPPER w VALIDATOR postgresql_fdw_validator OPTIONS (DROP a, DROP \"B b\");"
+        "DROP USER MAPPING FOR CURRENT_USER SERVER s; ALTER USER MAPPING FOR PUBLIC SERVER s OPTIONS (SET \"user\" 'v'); REVOKE ALL ON FOREIGN SERVER s FROM pg_monitor",
+    ),
+    "publications made": ("CREATE TABLE z (a int)", PUBLISHED),
+    "publications changed": (
+        PUBLISHED,
+        "ALTER PUBLICATION one SET (publish = 'update', publish_via_partition_root = false); ALTER PUBLICATION one SET TABLE x WHERE (a = 'q');"
+        "DROP PUBLICATION none; ALTER PUBLICATION two SET TABLES IN SCHEMA public; CREATE PUBLICATION more FOR TABLE ps.y; COMMENT ON PUBLICATION one IS NULL",
+    ),
+    "table and column that are published dropped": (
+        PUBLISHED,
+        "ALTER PUBLICATION one DROP TABLE x; ALTER TABLE x DROP a; DROP TABLE ps.y",
+    ),
+    "default privileges made": ("", DEFAULTS),
+    "default privileges changed": (
+        DEFAULTS,
+        "DROP TABLE plain; DROP FUNCTION f(); ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM pg_monitor; ALTER DEFAULT PRIVILEGES GRANT UPDATE ON TABLES TO PUBLIC;"
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA ds REVOKE ALL ON SEQUENCES FROM pg_monitor; CREATE TABLE ds.more (b int GENERATED ALWAYS AS IDENTITY); ALTER TABLE ds.t ADD n serial",
+    ),
+    "default privileges in the way": (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC; CREATE TABLE t (a int); REVOKE ALL ON t FROM PUBLIC; CREATE VIEW v AS SELECT 1 AS a",
+        "DROP TABLE t; CREATE TABLE u (a int); DROP VIEW v",
+    ),
+    "database settings made": ("", SETTINGS),
+    "database settings changed": (
+        SETTINGS,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path TO public', current_database()); EXECUTE format('ALTER DATABASE %I RESET work_mem', current_database());"
+        "EXECUTE format('ALTER ROLE postgres IN DATABASE %I RESET ALL', current_database()); EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$",
+    ),
+}
