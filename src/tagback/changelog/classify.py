@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from tagback.changelog.dialect import Dialect
@@ -11,12 +12,17 @@ from tagback.changelog.statement import StatementKind, as_word
 _CONTROL = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE", "PRAGMA"}
 )
+# MySQL 8.0 manual, 15.3.3; MariaDB: "SQL statements that cause an implicit commit". CALL and EXECUTE may do anything.
+_COMMITS = frozenset(
+    "ALTER ANALYZE BINLOG CACHE CALL CHANGE CHECK CREATE DROP EXECUTE FLUSH GRANT INSTALL LOCK OPTIMIZE RENAME REPAIR RESET"
+    " REVOKE START STOP TRUNCATE UNINSTALL UNLOCK".split()
+)
 _RESTRICTED = {
     Dialect.POSTGRES: frozenset(
         {"CREATE", "DROP", "ALTER", "REINDEX", "VACUUM", "CLUSTER", "DISCARD", "COMMIT", "ROLLBACK"}
     ),
     Dialect.SQLITE: frozenset({"VACUUM", "ATTACH", "DETACH", "PRAGMA"}),
-    **dict.fromkeys((dialect for dialect in Dialect if dialect.is_mysql), frozenset[str]()),
+    **dict.fromkeys((dialect for dialect in Dialect if dialect.is_mysql), _COMMITS),
 }
 _FIRST_WORD = re.compile(r"[A-Za-z_]+")
 # Without one of these words nothing that creates, drops or alters is restricted: most statements need no second look.
@@ -31,16 +37,20 @@ _PRAGMAS_OUTSIDE = frozenset({"JOURNAL_MODE", "SYNCHRONOUS", "WAL_CHECKPOINT", "
 def classify(sql: str, dialect: Dialect) -> tuple[StatementKind, bool]:
     """The kind of the statement that `sql` begins with, and whether the dialect allows it in a transaction block.
 
-    What can't be seen in the text (a procedure that commits, REINDEX of a partitioned table) counts as allowed. On
-    MySQL nothing is refused: what commits implicitly is not told apart here.
+    What can't be seen in the text (a function that commits, REINDEX of a partitioned table) counts as allowed. On
+    MySQL nothing is refused: what commits by itself, and what may, counts as not allowed.
     """
     word = _FIRST_WORD.match(sql)
     first = word.group().upper() if word else ""
     control, restricted = first in _CONTROL, first in _RESTRICTED[dialect]
+    if dialect.is_mysql and not control:
+        return StatementKind.OTHER, not (restricted and _outside_mysql(sql, dialect))
     if not control and (not restricted or (first in _DDL and not _RESTRICTING.search(sql))):
         return StatementKind.OTHER, True
     words = [as_word(token) for token in tokens(sql, dialect) if token.significant] + [""] * 4
     kind = _control(words, dialect) if control else StatementKind.OTHER
+    if dialect.is_mysql:
+        return kind, kind is not StatementKind.OTHER
     if not restricted:
         return kind, True
     return kind, not (_outside_postgres(words) if dialect is Dialect.POSTGRES else _outside_sqlite(words))
@@ -63,6 +73,12 @@ def _control(words: list[str], dialect: Dialect) -> StatementKind:
         case ["PRAGMA", *_] if dialect is Dialect.SQLITE:
             return StatementKind.PRAGMA
     return StatementKind.OTHER
+
+
+def _outside_mysql(sql: str, dialect: Dialect) -> bool:
+    """Temporary tables come and go without a commit."""
+    words = [as_word(token) for token in itertools.islice((t for t in tokens(sql, dialect) if t.significant), 4)]
+    return "TEMPORARY" not in words
 
 
 def _outside_postgres(words: list[str]) -> bool:

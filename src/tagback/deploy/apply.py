@@ -35,8 +35,9 @@ from tagback.ledger.records import (
     Outcome,
     Reversibility,
     SnapshotId,
+    now,
 )
-from tagback.ledger.store import Ledger, now
+from tagback.ledger.store import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,12 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         c for c in pending.changesets if not c.transactional or any(not s.transactional for s in statements[c.id])
     ]
     changed = changed_files(changelog, history)
-    if outside and session.capabilities.statements_outside_transactions:
+    in_parts = session.capabilities.schema_changes_commit and bool(pending.changesets)
+    if in_parts or (outside and session.capabilities.statements_outside_transactions):
         from tagback.deploy.journaled import apply_journaled
 
         if options.granular:
-            raise _not_granular(outside)
+            raise _not_granular(outside or pending.changesets)
         result = apply_journaled(session, pending.changesets, statements, changed, author(path), options, listen)
         return replace(result, notes=(*pending.notes, *result.notes, *dict.fromkeys(session.notices)))
     session.begin()

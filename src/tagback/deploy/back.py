@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import (
@@ -86,8 +86,11 @@ def bring_back(
     restore: bool = False,
     strict: bool = False,
     order: ColumnOrder = ColumnOrder.EXACT,
+    decided: Callable[[Catalog], None] = lambda live: None,
 ) -> Return:
     """Goes one leg inside the open transaction and compares. `label` begins the names of the places for what it takes away.
+
+    `decided` is called with the schema as it is when all that may be refused has been, and nothing but names changed.
 
     `restore`: what was kept stands against what was written since; `strict`: there must be no such conflict.
     RefusedError, with nothing decided yet, when a kind can't be managed or rows don't fit; FailedError when a step
@@ -104,6 +107,7 @@ def bring_back(
         live = session.read_catalog()
     if order is ColumnOrder.LOGICAL:
         target = by_appending(live, target)
+    session.begin_stage(label, live, commits=session.capabilities.schema_changes_commit)
     shelves = [s for s in leg.shelves if _has_place(s.kept, target)]
     ways_home = session.ways_home([s.kept for s in shelves])
     home = tuple(s for s in shelves if s.kept.place in ways_home)
@@ -128,11 +132,14 @@ def bring_back(
     _check_narrowing(counts)
     touched = {loss.table for loss, count in counts.items() if count}
     touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
+    decided(live)
     session.keep_start(touched)
     session.savepoint()
     try:
         run_steps(session, planned.steps, counts, done, listen, len(done) + len(planned.steps))
     except UnfitError as e:
+        if session.capabilities.schema_changes_commit:
+            raise
         raise unfit(session, planned.steps, target, e) from None
     session.release_savepoint()
     after = session.read_catalog() if done else live

@@ -1,4 +1,4 @@
-"""A deployment with statements that can't run in a transaction: in parts that commit, each noted before and after.
+"""A deployment in parts that commit, each noted before and after: statements that can't run in a transaction, or end it.
 
 The parts are visible while it runs. When one fails, the schema goes back to the start by the plan that every return
 uses; when the process dies, the next run finds the deployment unfinished and does the same.
@@ -6,7 +6,7 @@ uses; when the process dies, the next run finds the deployment unfinished and do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog
@@ -17,14 +17,14 @@ from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, L
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
 from tagback.deploy.shelf import expire, limit
-from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of, together
-from tagback.deploy.stage import Observed, Overlay, Work, run_stage, run_statement
+from tagback.deploy.shelves import looked_at, overlays_of, place_label, shelved, shelves_of, together
+from tagback.deploy.stage import Observed, Overlay, Work, foreseen_tables, run_stage, run_statement
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, worst
 from tagback.engines.session import KeptRows, Session
 from tagback.errors import RefusedError
-from tagback.ledger.history import read_history
+from tagback.ledger.history import History, read_history
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
@@ -35,8 +35,10 @@ from tagback.ledger.records import (
     JournalEntry,
     Outcome,
     Reversibility,
+    SnapshotId,
+    now,
 )
-from tagback.ledger.store import Ledger, now
+from tagback.ledger.store import Ledger
 
 _NOT_TRIED = Verdict(
     Reversibility.CONDITIONAL,
@@ -65,14 +67,13 @@ def apply_journaled(
 
     `changed`: deployed changesets whose files are others now, and accepted; their checksums commit with the end.
     """
-    parts = _parts(changesets, statements)
+    if options.dry_run:
+        return _not_tried(session, changesets, _parts(changesets, statements, ()), by, options)
     record, start = _begin(session, by, options, listen)
     limit(session, Ledger(session), options.shelf_limit)
     before, previous = start.live, record.previous_tag
     overlays = overlays_of(session, Ledger(session), start.history, changesets)
-    if options.dry_run:
-        session.rollback()
-        return _result(record, before, before, changesets, _NOT_TRIED, (), previous, parts, options)
+    parts = _parts(changesets, statements, overlays if session.capabilities.schema_changes_commit else ())
     session.commit()
     try:
         at, verdict, kept, notes = _run_parts(session, record, parts, before, overlays, options, listen)
@@ -83,6 +84,19 @@ def apply_journaled(
         raise
     result = _result(record, before, at, changesets, verdict, kept, previous, parts, options)
     return with_expired(replace(result, notes=(*notes, *result.notes)), purged)
+
+
+def _not_tried(
+    session: Session, changesets: Sequence[Changeset], parts: Sequence[Part], by: Author, options: ApplyOptions
+) -> Applied:
+    """What a dry run says: it writes nothing at all."""
+    session.begin_reading()
+    ledger = Ledger(session)
+    history = read_history(ledger)
+    live = session.read_catalog()
+    record = _record(session, ledger, history, NO_SNAPSHOT, by, options)
+    session.rollback()
+    return _result(record, live, live, changesets, _NOT_TRIED, (), record.previous_tag, parts, options)
 
 
 def _run_parts(
@@ -103,12 +117,21 @@ def _run_parts(
     while queue:
         part = queue.pop(0)
         position += 1
-        if part.bare:
+        for beginning in overlays.values() if session.capabilities.schema_changes_commit else ():
+            if beginning.first in {work.number for work in part.works}:
+                beginning.begin(at)
+        if part.bare and not session.capabilities.schema_changes_commit:
             at = _run_bare(session, record, position, part.works[0], listen)
             continue
-        observed = _run_together(
-            session, record, position, part, at, _put_after(part, queue, overlays), options, listen
-        )
+        if part.bare:
+            overlay = overlays.get(part.works[0].number) if not part.works[0].statements else None
+            observed = _run_observed(session, record, position, part, at, overlay, options, listen)
+            at = observed.after
+            verdicts.append(observed.verdict)
+            kept += observed.kept
+            continue
+        put_now = None if session.capabilities.schema_changes_commit else _put_after(part, queue, overlays)
+        observed = _run_together(session, record, position, part, at, put_now, options, listen)
         if queue and observed.verdict.reversibility is Reversibility.IRREVERSIBLE:
             session.rollback()
             part = _with_the_rest(part, queue, observed.verdict)
@@ -150,7 +173,10 @@ def _with_the_rest(part: Part, rest: Sequence[Part], verdict: Verdict) -> Part:
     return Part(tuple(work for p in (part, *rest) for work in p.works), bare=False)
 
 
-def _parts(changesets: Sequence[Changeset], statements: Mapping[str, tuple[Statement, ...]]) -> list[Part]:
+def _parts(
+    changesets: Sequence[Changeset], statements: Mapping[str, tuple[Statement, ...]], overlaid: Collection[int]
+) -> list[Part]:
+    """`overlaid`: numbers of changesets after which something comes again, in a part of its own."""
     parts: list[Part] = []
     together: list[Work] = []
     total = len(changesets)
@@ -162,11 +188,13 @@ def _parts(changesets: Sequence[Changeset], statements: Mapping[str, tuple[State
 
     for number, c in enumerate(changesets, 1):
         own = statements[c.id]
-        if c.transactional and all(s.transactional for s in own):
+        if c.transactional and all(s.transactional for s in own) and number not in overlaid:
             together.append(Work(c, own, number, total))
             continue
         close()
         parts += [Part((Work(c, (s,), number, total),), bare=not s.transactional) for s in own]
+        if number in overlaid:
+            parts.append(Part((Work(c, (), number, total),), bare=True))
     close()
     return parts
 
@@ -175,27 +203,32 @@ def _begin(session: Session, by: Author, options: ApplyOptions, listen: Listener
     session.begin()
     ledger = Ledger(session)
     start = begin_in_ledger(session, ledger, listen)
+    record = _record(session, ledger, start.history, start.snapshot, by, options)
+    ledger.save_deployment(record)
+    ledger.attest(start.snapshot)
+    return record, start
+
+
+def _record(
+    session: Session, ledger: Ledger, history: History, start: SnapshotId, by: Author, options: ApplyOptions
+) -> Deployment:
     deployment = ledger.next_deployment()
-    previous = start.history.current_tag or start.history.previous_tag
-    record = Deployment(
+    return Deployment(
         id=deployment,
         kind=DeploymentKind.APPLY,
         outcome=Outcome.RUNNING,
-        tag=options.tag or generated_tag(start.history, deployment),
-        previous_tag=previous,
+        tag=options.tag or generated_tag(history, deployment),
+        previous_tag=history.current_tag or history.previous_tag,
         started=now(),
         ended="",
         author=by,
         epoch=session.epoch,
-        snapshot_before=start.snapshot,
+        snapshot_before=start,
         snapshot_after=NO_SNAPSHOT,
         reversibility=Reversibility.FREE,
         reasons=(),
         granular=0,
     )
-    ledger.save_deployment(record)
-    ledger.attest(start.snapshot)
-    return record, start
 
 
 def _run_together(
@@ -223,6 +256,32 @@ def _note(session: Session, record: Deployment, position: int, part: Part, obser
         snapshot = ledger.save_snapshot(before, start)
         ledger.add_shelves(shelves_of(observed, record.id, position, snapshot, ledger.next_shelf(record.id)))
     ledger.write_journal(record.id, JournalEntry(position, _text(part), "done"))
+
+
+def _run_observed(
+    session: Session,
+    record: Deployment,
+    position: int,
+    part: Part,
+    at: Catalog,
+    overlay: Overlay | None,
+    options: ApplyOptions,
+    listen: Listener,
+) -> Observed:
+    """Runs a statement that commits by itself. What it starts from is noted before it, what it did after it."""
+    ledger = Ledger(session)
+    session.begin()
+    snapshot = ledger.save_snapshot(at, (record.snapshot_before, ledger.load_snapshot(record.snapshot_before)))
+    tables = foreseen_tables(session, at, part.works) | (overlay.tables(at) if overlay is not None else frozenset())
+    ledger.add_shelves(looked_at(tables, record.id, position, snapshot, ledger.next_shelf(record.id)))
+    ledger.write_journal(record.id, JournalEntry(position, _text(part), "intent"))
+    session.commit()
+    label = place_label(record.id, position)
+    observed = run_stage(session, at, part.works, listen, label, overlay, alone=True, commits=True)
+    check_allowed(observed.verdict, options)
+    _note(session, record, position, part, observed, at)
+    session.commit()
+    return observed
 
 
 def _run_bare(session: Session, record: Deployment, position: int, work: Work, listen: Listener) -> Catalog:

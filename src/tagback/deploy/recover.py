@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tagback.deploy.back import bring_back
+from tagback.deploy.back import Leg, bring_back
 from tagback.deploy.events import Listener, Recovering, Retrying
 from tagback.deploy.legs import failed_legs
 from tagback.deploy.results import Recovered
+from tagback.deploy.shelves import place_label
 from tagback.engines.session import Session, StatementError
 from tagback.errors import StuckError, TagbackError
 from tagback.ledger.history import read_history
-from tagback.ledger.records import NO_SNAPSHOT, Deployment, Outcome, Shelf, ShelfState
-from tagback.ledger.store import Ledger, now
+from tagback.ledger.records import NO_SNAPSHOT, Deployment, JournalEntry, Outcome, Shelf, ShelfState, now
+from tagback.ledger.store import Ledger
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts to take back what was interrupted, while locks aren't to be had."""
@@ -89,6 +90,7 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
         # An interrupt can come between the last commit and the news of it.
         session.rollback()
         return
+    _take_up(session, ledger, deployment)
     target = ledger.load_snapshot(deployment.snapshot_before)
     live = session.read_catalog()
     position = ledger.next_shelf(deployment.id)
@@ -96,6 +98,10 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
     for number, leg in enumerate(way, 1):
         back = bring_back(session, live, leg, f"shelf_{deployment.id}_back_{number}", listen)
         live = back.after
+        if session.capabilities.schema_changes_commit and live.fingerprint != leg.target.fingerprint:
+            # Where the server chose another name than could be foreseen, the next plan sees it.
+            again = bring_back(session, live, Leg(leg.target), f"shelf_{deployment.id}_again_{number}", listen)
+            live = again.after
         if live.fingerprint != leg.target.fingerprint:
             raise StuckError("the schema that was reached is not the one at the start")
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
@@ -107,3 +113,28 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
     ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
     ledger.attest(deployment.snapshot_before)
     session.commit()
+
+
+def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
+    """Notes what the last statement did to rows, if it began and neither its success nor its failure was noted."""
+    last = ledger.last_in_journal(deployment.id)
+    if last is None or last.state != "intent":
+        return
+    begun = [s for s in ledger.everything_kept() if s.deployment == deployment.id and s.stage == last.position]
+    snapshot = begun[0].snapshot if begun else NO_SNAPSHOT
+    if snapshot == NO_SNAPSHOT:
+        return
+    before, live = ledger.load_snapshot(snapshot), session.read_catalog()
+    renamed = session.renamed_by(last.statement, before, live)
+    ledger.add_renames(deployment.id, [(last.position, r) for r in renamed])
+    label = place_label(deployment.id, last.position)
+    if session.begin_stage(label, before, commits=True):
+        kept, _ = session.shelve(label, before, live, {r.before: r.after for r in renamed})
+        first = ledger.next_shelf(deployment.id)
+        ledger.add_shelves(
+            [Shelf(deployment.id, first + n, last.position, snapshot, (), {}, k) for n, k in enumerate(kept)]
+        )
+        session.forget_start()
+    ledger.write_journal(deployment.id, JournalEntry(last.position, last.statement, "failed"))
+    session.commit()
+    session.begin()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import enum
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, ObjectId, by_appending, reordered
 from tagback.deploy.author import author
 from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
+from tagback.deploy.committing import Going, foreseen, run_legs, undone_unless_done
 from tagback.deploy.drift import Gap, OnDrift, check_rows, column_order, is_drift, keep, not_together, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.legs import legs, net_renames, undone_shelves, undone_tables
@@ -33,9 +35,11 @@ from tagback.ledger.records import (
     Reversibility,
     Shelf,
     ShelfState,
+    SnapshotId,
     TagState,
+    now,
 )
-from tagback.ledger.store import Ledger, now
+from tagback.ledger.store import Ledger
 
 _MOST_CONFLICTS = 1000  # that are listed
 
@@ -126,35 +130,56 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         return _nothing(history, point, live, target, kept, dry_run=options.dry_run)
     limit(session, ledger, options.shelf_limit)
     deployment = ledger.next_deployment()
-    done: list[Return] = []
-    at = goal = live
     way = legs(session, ledger, history, point, live, target, gaps if options.on_drift is OnDrift.KEEP else ())
-    for number, leg in enumerate(way, 1):
-        label = place_label(deployment, number)
-        strict, restore = options.on_conflict is OnConflict.FAIL, options.on_conflict is OnConflict.RESTORE
-        order = options.column_order
+
+    def go(here: Catalog, leg: Leg, label: str, decided: Callable[[Catalog], None]) -> Return:
         try:
-            done.append(bring_back(session, at, leg, label, listen, restore=restore, strict=strict, order=order))
+            return bring_back(
+                session,
+                here,
+                leg,
+                label,
+                listen,
+                restore=options.on_conflict is OnConflict.RESTORE,
+                strict=options.on_conflict is OnConflict.FAIL,
+                order=options.column_order,
+                decided=decided,
+            )
         except FailedError as e:
             if not kept or e.code != STEP_FAILED:
                 raise
             raise not_together(e) from e
-        at, goal = done[-1].after, done[-1].target
+
+    if session.capabilities.schema_changes_commit and options.dry_run:
+        session.rollback()
+        return _not_taken(history, point, undone, live, way)
+    with contextlib.ExitStack() as safe:
+        if session.capabilities.schema_changes_commit:
+            before = ledger.save_snapshot(live, (history.attested, ledger.load_snapshot(history.attested)))
+            record = _rollback_record(session, history, deployment, began, before)
+            safe.enter_context(undone_unless_done(session, record, listen))
+            done = run_legs(session, record, way, live, go, listen)
+            ledger.forget_shelves(deployment)
+        else:
+            done = _in_one_transaction(way, live, deployment, go)
+        at, goal = (done[-1].after, done[-1].target) if done else (live, live)
         if at.fingerprint != goal.fingerprint:
             raise _not_equal(goal, at)
-    elsewhere = reordered(target, goal)
-    ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
-    standing = [t.name for t in history.tags if t.depth == point.depth]
-    tag = options.to or (standing[-1] if standing else "")
-    receipt = _record(session, ledger, history, point, undone, (live, recorded, at), tag, began, kept, elsewhere)
-    _note_rows(ledger, deployment, way, done)
-    conflicts, conflicts_total = _conflicts(way, done, restore=options.on_conflict is OnConflict.RESTORE)
-    purged = expire(session, ledger, options.shelf_retention)
-    if options.dry_run:
-        session.rollback()
-    else:
-        listen(Committing())
-        _commit(session)
+        elsewhere = reordered(target, goal)
+        ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
+        standing = [t.name for t in history.tags if t.depth == point.depth]
+        tag = options.to or (standing[-1] if standing else "")
+        receipt = _record(
+            session, ledger, history, point, undone, (live, recorded, at), tag, (deployment, began), kept, elsewhere
+        )
+        _note_rows(ledger, deployment, way, done)
+        conflicts, conflicts_total = _conflicts(way, done, restore=options.on_conflict is OnConflict.RESTORE)
+        purged = expire(session, ledger, options.shelf_retention)
+        if options.dry_run:
+            session.rollback()
+        else:
+            listen(Committing())
+            _commit(session)
     return RolledBack(
         deployments=ids,
         changesets=tuple(c.id for c in reversed(undone)),
@@ -317,6 +342,56 @@ def _nothing(
     )
 
 
+def _in_one_transaction(way: Sequence[Leg], live: Catalog, deployment: DeploymentId, go: Going) -> list[Return]:
+    """Goes the legs until one doesn't arrive."""
+    done: list[Return] = []
+    for number, leg in enumerate(way, 1):
+        here = done[-1].after if done else live
+        done.append(go(here, leg, place_label(deployment, number), lambda decided: None))
+        if done[-1].after.fingerprint != done[-1].target.fingerprint:
+            break
+    return done
+
+
+def _rollback_record(
+    session: Session, history: History, deployment: DeploymentId, began: str, before: SnapshotId
+) -> Deployment:
+    """The rollback as it is while it runs."""
+    return Deployment(
+        id=deployment,
+        kind=DeploymentKind.ROLLBACK,
+        outcome=Outcome.RUNNING,
+        tag="",
+        previous_tag=history.current_tag,
+        started=began,
+        ended="",
+        author=author(),
+        epoch=session.epoch,
+        snapshot_before=before,
+        snapshot_after=NO_SNAPSHOT,
+        reversibility=Reversibility.FREE,
+        reasons=(),
+        granular=0,
+    )
+
+
+def _not_taken(
+    history: History, point: Point, undone: Sequence[AppliedChangeset], live: Catalog, way: Sequence[Leg]
+) -> RolledBack:
+    """What a dry run says where steps can't be tried."""
+    ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
+    nothing = _nothing(history, point, live, live, (), dry_run=True)
+    return replace(
+        nothing,
+        deployments=ids,
+        changesets=tuple(c.id for c in reversed(undone)),
+        fingerprint_expected=way[-1].target.fingerprint,
+        verified=False,
+        message=f"{told(len(undone), len(ids), point.name, kept=False, dry_run=True)} It wasn't tried: every step commits.",
+        plan=foreseen(live, way),
+    )
+
+
 def _record(
     session: Session,
     ledger: Ledger,
@@ -325,7 +400,7 @@ def _record(
     undone: Sequence[AppliedChangeset],
     catalogs: tuple[Catalog, Catalog, Catalog],
     tag: str,
-    began: str,
+    begun: tuple[DeploymentId, str],
     kept: tuple[str, ...],
     elsewhere: Sequence[ObjectId],
 ) -> int:
@@ -337,23 +412,15 @@ def _record(
     attested = ledger.load_snapshot(history.attested)
     before = ledger.save_snapshot(live, (history.attested, attested))
     now_at = ledger.save_snapshot(after, (point.snapshot, recorded))
-    deployment = ledger.next_deployment()
+    deployment, began = begun
     ledger.save_deployment(
-        Deployment(
-            id=deployment,
-            kind=DeploymentKind.ROLLBACK,
+        replace(
+            _rollback_record(session, history, deployment, began, before),
             outcome=Outcome.DONE,
             tag=tag,
-            previous_tag=history.current_tag,
-            started=began,
             ended=now(),
-            author=author(),
-            epoch=session.epoch,
-            snapshot_before=before,
             snapshot_after=now_at,
-            reversibility=Reversibility.FREE,
             reasons=(verdict,) if elsewhere else (),
-            granular=0,
         )
     )
     ledger.mark_undone(undone, deployment)

@@ -76,13 +76,16 @@ def run_stage(
     overlay: Overlay | None = None,
     *,
     alone: bool,
+    commits: bool = False,
 ) -> Observed:
     """Runs the statements and observes; FailedError, located in the changelog, when one fails.
 
     `label` begins the names of the places where rows are kept. `alone`: no other stage runs in this transaction.
+    `commits`: the statements run outside of any.
     """
+    session.begin_stage(label, before, commits=commits)
     needed = _needed(before, works, overlay)
-    foreseen = set() if alone and session.keeps_late() else needed | _foreseen(before, works)
+    foreseen = set() if alone and session.keeps_late() else needed | foreseen_tables(session, before, works)
     _hold(session, before, works, foreseen)
     kept = set(foreseen - session.movable(foreseen - needed - _named(before, works, _writes)))
     if overlay is not None:
@@ -153,6 +156,11 @@ def hold_foreseen(session: Session, before: Catalog, works: Sequence[Work]) -> N
 def _hold(session: Session, before: Catalog, works: Sequence[Work], tables: set[ObjectId]) -> None:
     if tables:
         session.hold(tables, tables & _named(before, works, _changes_tables))
+
+
+def foreseen_tables(session: Session, before: Catalog, works: Sequence[Work]) -> frozenset[ObjectId]:
+    """Tables whose rows the statements will touch, as far as their texts say."""
+    return session.reached(_foreseen(before, works), before, [s for work in works for s in work.statements])
 
 
 def _needed(before: Catalog, works: Sequence[Work], overlay: Overlay | None) -> set[ObjectId]:

@@ -24,6 +24,7 @@ MOST_CONFLICTS = 1000
 """Conflicts of one table that are listed."""
 
 GONE, NEW, CHANGED = "gone", "new", "changed"
+WHICH = '"change"'  # the column's name, which is a word of MariaDB's
 NEVER, ALWAYS = "1 = 0", "1 = 1"
 
 
@@ -41,6 +42,13 @@ class Words(Protocol):
 
     def digits(self, conditions: Sequence[str]) -> str:
         """A text with a digit for each condition: 1 where it holds, else 0."""
+
+    def text(self, number: str) -> str:
+        """A number as text."""
+
+    @property
+    def once(self) -> str:
+        """What stands between the name of a query in WITH and its text, to have it computed once."""
 
     def same(self, left: str, right: str) -> str:
         """Whether two texts are equal or both NULL."""
@@ -159,20 +167,17 @@ class Merging:
 
     def _into(self, kept: KeptRows, place: str) -> str:
         count = len(kept.columns)
-        names = ["change", *self._key_names(kept), *(f"v{n}" for n in range(count)), "d"]
+        names = [WHICH, *self._key_names(kept), *(f"v{n}" for n in range(count)), "d"]
         return f"INSERT INTO {place} ({', '.join([*names, *(f'b{n}' for n in range(count)), 'a', 'r'])})"
 
     def _differs(self, column: KeptColumn, start: str, end: str) -> str:
         return f"NOT ({self._w.alike(column, start, end)})" if end else ALWAYS
 
-    @staticmethod
-    def _named_sources(kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
+    def _named_sources(self, kept: KeptRows, **queries: str) -> tuple[str, list[str]]:
         """The queries for use in FROM: in place with a key, where the engine finds rows by it, else computed once."""
         if kept.key:
             return "", [f"({query}) {name}" for name, query in queries.items()]
-        return "WITH " + ", ".join(f"{name} AS MATERIALIZED ({query})" for name, query in queries.items()), list(
-            queries
-        )
+        return "WITH " + ", ".join(f"{name} {self._w.once} ({query})" for name, query in queries.items()), list(queries)
 
     def _bases(self, kept: KeptRows, side: Side) -> dict[str, str]:
         """What tells later whether somebody wrote since: each value's short text, the added columns, the whole row."""
@@ -204,7 +209,7 @@ class Merging:
             if c not in kept.matched and side.kept[c]
         }
         order = f" ORDER BY {', '.join(rest)}" if rest else ""
-        number = f"CAST(row_number() OVER (PARTITION BY k0{order}) AS TEXT) AS k1"
+        number = f"{self._w.text(f'row_number() OVER (PARTITION BY k0{order})')} AS k1"
         return (
             f"SELECT {', '.join(['k0', number, *chosen])} FROM (SELECT {_as({'k0': content} | chosen | rest)}"
             f" FROM {side.source}) numbered"
@@ -225,7 +230,7 @@ class Merging:
         own_keys = [f"h.{k}" for k in keys]
         if today is None:
             chosen = ["1 AS moves", "1 AS stays", "'' AS c", *own_keys, *(f"h.v{n} AS f{n}" for n in range(count))]
-            return f"SELECT {', '.join(chosen)} FROM {place} h WHERE change = '{GONE}'"
+            return f"SELECT {', '.join(chosen)} FROM {place} h WHERE h.change = '{GONE}'"
         width = len(today.address)
         addresses = [f"n.a{n}" for n in range(width)]
         along = [f"n.{x}" for x in today.along]

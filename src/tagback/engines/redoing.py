@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tagback.engines.merging import CHANGED, GONE, NEW, Merging, Side
+from tagback.engines.merging import CHANGED, GONE, NEW, WHICH, Merging, Side
 from tagback.engines.session import KeptRows, Redo
 
 LEFT, AWAY = "left", "away"
@@ -33,7 +33,7 @@ class Redoing(Merging):
         values = self._bases(kept, end)
         of_row = ", ".join(f"y.{name}" for name in values)
         return [
-            f"INSERT INTO {place} (change, {', '.join(keys)}, d, {', '.join(values)})"
+            f"INSERT INTO {place} ({', '.join([WHICH, *keys, 'd', *values])})"
             f" SELECT CASE WHEN x.k0 IS NULL THEN '{AWAY}' ELSE '{LEFT}' END, {', '.join(f's.{k}' for k in keys)},"
             f" '{'0' * len(kept.columns)}', {of_row}"
             f" FROM ({' UNION '.join(known)}) s"
@@ -76,7 +76,7 @@ class Redoing(Merging):
         together = self._together(keys, "w", "n")
         put, out = self._put(kept, today, _of("w.f", kept), "w"), self._out(kept, today)
         return (
-            f"WITH w AS MATERIALIZED ({wanted}), n AS MATERIALIZED ({found})"
+            f"WITH w {self._w.once} ({wanted}), n {self._w.once} ({found})"
             f" SELECT {put} FROM w LEFT JOIN n ON {together}"
             f" UNION ALL SELECT {out} FROM n LEFT JOIN w ON {together} WHERE w.k0 IS NULL"
         )
@@ -88,7 +88,7 @@ class Redoing(Merging):
         own = [f"z.q{n}" if began.kept[c] else "NULL" for n, c in enumerate(kept.names)]
         unless_there = "z.k0 IS NULL" if kept.key else "(z.k0 IS NULL OR n.k0 IS NULL)"
         every = f"(SELECT count(*) FROM n LEFT JOIN z ON {n_z} WHERE z.k0 IS NULL)"
-        out = self._out(kept, today)
+        out, once = self._out(kept, today), self._w.once
         queries = [
             f"{self._put(kept, today, _before(kept, began))} FROM h JOIN z ON {h_z} LEFT JOIN n ON {h_n}"
             f" WHERE h.change = '{CHANGED}' AND {same}",
@@ -105,8 +105,8 @@ class Redoing(Merging):
             f" WHERE h.k0 IS NULL AND z.k0 IS NULL AND {every} = {made}",
         ]
         return (
-            f"WITH h AS MATERIALIZED (SELECT * FROM {place}), n AS MATERIALIZED ({self._seen(kept, today)}),"
-            f" z AS MATERIALIZED ({self._seen(kept, began)}) SELECT {' UNION ALL SELECT '.join(queries)}"
+            f"WITH h {once} (SELECT * FROM {place}), n {once} ({self._seen(kept, today)}),"
+            f" z {once} ({self._seen(kept, began)}) SELECT {' UNION ALL SELECT '.join(queries)}"
         )
 
     # ------------------------------------------------------------------ parts of queries
@@ -118,9 +118,9 @@ class Redoing(Merging):
 
     def _whole(self, query: str, compared: Sequence[str], columns: Sequence[str]) -> str:
         """The same rows with whole rows for their keys, and a number among those that are alike."""
-        digest = self._w.digest(compared)
+        digest, number = self._w.digest(compared), self._w.text("row_number() OVER (PARTITION BY k0)")
         return (
-            f"SELECT {', '.join(['k0', 'CAST(row_number() OVER (PARTITION BY k0) AS TEXT) AS k1', *columns])}"
+            f"SELECT {', '.join(['k0', f'{number} AS k1', *columns])}"
             f" FROM (SELECT {', '.join([f'{digest} AS k0', *columns])} FROM ({query}) told) numbered"
         )
 

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from tagback.catalog import Alteration, Catalog, Loss, ObjectId, Rename, Restoration, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
+from tagback.engines.staging import Staged
 from tagback.errors import Exit, TagbackError
 
 Answered = TypeVar("Answered")
@@ -58,6 +59,7 @@ class Capabilities:
 
     statements_outside_transactions: bool  # some statements refuse to run in a transaction but can run in a deployment
     cased_names: bool  # names that differ only in the case of letters are two
+    schema_changes_commit: bool = False  # each by itself, so that a deployment is in parts
     lock_on_writing: str = ""  # the one lock there is, in words
     locks_held: str = ""  # else a query for lineage and strongest lock of each table that the transaction has locked
 
@@ -187,7 +189,7 @@ class Rules:
     back: Mapping[str, str] = field(default_factory=dict)
 
 
-class Session(Protocol):
+class Session(Staged, Protocol):
     """One connection to a target. It is never reconnected: when it is lost, so are its lock and its transaction."""
 
     @property

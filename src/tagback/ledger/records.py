@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from dataclasses import dataclass
 from typing import NewType
@@ -179,3 +180,8 @@ class Receipt:
     objects: int
     details: str
     at: str
+
+
+def now() -> str:
+    """The present in the ledger's form: ISO 8601, UTC, microseconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat()

@@ -1,7 +1,8 @@
 """The ledger's tables. VERSION counts their forms: a tagback that knows only older ones refuses.
 
-Types are those that every engine has; times are ISO 8601 in UTC; names of objects are JSON. Every table has a primary
-key (logical replication and cluster set-ups demand one).
+Types are those that every engine has, VARCHAR for texts in keys; a name that is some engine's word stands in quotes. Times
+are ISO 8601 in UTC; names of objects are JSON. Every table has a primary key (logical replication and cluster set-ups
+demand one).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 VERSION = 1
 
 TABLES: tuple[str, ...] = (
-    "CREATE TABLE {meta} (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE {meta} (name VARCHAR(255) NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE {deployment} (
         id BIGINT NOT NULL PRIMARY KEY,
         kind TEXT NOT NULL,
@@ -57,11 +58,11 @@ TABLES: tuple[str, ...] = (
         taken TEXT NOT NULL)""",
     """CREATE TABLE {snapshot_change} (
         snapshot BIGINT NOT NULL,
-        object TEXT NOT NULL,
+        object VARCHAR(255) NOT NULL,
         present BIGINT NOT NULL,
         PRIMARY KEY (snapshot, object))""",
     """CREATE TABLE {object} (
-        digest TEXT NOT NULL PRIMARY KEY,
+        digest VARCHAR(255) NOT NULL PRIMARY KEY,
         kind TEXT NOT NULL,
         name TEXT NOT NULL,
         definition TEXT NOT NULL,
@@ -70,8 +71,8 @@ TABLES: tuple[str, ...] = (
         deployment BIGINT NOT NULL,
         position BIGINT NOT NULL,
         stage BIGINT NOT NULL,
-        before TEXT NOT NULL,
-        after TEXT NOT NULL,
+        "before" TEXT NOT NULL,
+        "after" TEXT NOT NULL,
         PRIMARY KEY (deployment, position))""",
     """CREATE TABLE {shelf} (
         deployment BIGINT NOT NULL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +10,7 @@ import msgspec
 from tagback.catalog import Catalog, Fingerprint, ObjectId, Rename
 from tagback.engines.session import Session, Value
 from tagback.errors import UsageError
-from tagback.ledger import shelf
+from tagback.ledger import journal, shelf
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
@@ -30,13 +29,9 @@ from tagback.ledger.records import (
     SnapshotId,
     Tag,
     TagState,
+    now,
 )
 from tagback.ledger.schema import TABLES, VERSION
-
-
-def now() -> str:
-    """The present in the ledger's form: ISO 8601, UTC, microseconds."""
-    return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 class Ledger:
@@ -332,7 +327,7 @@ class Ledger:
     def add_renames(self, deployment: DeploymentId, rows: Sequence[tuple[int, Rename]]) -> None:
         """Notes renames; each with the position of the changeset after which it was seen."""
         self._session.execute_many(
-            "INSERT INTO {rename} (deployment, position, stage, before, after) VALUES (?, ?, ?, ?, ?)",
+            'INSERT INTO {rename} (deployment, position, stage, "before", "after") VALUES (?, ?, ?, ?, ?)',
             [
                 (deployment, n, stage, _json(r.before), _json(r.after))
                 for n, (stage, r) in enumerate(rows, self._next_position("rename", deployment))
@@ -341,7 +336,7 @@ class Ledger:
 
     def renames(self) -> tuple[tuple[DeploymentId, int, Rename], ...]:
         """All renames: the deployment, the stage, and the names."""
-        rows = self._ask("SELECT deployment, stage, before, after FROM {rename} ORDER BY deployment, position")
+        rows = self._ask('SELECT deployment, stage, "before", "after" FROM {rename} ORDER BY deployment, position')
         return tuple(
             (
                 DeploymentId(_int(r[0])),
@@ -357,6 +352,10 @@ class Ledger:
     def add_shelves(self, shelves: Sequence[Shelf]) -> None:
         """Notes what was kept."""
         shelf.add(self._session, shelves)
+
+    def forget_shelves(self, deployment: DeploymentId) -> None:
+        """Takes out what was noted while the deployment ran, for another form of it."""
+        self._session.execute("DELETE FROM {shelf} WHERE deployment = ?", (deployment,))
 
     def shelves(self) -> tuple[Shelf, ...]:
         """Everything that was ever kept, oldest first."""
@@ -376,13 +375,11 @@ class Ledger:
 
     def write_journal(self, deployment: DeploymentId, entry: JournalEntry) -> None:
         """Notes a statement that runs by itself: once before it and once after."""
-        self._session.execute(
-            "DELETE FROM {journal} WHERE deployment = ? AND position = ?", (deployment, entry.position)
-        )
-        self._session.execute(
-            "INSERT INTO {journal} (deployment, position, statement, state, at) VALUES (?, ?, ?, ?, ?)",
-            (deployment, entry.position, entry.statement, entry.state, now()),
-        )
+        journal.write(self._session, deployment, entry)
+
+    def last_in_journal(self, deployment: DeploymentId) -> JournalEntry | None:
+        """The last statement that was noted."""
+        return journal.last(self._session, deployment)
 
     def add_receipt(self, r: Receipt) -> None:
         """Keeps what was compared."""

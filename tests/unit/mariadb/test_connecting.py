@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tagback import engines
 from tagback.engines.mariadb.connecting import open_connection
 from tagback.engines.session import StatementError
 from tagback.engines.url import parse
@@ -97,9 +96,3 @@ def test_a_killed_session_is_a_lost_connection(mariadb_server: MariadbServer, ma
     assert raised.value.lost
     assert raised.value.exit_code is Exit.UNREACHABLE
     connection.close()
-
-
-def test_a_deployment_is_refused_by_name(mariadb_url: str) -> None:
-    with pytest.raises(TagbackError) as raised:
-        engines.connect(mariadb_url)
-    assert (raised.value.code, raised.value.exit_code) == ("engine_unfinished", Exit.USAGE)

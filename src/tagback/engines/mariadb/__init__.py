@@ -15,7 +15,7 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
     `create` has no meaning here: a server's database is made by its administrator.
     """
     try:
-        from tagback.engines.mariadb.connecting import open_connection
+        from tagback.engines.mariadb.session import MariadbSession
     except ImportError as missing:
         if (missing.name or "").startswith("tagback"):
             raise
@@ -24,11 +24,4 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
             code="driver_missing",
             hint="Install it: pip install 'tagback[mariadb]'",
         ) from missing
-    connection = open_connection(url)
-    server = connection.server
-    connection.close()
-    raise UsageError(
-        f"{server} can't be deployed to yet: tagback reads its schema, and doesn't change it.",
-        code="engine_unfinished",
-        hint="Nothing was touched. sqlite:// and postgresql:// URLs can be deployed to.",
-    )
+    return MariadbSession.open(url) if lock_timeout is None else MariadbSession.open(url, lock_timeout)

@@ -18,9 +18,8 @@ from tagback.engines.mariadb.kinds.base import table_id
 from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
 from tagback.engines.mariadb.kinds.program import Defaults, Event, Routine, Sequence, Trigger, View
 from tagback.engines.mariadb.kinds.table import Table
-from tagback.engines.mariadb.sqltext import ident, without_schema
+from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, without_schema
 
-OWN_PREFIX = "tagback_"
 DEFAULTS = ObjectId("defaults", ("schema",))
 _READING_MODE = ""
 _WITH_ROWS = ("BASE TABLE", "SYSTEM VERSIONED")

@@ -15,6 +15,21 @@ NAME = re.compile(_NAME)
 STRING = re.compile(_STRING, re.DOTALL)
 
 
+OWN_PREFIX = "tagback_"
+
+
+def translated(sql: str, values: int) -> str:
+    """tagback's own notation as the driver's: `?` for a value, `{table}` for a table of the ledger."""
+    text = re.sub(r"\{([a-z_]+)\}", rf"{OWN_PREFIX}\1", sql)
+    return text.replace("%", "%%").replace("?", "%s") if values else text
+
+
+def ledger_table(sql: str) -> str:
+    """A CREATE TABLE of the ledger's as this server takes it; it does nothing where the table is there."""
+    typed = re.sub(r"\bTEXT\b", "LONGTEXT", sql).replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
+    return f"{typed} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+
+
 def ident(name: str) -> str:
     """The name in backticks, which quote in every SQL mode."""
     return "`" + name.replace("`", "``") + "`"

@@ -31,6 +31,7 @@ from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds
 from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import literal, translated
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
+from tagback.engines.staging import InOneTransaction
 from tagback.engines.url import Url
 from tagback.errors import TagbackError
 
@@ -40,7 +41,7 @@ _SAVEPOINT = "tagback_savepoint"
 _Row = tuple[Any, ...]
 
 
-class PostgresSession:
+class PostgresSession(InOneTransaction):
     """See `tagback.engines.session.Session`.
 
     `lock_timeout` is the longest wait of one statement in a lock's queue, in seconds, 0 for no limit: set it before
@@ -444,7 +445,6 @@ class PostgresSession:
             self.notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
 
     def _make_sure_of_the_lock(self) -> None:
-        reason = self._lock.lost()
-        if reason:
+        if reason := self._lock.lost():
             self.rollback()
             raise lock_lost(reason)

@@ -20,6 +20,8 @@ _LONGEST = 32  # bytes of a value's text that are kept as they are
 class Words:
     """See `tagback.engines.merging.Words`."""
 
+    once = "AS MATERIALIZED"
+
     def exact(self, value: str) -> str:
         return exact(value)
 
@@ -32,6 +34,9 @@ class Words:
 
     def digits(self, conditions: Sequence[str]) -> str:
         return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
+
+    def text(self, number: str) -> str:
+        return f"CAST({number} AS TEXT)"
 
     def same(self, left: str, right: str) -> str:
         return f"{left} IS NOT DISTINCT FROM {right}"

@@ -25,6 +25,7 @@ from tagback.engines.sqlite.reader import ENGINE, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
 from tagback.engines.sqlite.shelf import Shelf
+from tagback.engines.staging import InOneTransaction
 from tagback.engines.url import Url
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
@@ -41,7 +42,7 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
     return session
 
 
-class SqliteSession:
+class SqliteSession(InOneTransaction):
     """See `tagback.engines.session.Session`."""
 
     engine = ENGINE

@@ -27,6 +27,8 @@ def register(connection: sqlite3.Connection) -> None:
 class Words:
     """See `tagback.engines.merging.Words`. The first letter of a value's text is its type's."""
 
+    once = "AS MATERIALIZED"
+
     def exact(self, value: str) -> str:
         return (
             f"CASE typeof({value}) WHEN 'null' THEN NULL WHEN 'text' THEN 't' || {value} WHEN 'blob' THEN {_of_blob(value)}"
@@ -54,6 +56,9 @@ class Words:
             return f"'{''.join(str(int(c == ALWAYS)) for c in conditions)}'"
         groups = [conditions[n : n + _MOST_DIGITS] for n in range(0, len(conditions), _MOST_DIGITS)]
         return " || ".join(map(_added, groups))
+
+    def text(self, number: str) -> str:
+        return f"CAST({number} AS TEXT)"
 
     def same(self, left: str, right: str) -> str:
         return f"{left} IS {right}"

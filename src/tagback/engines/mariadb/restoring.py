@@ -1,0 +1,54 @@
+"""The statements that give a table's rows what a merge has decided, where they are: none goes out to come in again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tagback.catalog import Action, Correction, Restoration, Step
+from tagback.engines.mariadb.kinds.table import Table
+from tagback.engines.mariadb.sqltext import ident
+from tagback.engines.merging import Side
+from tagback.engines.session import KeptRows
+from tagback.errors import RefusedError
+
+LOCK = "rows, exclusive"
+
+
+def restoration(
+    k: KeptRows, now: Table | None, then: Table, today: Side | None, decision: str, changed: Sequence[bool]
+) -> Restoration:
+    """`changed`: the columns that rows which are there may get other values in.
+
+    RefusedError where the table's rows can't be told apart: without a primary key there is nothing that finds one again.
+    """
+    table, source = ident(k.table.name[0]), ident(decision)
+    columns, values = [ident(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
+    insertion = (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source} d"
+        " WHERE d.moves = 1 AND d.stays = 1"
+    )
+    if now is None or today is None:
+        return Restoration((), (Step(insertion, k.table, Action.INSERT, LOCK),))
+    if not today.address:
+        raise RefusedError(
+            f"The rows of {k.table} can't be told apart: the table has no primary key.",
+            code="no_row_address",
+            hint="Give the table a primary key. Nothing was touched.",
+        )
+    found = " AND ".join(f"t.{c} = d.a{n}" for n, c in enumerate(today.address))
+    out = f"DELETE t FROM {table} t JOIN {source} d ON {found} WHERE d.moves = 1 AND d.stays = 0"
+    given = [f"t.{c} = d.{v}" for c, v, differs in zip(columns, values, changed, strict=True) if differs]
+    names = [name for name, differs in zip(k.names, changed, strict=True) if differs]
+    # A column with ON UPDATE keeps its value only where it is given one.
+    given += [
+        f"t.{ident(c.name)} = t.{ident(c.name)}"
+        for c in then.columns
+        if "ON UPDATE" in c.rest.upper() and c.name not in names
+    ]
+    update = f"UPDATE {table} t JOIN {source} d ON {found} SET {', '.join(given)} WHERE d.moves = 1 AND d.stays = 1"
+    into = [Step(update, k.table, Action.INSERT, LOCK)] if names else []
+    correction = Correction(frozenset(names), frozenset(c.strip("`") for c in today.address), tuple(into))
+    if k.gone or k.new or not into:
+        into.append(Step(f"{insertion} AND d.a0 IS NULL", k.table, Action.INSERT, LOCK))
+        return Restoration((Step(out, k.table, Action.DELETE, LOCK),), tuple(into))
+    return Restoration((), tuple(into), correction)

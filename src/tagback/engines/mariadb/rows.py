@@ -1,0 +1,67 @@
+"""Rows of MariaDB tables: what is touched, as far as it shows, and how many a step would take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.mariadb.kinds.table import Table
+from tagback.engines.mariadb.sqltext import ident
+
+Ask = Callable[..., list[tuple[Any, ...]]]
+_THERE, _BACK = "tagback_there", "tagback_back"
+
+
+def changed_tables(before: Catalog, after: Catalog, names: dict[ObjectId, ObjectId]) -> set[ObjectId]:
+    """Tables of the start that are gone, or lost or retyped a column."""
+    found = set()
+    for i, was in before.objects.items():
+        if not isinstance(was, Table):
+            continue
+        now = after.objects.get(names.get(i, i))
+        if not isinstance(now, Table):
+            found.add(i)
+            continue
+        types = {c.name.lower(): c.stored_type for c in now.columns if not c.generated}
+        for c in was.columns:
+            column = ObjectId("column", (i.name[0], c.name))
+            name = names.get(column, column).name[1].lower()
+            if not c.generated and types.get(name) != c.stored_type:
+                found.add(i)
+    return found
+
+
+def count_lost(ask: Ask, loss: Loss) -> int:
+    """See Session.count_each."""
+    table = ident(loss.table.name[0])
+    if loss.kind is LossKind.TABLE:
+        return _count(ask, table)
+    column = ident(loss.column)
+    if loss.kind is LossKind.COLUMN:
+        constant = loss.default and "(" not in loss.default
+        harmless = f"{column} <=> {loss.default}" if constant else "1 = 0" if loss.default else f"{column} IS NULL"
+        return _count(ask, f"{table} WHERE NOT ({harmless})")
+    # The value goes to the other type and back, beside itself; IGNORE cuts what doesn't fit, as the comparison finds.
+    for name, type_ in ((_THERE, loss.type_after), (_BACK, loss.type_before)):
+        ask(f"DROP TEMPORARY TABLE IF EXISTS {name}")
+        ask(f"CREATE TEMPORARY TABLE {name} (original {loss.type_before} NULL, v {type_} NULL) ENGINE=InnoDB")
+    ask(f"INSERT IGNORE INTO {_THERE} SELECT {column}, {column} FROM {table} WHERE {column} IS NOT NULL")
+    ask(f"INSERT IGNORE INTO {_BACK} SELECT original, v FROM {_THERE}")
+    lost = _count(ask, f"{_BACK} WHERE NOT (CAST(original AS BINARY) <=> CAST(v AS BINARY))")
+    for name in (_THERE, _BACK):
+        ask(f"DROP TEMPORARY TABLE {name}")
+    return lost
+
+
+def rough_rows(ask: Ask, table: ObjectId) -> int | None:
+    """See Session.rough_rows."""
+    found = ask(
+        "SELECT table_rows FROM information_schema.tables WHERE table_schema = database() AND table_name = %s",
+        (table.name[0],),
+    )
+    return int(found[0][0]) if found and found[0][0] is not None else None
+
+
+def _count(ask: Ask, source: str) -> int:
+    return int(ask(f"SELECT count(*) FROM {source}")[0][0])

@@ -1,0 +1,430 @@
+"""The shelf on MariaDB: what was done to rows, kept beside the ledger, and merged with what was written since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tagback.catalog import Catalog, ObjectId, Restoration
+from tagback.engines.mariadb.copies import Copies, Copy, stored
+from tagback.engines.mariadb.kinds.base import column_id
+from tagback.engines.mariadb.kinds.column import Column
+from tagback.engines.mariadb.kinds.table import Table
+from tagback.engines.mariadb.restoring import restoration
+from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident
+from tagback.engines.mariadb.words import Words, is_rounded, is_text
+from tagback.engines.merging import (
+    CHANGED,
+    GONE,
+    MOST_CONFLICTS,
+    NEW,
+    Side,
+    counts,
+    disagreements,
+    nothing_given,
+    shelf_missing,
+)
+from tagback.engines.redoing import Redoing
+from tagback.engines.room import Room
+from tagback.engines.session import (
+    Disagreement,
+    KeptColumn,
+    KeptRows,
+    Merge,
+    Redo,
+    Rules,
+    StatementError,
+    Stood,
+    Unkept,
+)
+
+Ask = Callable[..., list[tuple[Any, ...]]]
+_THERE = "SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = %s"
+_SIZE = "SELECT coalesce(sum(data_length), 0) FROM information_schema.tables WHERE table_schema = database() AND table_name = %s"
+_ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
+_WIDE = 255  # characters of a text that counts in full for the size of a row
+
+
+class Shelf:
+    """The shelf's side of one session. All of it runs in tagback's own settings."""
+
+    def __init__(self, ask: Ask, copies: Copies) -> None:
+        self._ask = ask
+        self._copies = copies
+        self._merging = Redoing(Words())
+        self._temporary: list[str] = []
+        self._filled: set[str] = set()
+        self._made = 0
+        self._held: dict[ObjectId, tuple[str, Table]] = {}
+        self._places: dict[ObjectId, str] = {}
+        self.room = Room()
+
+    def forget(self) -> None:
+        """The stage is over: drops the temporary tables of merges."""
+        for name in self._temporary:
+            self._ask(f"DROP TEMPORARY TABLE IF EXISTS {ident(name)}")
+        self._temporary.clear()
+        self._places.clear()
+
+    def settle(self) -> None:
+        """What was put into places stands; those that nothing was put into go."""
+        self._copies.garbage += [OWN_PREFIX + place for place in self._places.values() if place not in self._filled]
+        self._places.clear()
+        self._filled.clear()
+
+    def abandon(self) -> None:
+        """The stage is over and came to nothing: its places go."""
+        for place in self._places.values():
+            self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
+        self.forget()
+
+    def forget_held(self) -> None:
+        """Drops what was set aside."""
+        for name, _ in self._held.values():
+            self._ask(f"DROP TEMPORARY TABLE IF EXISTS {ident(name)}")
+        self._held.clear()
+
+    def _temporary_name(self, what: str) -> str:
+        self._made += 1
+        self._temporary.append(f"{OWN_PREFIX}{what}_{self._made}")
+        return self._temporary[-1]
+
+    # ------------------------------------------------------------------ keeping
+
+    def make_places(self, label: str, tables: Collection[ObjectId], before: Catalog) -> None:
+        """Makes the tables for what will have been done to these: to make one ends a transaction."""
+        for i in sorted(tables - self._places.keys()):
+            table = before.objects[i]
+            if not isinstance(table, Table):
+                continue
+            place = f"{label}_{len(self._places) + 1}"
+            columns = _kept_columns(table)
+            keys = [f"k{n} {_shelf_type(c)}" for n, c in enumerate(_key_columns(table))]
+            keys = keys or [f"k0 CHAR(32) {_ASCII}", f"k1 CHAR(20) {_ASCII}"]
+            values = [f"v{n} {_shelf_type(c)}" for n, c in enumerate(_stored_columns(table))]
+            bases = [
+                f"b{n} VARCHAR(64) {_ASCII}" if len(columns) < 100 else f"b{n} TEXT {_ASCII}"
+                for n in range(len(columns))
+            ]
+            made = [f'"change" CHAR(8) {_ASCII} NOT NULL', *keys, *values, f"d TEXT {_ASCII}", *bases]
+            made += [f"a CHAR(32) {_ASCII}", f"r CHAR(32) {_ASCII}"]
+            self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
+            self._ask(f"CREATE TABLE {_address(place)} ({', '.join(made)}) ENGINE=InnoDB")
+            self._places[i] = place
+
+    def shelve(
+        self,
+        before: Catalog,
+        after: Catalog,
+        names: Mapping[ObjectId, ObjectId],
+        ways: Mapping[ObjectId, Mapping[str, str]],
+        given: Sequence[KeptRows] | None,
+        uncounted: Collection[ObjectId],
+    ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
+        """See Session.shelve. Places that stay empty are dropped when the transaction is over."""
+        kept: list[KeptRows] = []
+        unkept: list[Unkept] = []
+        for table, copy in sorted(self._copies.starts.items()):
+            place = self._places[table]
+            if not copy.whole:
+                continue  # what was to be done to it was never begun
+            another = table not in names and table in names.values()
+            found = None if another else after.objects.get(names.get(table, table))
+            now = found if isinstance(found, Table) else None
+            for expression in ways.get(table, {}).values():
+                if now is not None:
+                    self._ask(f"SELECT ({expression}) FROM {now.address} LIMIT 0")
+            room = Room() if table in uncounted else self.room
+            returned = None if given is None else [k for k in given if now is not None and k.table == now.id]
+            entry = self._keep(place, copy, now, names, returned, every=given is not None or table in ways)
+            if entry.rows or given is not None or table in ways:
+                room.take(table, entry.bytes)
+                kept.append(entry)
+                self._filled.add(place)
+                if entry.rows and now is not None and not _found_again(now, entry, names):
+                    unkept.append(Unkept(table, entry.rows))
+        return tuple(kept), tuple(unkept)
+
+    def _keep(
+        self,
+        place: str,
+        copy: Copy,
+        now: Table | None,
+        names: Mapping[ObjectId, ObjectId],
+        given: Sequence[KeptRows] | None,
+        *,
+        every: bool,
+    ) -> KeptRows:
+        was = copy.table
+        columns = _kept_columns(was)
+        places = _places(was.id, columns, now, names)
+        lost = {c.name: self._given(c) for c in _stored_columns(was) if now is not None and c.name not in places}
+        end = self._side(columns, now, places, lost, copy.end) if now is not None else None
+        if end is not None and every:
+            end = nothing_given(end)
+        retyped = {
+            c.name for c in columns if now is not None and c.name in places and _type(now, places[c.name]) != c.type
+        }
+        alike = [c.name for c in columns if end is None or (c.name in places and c.name not in retyped)]
+        key = tuple(c.name for c in _key_columns(was))
+        usable = key if end is None or set(key) <= set(places) else ()
+        kept = KeptRows(
+            table=was.id,
+            place=place,
+            columns=columns,
+            key=usable,
+            matched=tuple(alike),
+            added=tuple(end.added) if end is not None else (),
+            whole=end is None,
+            stood=self._stood(now, places, given) if now is not None and given is not None else None,
+        )
+        values = {c.name: _value(c.type, ident(c.name)) for c in columns}
+        start = Side(ident(copy.name), values, values)
+        self._fit_keys(place, usable, key)
+        for sql in self._merging.keep(kept, start, end, _address(place)):
+            self._ask(sql)
+        returned = {_address(k.place): k for k in given or ()}
+        for sql in self._merging.remain(kept, _address(place), returned, start, end):
+            self._ask(sql)
+        self._note_given(place, kept, lost)
+        found = {
+            str(which): int(n) for which, n in self._ask(f'SELECT "change", count(*) FROM {_address(place)} GROUP BY 1')
+        }
+        size = int(self._ask(_SIZE, (OWN_PREFIX + place,))[0][0]) if found else 0
+        return replace(kept, gone=found.get(GONE, 0), new=found.get(NEW, 0), changed=found.get(CHANGED, 0), bytes=size)
+
+    def _fit_keys(self, place: str, usable: tuple[str, ...], key: tuple[str, ...]) -> None:
+        """The place was made for rows with a key; where that went they are told apart by what is in them."""
+        if key and not usable:
+            drops = [f"DROP COLUMN k{n}" for n in range(len(key))]
+            adds = [f"ADD COLUMN k0 CHAR(32) {_ASCII}", f"ADD COLUMN k1 CHAR(20) {_ASCII}"]
+            self._ask(f"ALTER TABLE {_address(place)} {', '.join([*drops, *adds])}")
+
+    def _note_given(self, place: str, kept: KeptRows, lost: Mapping[str, str]) -> None:
+        """For columns that are gone: what they have once they are there again, so that a value written then is told apart."""
+        bases = [f"b{n} = {Words().base(lost[c])}" for n, c in enumerate(kept.names) if lost.get(c)]
+        if bases:
+            self._ask(f"UPDATE {_address(place)} SET {', '.join(bases)} WHERE \"change\" = '{CHANGED}'")
+
+    def _given(self, column: Column) -> str:
+        """What rows get that are there when the column is added, tried out; empty where each gets another value."""
+        if column.numbered or (column.default is not None and "(" in column.default):
+            return ""
+        name = self._temporary_name("given")
+        try:
+            self._ask(
+                f"CREATE TEMPORARY TABLE {ident(name)} ({ident(OWN_PREFIX)} INT, {column.definition}) ENGINE=InnoDB"
+            )
+            self._ask(f"INSERT IGNORE INTO {ident(name)} ({ident(OWN_PREFIX)}) VALUES (1)")
+        except StatementError as e:
+            if e.lost or e.retryable:
+                raise
+            return ""
+        return f"(SELECT {_value(column.stored_type, ident(column.name))} FROM {ident(name)})"
+
+    def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
+        return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
+
+    def digest(self, table: Table) -> str:
+        """See Session.digests. A sum is the same in whatever order the rows come."""
+        types = {c.name: c.type for c in table.columns}
+        names = sorted(stored(table))
+        row = Words().digest([_value(types[n], ident(n)) for n in names])
+        halves = [
+            f"coalesce(sum(CAST(CONV({half}, 16, 10) AS DECIMAL(30, 0))), 0)"
+            for half in ("LEFT(w, 16)", "RIGHT(w, 16)")
+        ]
+        ((count, left, right),) = self._ask(
+            f"SELECT count(*), {', '.join(halves)} FROM (SELECT {row} AS w FROM {table.address}) told"
+        )
+        return f"{','.join(names)} {count} {left} {right}"
+
+    def set_aside(self, table: Table) -> None:
+        """See Session.set_aside."""
+        self._made += 1
+        copy = f"{OWN_PREFIX}held_{self._made}"
+        columns = ", ".join(map(ident, stored(table)))
+        self._ask(
+            f"CREATE TEMPORARY TABLE {ident(copy)} ENGINE=InnoDB AS SELECT {columns} FROM {table.address} FOR UPDATE"
+        )
+        self._held[table.id] = (copy, table)
+
+    def drop(self, places: Collection[str]) -> None:
+        """See Session.drop_shelf: when the transaction is over."""
+        self._copies.garbage += [OWN_PREFIX + place for place in sorted(places)]
+
+    # ------------------------------------------------------------------ a table seen as the start's columns
+
+    def _side(
+        self,
+        start: Sequence[KeptColumn],
+        now: Table,
+        places: Mapping[str, str],
+        lost: Mapping[str, str] | None = None,
+        copy: str = "",
+        *,
+        deciding: bool = False,
+    ) -> Side:
+        """`places`: today's column for each of the start's that is there. `copy` has the rows, if the table hasn't.
+
+        `deciding`: today's value is wanted even where it can't be told whether the way back gives the start's.
+        """
+        today = {c.name: c for c in now.columns}
+        own = {
+            c.name: _value(today[places[c.name]].type, ident(places[c.name]))
+            for c in start
+            if c.name in places and not today[places[c.name]].generated
+        }
+        kept = {}
+        for c in start:
+            if c.name not in places:
+                kept[c.name] = (lost or {}).get(c.name, "NULL" if deciding else "")
+                continue
+            other = today[places[c.name]]
+            unsure = other.stored_type != c.type and (is_rounded(other.type) != is_rounded(c.type))
+            kept[c.name] = "" if unsure and not deciding else _value(other.type, ident(other.name))
+        used = set(places.values())
+        added = {c.name: _value(c.type, ident(c.name)) for c in now.columns if c.name not in used and not c.generated}
+        address = tuple(ident(c) for c in now.key) if not copy else ()
+        return Side(ident(copy) if copy else now.address, kept, own, added, address)
+
+    # ------------------------------------------------------------------ giving back
+
+    def merge(
+        self,
+        kept: Sequence[KeptRows],
+        live: Catalog,
+        target: Catalog,
+        rules: Mapping[str, Rules],
+        names: Mapping[ObjectId, ObjectId],
+    ) -> Merge:
+        """See Session.merge."""
+        rows: dict[ObjectId, Restoration] = {}
+        restored: dict[ObjectId, int] = {}
+        conflicts: list[Disagreement] = []
+        total = 0
+        for k in kept:
+            if not self._ask(_THERE, (OWN_PREFIX + k.place,)):
+                raise shelf_missing(k, OWN_PREFIX + k.place)
+            now, then = live.objects.get(k.table), target.objects[k.table]
+            assert isinstance(then, Table)
+            today = self._today(k, now, then, names) if isinstance(now, Table) else None
+            decision = self._temporary_name("merge")
+            given = rules.get(k.place, Rules())
+            rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
+            if rule.redo is not None and today is not None:
+                query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
+            else:
+                query = self._merging.decide(k, _address(k.place), today, rule)
+            self._ask(f"CREATE TEMPORARY TABLE {ident(decision)} ENGINE=InnoDB AS {query}")
+            ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
+            if moving:
+                digits = self._changed(k, rule)
+                rows[k.table] = restoration(k, now if isinstance(now, Table) else None, then, today, decision, digits)
+            if staying:
+                restored[k.table] = int(staying)
+            total += int(in_conflict)
+            if in_conflict and len(conflicts) < MOST_CONFLICTS:
+                conflicts += self._conflicts(k, decision)
+        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _changed(self, k: KeptRows, rule: Rules) -> list[bool]:
+        """For each column whether any row may get another value in it."""
+        if rule.redo is not None:
+            return [True] * len(k.columns)
+        digits = [f"coalesce(max(substr(d, {n + 1}, 1)), '0')" for n in range(len(k.columns))]
+        (row,) = self._ask(f"SELECT {', '.join(digits)} FROM {_address(k.place)} WHERE \"change\" = '{CHANGED}'")
+        return [digit == "1" or name in rule.back for digit, name in zip(row, k.names, strict=True)]
+
+    def _today(self, k: KeptRows, now: Table, then: Table, names: Mapping[ObjectId, ObjectId]) -> Side:
+        there = {c.name.lower(): c.name for c in now.columns}
+        places = {c: there[c.lower()] for c in k.names if c.lower() in there}
+        side = self._side(k.columns, now, places, deciding=True)
+        lost = {c.name: self._given(c) for c in _stored_columns(then) if c.name not in places and c.name in k.names}
+        side = replace(side, kept={c: v if c in places else lost.get(c) or "NULL" for c, v in side.kept.items()})
+        added = {}
+        for name in k.added:
+            at_end = column_id(now.id.name[0], name)
+            today = names.get(at_end, at_end).name[-1]
+            if today in side.added:
+                added[name] = side.added[today]
+        return replace(side, added=added)
+
+    def _began(self, k: KeptRows, redo: Redo) -> Side | None:
+        """The table as it was before the changesets ran again, seen as the kept columns."""
+        if redo.stood is None or redo.stood.table not in self._held:
+            return None
+        copy, table = self._held[redo.stood.table]
+        return self._side(k.columns, table, redo.stood.columns, copy=copy, deciding=True)
+
+    def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
+        keys = ", ".join(f"CAST(k{n} AS CHAR)" for n in range(len(k.key) or 2))
+        rows = self._ask(
+            f"SELECT c, {keys} FROM {ident(decision)} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
+        )
+        return disagreements(k, rows)
+
+
+def _found_again(now: Table, kept: KeptRows, names: Mapping[ObjectId, ObjectId]) -> bool:
+    """Whether today's key finds a row again once the table is as it was."""
+    there = set(_places(kept.table, kept.columns, now, names).values())
+    return bool(now.key) and there.issuperset(now.key)
+
+
+def _stored_columns(table: Table) -> list[Column]:
+    return [c for c in table.columns if not c.generated]
+
+
+def _kept_columns(table: Table) -> tuple[KeptColumn, ...]:
+    return tuple(
+        KeptColumn(c.name, c.stored_type, c.default or "", numbered=c.numbered) for c in _stored_columns(table)
+    )
+
+
+def _key_columns(table: Table) -> list[Column]:
+    """Of the primary key, if that is of stored columns."""
+    found = {c.name: c for c in _stored_columns(table)}
+    return [found[c] for c in table.key] if set(table.key) <= found.keys() else []
+
+
+def _type(table: Table, column: str) -> str:
+    return next(c.stored_type for c in table.columns if c.name == column)
+
+
+def _shelf_type(column: Column) -> str:
+    """The column's own, but that it may be NULL; long texts don't count for the size of a row then."""
+    collated = f" CHARACTER SET {column.charset} COLLATE {column.collation}" if column.charset else ""
+    size = column.type.partition("(")[2].partition(")")[0]
+    if column.type.startswith(("varchar(", "varbinary(")) and int(size) > _WIDE:
+        return f"{'LONGTEXT' if is_text(column.type) else 'LONGBLOB'}{collated} NULL"
+    return f"{column.type}{collated} NULL DEFAULT NULL"
+
+
+def _value(type_: str, expression: str) -> str:
+    """Rounded numbers with all their digits."""
+    return f"CAST({expression} AS DOUBLE)" if type_.lower().startswith("float") else expression
+
+
+def _places(
+    was: ObjectId, columns: Sequence[KeptColumn], now: Table | None, names: Mapping[ObjectId, ObjectId]
+) -> dict[str, str]:
+    """Today's name of each of the start's columns that is still there."""
+    if now is None:
+        return {}
+    current = {c.name.lower(): c.name for c in now.columns if not c.generated}
+    own = now.id.name[0]
+    given = {i.name[1].lower() for i in names.values() if i.kind == "column" and i.name[0] == own}
+    places = {}
+    for c in columns:
+        i = column_id(was.name[0], c.name)
+        if i not in names and c.name.lower() in given:
+            continue  # what has this name now goes back to another one
+        name = names.get(i, i).name[1].lower()
+        if name in current:
+            places[c.name] = current[name]
+    return places
+
+
+def _address(place: str) -> str:
+    return ident(OWN_PREFIX + place)

@@ -1,0 +1,38 @@
+"""A deployment in stages: what an engine needs to know where statements commit, and nothing where one transaction holds all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from tagback.catalog import Catalog, ObjectId, Rename
+from tagback.changelog import Statement
+
+
+class Staged(Protocol):
+    """The part of `tagback.engines.session.Session` that is about stages."""
+
+    def begin_stage(self, label: str, before: Catalog, *, commits: bool) -> bool:
+        """What is kept from here on is for this label. `commits`: what runs next may commit, and copies must outlive that.
+
+        Copies that an earlier run of the same label left are taken up; whether there were any.
+        """
+
+    def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
+        """What a statement renamed that may have run just before its process died, told from the schemas around it."""
+
+    def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
+        """These tables, and those that the engine can tell from the statements' texts to be touched besides."""
+
+
+class InOneTransaction:
+    """That part where a stage ends with its transaction, whatever happens."""
+
+    def begin_stage(self, label: str, before: Catalog, *, commits: bool) -> bool:
+        return False
+
+    def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
+        return ()
+
+    def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
+        return frozenset(tables)

@@ -1,0 +1,1 @@
+"""Deployments on MariaDB, where every statement that changes the schema commits."""

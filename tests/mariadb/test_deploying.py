@@ -1,0 +1,202 @@
+"""What a deployment does to a schema and its rows is undone by a failure at once, and by a rollback later."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagback.errors import Exit, TagbackError
+from tests.mariadb.conftest import Database
+
+SHOP = """
+CREATE TABLE customer (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(100) NOT NULL, age INT, score FLOAT);
+CREATE TABLE orders (
+    id INT PRIMARY KEY, customer INT NOT NULL, amount DECIMAL(8, 2) NOT NULL DEFAULT 0,
+    CONSTRAINT ordered_by FOREIGN KEY (customer) REFERENCES customer (id) ON DELETE CASCADE
+);
+CREATE VIEW totals AS SELECT customer, sum(amount) AS total FROM orders GROUP BY customer;
+INSERT INTO customer (name, age, score) VALUES ('Ada', 36, 0.1), ('Ben', NULL, 2), ('Çağ', 20, NULL);
+INSERT INTO orders VALUES (1, 1, 10), (2, 1, 20.5), (3, 3, 30);
+"""
+CHANGES = {
+    "a column goes": "ALTER TABLE customer DROP COLUMN age;",
+    "a column that must have a value goes": "DROP VIEW totals; ALTER TABLE orders DROP COLUMN amount;",
+    "columns go and come": """
+ALTER TABLE customer ADD COLUMN mail VARCHAR(50) DEFAULT 'none' AFTER id, DROP COLUMN age, DROP score;
+""",
+    "a type that holds less": """
+UPDATE customer SET age = 300 WHERE id = 1;
+ALTER IGNORE TABLE customer MODIFY age TINYINT;
+""",
+    "a type that holds more": "ALTER TABLE customer MODIFY name TEXT NOT NULL;",
+    "rounded numbers": "ALTER TABLE customer MODIFY score DOUBLE;",
+    "a table goes": "DROP VIEW totals; DROP TABLE orders;",
+    "two tables go": "DROP VIEW totals; DROP TABLE orders, customer;",
+    "rows go": "DELETE FROM customer WHERE id = 1;",
+    "all rows go": "TRUNCATE orders;",
+    "rows change": """
+UPDATE orders SET amount = amount * 2;
+UPDATE customer SET name = upper(name) WHERE id = 3;
+""",
+    "rows come": """
+INSERT INTO orders VALUES (4, 2, 5) ON DUPLICATE KEY UPDATE amount = 7;
+REPLACE INTO orders VALUES (1, 2, 3);
+""",
+    "a table is renamed": "DROP VIEW totals; RENAME TABLE orders TO purchase; UPDATE purchase SET amount = 1;",
+    "a column is renamed": """
+ALTER TABLE customer CHANGE name full_name VARCHAR(200) NOT NULL;
+DELETE FROM customer WHERE full_name = 'Ben';
+""",
+    "table and columns are renamed": "ALTER TABLE customer RENAME COLUMN name TO full_name, RENAME TO client, DROP COLUMN age;",
+    "a table comes": """
+CREATE TABLE extra (id INT PRIMARY KEY);
+INSERT INTO extra VALUES (1), (2);
+ALTER TABLE extra ADD note TEXT;
+""",
+    "a table in another's place": """
+DROP VIEW totals;
+CREATE OR REPLACE TABLE orders (id INT PRIMARY KEY, other INT);
+INSERT INTO orders VALUES (9, 9);
+""",
+    "programs": """
+CREATE TRIGGER up BEFORE INSERT ON orders FOR EACH ROW SET NEW.amount = 1;
+CREATE FUNCTION f() RETURNS INT NO SQL RETURN 1;
+""",
+    "by way of a trigger": """
+CREATE TRIGGER un AFTER DELETE ON orders FOR EACH ROW DELETE FROM customer WHERE id = OLD.customer;
+DELETE FROM orders WHERE id = 3;
+""",
+}
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    """The shop as it is deployed first."""
+    database.write({"001_shop.sql": SHOP})
+    database.apply("v1")
+    return database
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_it_goes_there_and_back_and_there_again(shop: Database, change: str) -> None:
+    start = shop.state()
+    shop.write({"002_change.sql": CHANGES[change]})
+    shop.apply("v2")
+    end = shop.state()
+    assert end != start
+    result = shop.rollback("v1")
+    assert result.verified
+    assert shop.state() == start
+    assert shop.verify().equal
+    shop.apply("v2")
+    assert shop.state() == end
+    shop.rollback("v1")
+    assert shop.state() == start
+    assert shop.left_over() == []
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_was_committed_before_a_failure_is_taken_back(shop: Database, change: str) -> None:
+    start = shop.state()
+    shop.write({"002_change.sql": f"{CHANGES[change]} ALTER TABLE nowhere ADD a INT;"})
+    with pytest.raises(TagbackError) as raised:
+        shop.apply("v2")
+    assert raised.value.exit_code is Exit.FAILED
+    assert raised.value.location is not None
+    assert shop.state() == start
+    assert shop.verify().equal
+    assert shop.left_over() == []
+    shop.write({"002_change.sql": CHANGES[change]})
+    assert shop.apply("v2").changesets == ("002_change",)
+
+
+def test_a_statement_that_fails_half_done_is_taken_back(shop: Database) -> None:
+    start = shop.state()
+    shop.write({"002_change.sql": "DROP VIEW totals; DROP TABLE orders, nowhere, customer;"})
+    with pytest.raises(TagbackError) as raised:
+        shop.apply("v2")
+    assert raised.value.exit_code is Exit.FAILED
+    assert shop.state() == start
+
+
+def test_what_the_application_writes_later_stays(shop: Database) -> None:
+    shop.write(
+        {
+            "002_change.sql": "ALTER TABLE customer DROP COLUMN age, ADD mail TEXT; UPDATE orders SET amount = 1 WHERE id < 3;"
+        }
+    )
+    shop.apply("v2")
+    shop.ask("INSERT INTO customer (name) VALUES ('Dan')")
+    shop.ask("UPDATE customer SET name = 'Adele' WHERE id = 1")
+    shop.ask("UPDATE orders SET amount = 99 WHERE id = 2")
+    result = shop.rollback("v1")
+    assert [(c.key, c.column, c.kept) for c in result.conflicts] == [("id=2", "amount", "later")]
+    assert shop.ask("SELECT id, name, age FROM customer ORDER BY id") == [
+        (1, "Adele", 36),
+        (2, "Ben", None),
+        (3, "Çağ", 20),
+        (4, "Dan", None),
+    ]
+    assert [(n, float(a)) for n, a in shop.ask("SELECT id, amount FROM orders ORDER BY id")] == [
+        (1, 10),
+        (2, 99),
+        (3, 30),
+    ]
+
+
+def test_rows_that_do_not_fit_refuse_the_way_back_and_nothing_changes(shop: Database) -> None:
+    shop.write(
+        {"002_change.sql": "ALTER TABLE customer ADD mail TEXT; ALTER TABLE orders DROP FOREIGN KEY ordered_by;"}
+    )
+    shop.apply("v2")
+    shop.ask("INSERT INTO orders VALUES (7, 1000, 1)")
+    there = shop.state()
+    with pytest.raises(TagbackError) as raised:
+        shop.rollback("v1")
+    assert (raised.value.code, raised.value.exit_code) == ("constraint", Exit.REFUSED)
+    assert shop.state() == there
+    assert shop.verify().equal
+    shop.ask("DELETE FROM orders WHERE id = 7")
+    assert shop.rollback("v1").verified
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "LOCK TABLES orders WRITE",
+        "CREATE DATABASE other",
+        "SET GLOBAL max_connections = 10",
+        "SET autocommit = 1",
+        "INSERT INTO mysql.user SELECT * FROM mysql.user",
+        "ALTER TABLE orders DISCARD TABLESPACE",
+        "USE mysql",
+        "DROP TABLE tagback_meta",
+        "ALTER TABLE customer CHANGE age score INT, CHANGE score age FLOAT",
+    ],
+)
+def test_what_can_not_be_undone_or_decided_is_refused_by_name(shop: Database, statement: str) -> None:
+    start = shop.state()
+    shop.write({"002_change.sql": f"ALTER TABLE customer ADD mail TEXT;\n{statement};"})
+    with pytest.raises(TagbackError) as raised:
+        shop.apply("v2")
+    assert (raised.value.code, raised.value.exit_code) == ("not_deployable", Exit.REFUSED)
+    assert shop.state() == start
+
+
+def test_settings_of_a_file_last_until_its_deployment_ends(shop: Database) -> None:
+    shop.write(
+        {
+            "002_change.sql": """SET foreign_key_checks = 0; SET sql_mode = 'ANSI_QUOTES';
+INSERT INTO "orders" VALUES (8, 1000, 1); CREATE TABLE "x y" (id INT PRIMARY KEY);"""
+        }
+    )
+    start = shop.state()
+    shop.apply("v2")
+    assert shop.ask("SELECT customer FROM orders WHERE id = 8") == [(1000,)]
+    assert shop.rollback("v1").verified
+    assert shop.state() == start
+
+
+def test_a_dry_run_writes_nothing(database: Database) -> None:
+    database.write({"001_shop.sql": SHOP})
+    assert database.apply("v1", dry_run=True).plan
+    assert database.ask("SHOW TABLES") == []
