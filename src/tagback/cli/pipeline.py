@@ -136,7 +136,7 @@ def resume(
 
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
     with _open(control, file) as opened:
-        run_ = opened.run(id)
+        run_ = _root(opened, id)
         if run_.state in OVER and run_.state is not RunState.STUCK:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
         _check_outputs(outputs)
@@ -152,7 +152,8 @@ def resume(
 def list_(control: str | None, file: str) -> Answer:
     """Lists the runs, the newest first."""
     with _open(control, file) as opened:
-        runs = opened.runs()
+        chained = opened.roots()
+        runs = [r for r in opened.runs() if r.id not in chained]
     rows = [(r.id, r.pipeline, r.state.value, local_time(r.started), r.initiator) for r in runs]
     heads = ("run", "pipeline", "state", "started", "by")
 
@@ -173,10 +174,11 @@ def list_(control: str | None, file: str) -> Answer:
 def show(id: str, control: str | None, file: str) -> Answer:
     """Shows a run: its steps, what failed, and how each database stands that it changed."""
     from tagback.cli.pipeline_page import fields_of_run, show_run
+    from tagback.pipeline.family import all_changes, all_steps
 
     with _open(control, file) as opened:
         run_ = opened.run(id)
-        steps, changes = opened.steps(run_.id), opened.changes(run_.id)
+        steps, changes = all_steps(opened, run_), all_changes(opened, run_)
     return Answer(fields_of_run(run_, steps, changes), lambda page: show_run(page, run_, steps, changes))
 
 
@@ -192,11 +194,12 @@ def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
     from tagback.pipeline.attempts import Halt
     from tagback.pipeline.commands import end_left_behind
     from tagback.pipeline.control import RUN_TAKEN, now, this_runner
+    from tagback.pipeline.family import end_all, members
     from tagback.pipeline.records import ABORT, OVER, RunState
     from tagback.pipeline.records import Answer as Word
 
     with _open(control, file) as opened:
-        run_ = opened.run(id)
+        run_ = _root(opened, id)
         if run_.state in OVER:
             raise UsageError(f"Run {run_.id} is over: {run_.state.value}.", code="run_over")
         who = author().who
@@ -213,7 +216,9 @@ def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
             opened.set_state(run_.id, RunState.RUNNING, {"pending": halt.fields})
             with _in_folder(run_.file):
                 return _driven(opened, opened.run(run_.id), (None, None, None))
-        end_left_behind(opened, run_.id, lambda event: None)
+        for member in list(members(opened, run_)):
+            end_left_behind(opened, member.run.id, lambda event: None)
+        end_all(opened, run_, RunState.ABORTED)
         opened.set_state(run_.id, RunState.ABORTED, over=True)
     return Answer({"run": run_.id, "state": "aborted"}, lambda page: page.line(f"Run {run_.id} is aborted."))
 
@@ -250,11 +255,14 @@ def decide(id: str, step: str, what: str, control: str | None, file: str) -> Ans
 
 
 def _read(file: str) -> tuple[Pipeline, Any]:
+    from tagback.pipeline.chain import check_chain
     from tagback.pipeline.document import read
     from tagback.pipeline.tree import grow
 
     pipeline = read(Path(file))
-    return pipeline, grow(pipeline, Path(file))
+    branches = grow(pipeline, Path(file))
+    check_chain(pipeline, Path(file))
+    return pipeline, branches
 
 
 def _count(nodes: Any) -> int:
@@ -271,6 +279,17 @@ def _open(url: str | None, file: str, *, create: bool = False) -> Control:
     of_file = _read(file)[0].control if os.path.exists(file) else None
     with _in_folder(file):
         return Control.open(of_file or DEFAULT, create=create)
+
+
+def _root(control: Control, id: str) -> Run:
+    """The run; UsageError for one that another one chained: what happens to that is for the whole to say."""
+    run_ = control.run(id)
+    root = control.roots().get(run_.id)
+    if root is not None:
+        raise UsageError(
+            f"Run {run_.id} is a part of run {root}.", code="chained", hint=f"Say {root} instead: both go together."
+        )
+    return run_
 
 
 class _in_folder:
@@ -308,6 +327,7 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
     from tagback.cli.interrupts import Interrupts
     from tagback.cli.pipeline_page import Lines, fields_of_run, show_outcome
     from tagback.pipeline.beginning import read_text
+    from tagback.pipeline.family import all_changes
     from tagback.pipeline.reports import junit, markdown
     from tagback.pipeline.runner import Runner
     from tagback.pipeline.tree import grow
@@ -325,7 +345,7 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
                 exit_code=Exit.INTERRUPTED,
                 hint=f"tagback pipeline abort --rollback {run_.id} takes back what it changed.",
             ) from None
-    changes = control.changes(run_.id)
+    changes = all_changes(control, run_)
     for path, text in ((junit_to, junit), (markdown_to, markdown)):
         if path:
             try:
@@ -370,13 +390,13 @@ def _error(outcome: Outcome, changes: Sequence[Change]) -> TagbackError | None:
 
 def _say(id: str, step: str, verdict: str, comment: str, control: str | None, file: str) -> Answer:
     from tagback.deploy.author import author
-    from tagback.pipeline.beginning import check_word
+    from tagback.pipeline.beginning import check_word, speak_to
     from tagback.pipeline.control import now
     from tagback.pipeline.records import Answer as Word
 
     who = author().who
     with _open(control, file) as opened:
-        run_ = opened.run(id)
+        run_, step = speak_to(opened, opened.run(id), step)
         path = check_word(run_, opened.steps(run_.id), step, verdict, who)
         opened.answer(run_.id, path, Word(who, verdict, comment, now()))
     return Answer(

@@ -14,8 +14,9 @@ import msgspec
 
 from tagback.deploy.author import author
 from tagback.errors import RefusedError, UsageError
-from tagback.pipeline.control import now, this_runner
+from tagback.pipeline.control import Control, now, this_runner
 from tagback.pipeline.document import read
+from tagback.pipeline.family import members
 from tagback.pipeline.records import Run, RunState, StepRecord, StepState
 from tagback.pipeline.specification import Pipeline, Step
 from tagback.pipeline.steps.waiting import objection
@@ -65,6 +66,17 @@ def read_text(document: str, file: Path) -> Pipeline:
         copy = Path(folder) / file.name
         copy.write_text(document)
         return read(copy)
+
+
+def speak_to(control: Control, run: Run, step: str) -> tuple[Run, str]:
+    """Which run it is that somebody speaks to, with the step's place in it: the step may be a chained pipeline's."""
+    for member in members(control, run):
+        if member.prefix and member.run.state is RunState.WAITING:
+            own = step.removeprefix(f"{member.prefix}/")
+            at_work = [p for p, s in control.steps(member.run.id).items() if s.state is StepState.RUNNING]
+            if own in at_work or own in [p.rpartition("/")[2] for p in at_work]:
+                return member.run, own
+    return run, step
 
 
 def check_word(run: Run, steps: Mapping[str, StepRecord], step: str, verdict: str, who: str) -> str:

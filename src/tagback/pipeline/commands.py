@@ -34,7 +34,7 @@ def execute(
         process = subprocess.Popen(
             [*_HELD, *words],
             env={**os.environ, **own, **env},
-            cwd=cwd,
+            cwd=context.at(cwd or "") or None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
@@ -34,7 +35,8 @@ class Context:
     """`record` is how the step stands in the control database, with what an attempt before this one noted.
 
     `until`: the moment (monotonic) at which the step must be over. `stop` is set when the run ends before the step.
-    `waiting()`: while it lasts, the run waits for a person.
+    `waiting()`: while it lasts, the run waits for a person. `folder`: what the file's paths are relative to; empty for
+    the present folder.
     """
 
     run: Run
@@ -49,6 +51,11 @@ class Context:
     until: float | None
     stop: threading.Event
     waiting: Callable[[], AbstractContextManager[None]]
+    folder: str = ""
+
+    def at(self, path: str) -> str:
+        """A path of the pipeline's file, from the present folder."""
+        return os.path.join(self.folder, path)
 
     def tell(self, text: str) -> None:
         """Says something to whoever watches, without secrets."""
@@ -82,7 +89,14 @@ class Context:
         """A target's URL, secrets and all."""
         if name not in self.pipeline.targets:
             raise UsageError(f"The pipeline has no target {name}.", code="unknown_target")
-        return str(filled(self.pipeline.targets[name].url, self.names))
+        return self.url_at(str(filled(self.pipeline.targets[name].url, self.names)))
+
+    def url_at(self, url: str) -> str:
+        """A URL, or a path; that of an SQLite file from the present folder."""
+        scheme, sign, rest = url.partition("sqlite:///")
+        if scheme or not sign:
+            return url if "://" in url else self.at(url)
+        return url if rest.startswith("/") or not self.folder else f"sqlite:///{quote(self.folder)}/{rest}"
 
     @contextmanager
     def target(self, name: str, *, create: bool = False) -> Iterator[Target]:

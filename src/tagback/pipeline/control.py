@@ -20,7 +20,7 @@ from tagback.engines import connect
 from tagback.engines.session import Session, StatementError, Value
 from tagback.errors import UnreachableError, UsageError
 from tagback.pipeline.processes import began, identity, is_here
-from tagback.pipeline.records import Answer, Change, ChangeState, Run, RunState, StepRecord, StepState
+from tagback.pipeline.records import Answer, Change, ChangeState, Child, Run, RunState, StepRecord, StepState
 
 DEFAULT = "sqlite:///.tagback/runs.db"
 RUN_TAKEN = "run_taken"
@@ -48,8 +48,11 @@ _TABLES = {
     "run_retry": """CREATE TABLE {run_retry} (
         run TEXT NOT NULL, path TEXT NOT NULL, strategy TEXT NOT NULL, used BIGINT NOT NULL,
         PRIMARY KEY (run, path, strategy))""",
+    "run_child": """CREATE TABLE {run_child} (
+        run TEXT NOT NULL PRIMARY KEY, parent TEXT NOT NULL, path TEXT NOT NULL, root TEXT NOT NULL)""",
 }
-_NEWEST = "run_retry"
+_NEWEST = "run_child"
+_MINE = "(runner = ? OR id IN (SELECT c.run FROM {run_child} c JOIN {run} r ON r.id = c.root WHERE r.runner = ?))"
 _RUN = "id, pipeline, file, document, variables, state, started, ended, initiator, runner, report"
 
 
@@ -94,15 +97,24 @@ class Control:
 
     # ------------------------------------------------------------------ runs
 
-    def begin_run(self, run: Run) -> None:
-        """A new run, driven by this process."""
-        self._runner = run.runner
+    def begin_run(self, run: Run, chained_by: tuple[str, str] | None = None) -> None:
+        """A new run, driven by this process. `chained_by`: the run and the path of the step that it is a part of."""
+        if chained_by is None:
+            self._runner = run.runner
         with self._writing():
+            if chained_by is not None:
+                parent, path = chained_by
+                self._make_sure(parent)
+                root = self._root(parent)
+                self._session.execute(
+                    "INSERT INTO {run_child} (run, parent, path, root) VALUES (?, ?, ?, ?)",
+                    (run.id, parent, path, root),
+                )
             self._session.execute(
                 f"INSERT INTO {{run}} ({_RUN}, heartbeat) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     run.id, run.pipeline, run.file, run.document, _text(run.variables), run.state.value, run.started,
-                    run.ended, run.initiator, run.runner, _text(run.report), now(),
+                    run.ended, run.initiator, self._runner, _text(run.report), now(),
                 ),
             )  # fmt: skip
 
@@ -136,8 +148,8 @@ class Control:
         ended, runner = (now(), "") if over else ("", self._runner)
         values = [state.value, ended, runner] + ([_text(report)] if report is not None else [])
         more = ", report = ?" if report is not None else ""
-        sql = f"UPDATE {{run}} SET state = ?, ended = ?, runner = ?{more} WHERE id = ? AND runner = ?"
-        self._write(run, sql, (*values, run, self._runner))
+        sql = f"UPDATE {{run}} SET state = ?, ended = ?, runner = ?{more} WHERE id = ? AND {_MINE}"
+        self._write(run, sql, (*values, run, self._runner, self._runner))
 
     def run(self, id: str) -> Run:
         """One run, by its id or the beginning of it; UsageError if there is none."""
@@ -155,6 +167,27 @@ class Control:
         with self._reading():
             rows = self._session.execute(f"SELECT {_RUN} FROM {{run}} ORDER BY started DESC, id DESC")
         return [_run(row) for row in rows]
+
+    def children(self, run: str) -> list[Child]:
+        """The runs that steps of this one chained, in the order in which they began."""
+        with self._reading():
+            rows = self._session.execute(
+                f"SELECT c.path, {_RUN.replace('id,', 'r.id,', 1)} FROM {{run_child}} c JOIN {{run}} r ON r.id = c.run"
+                " WHERE c.parent = ? ORDER BY r.started, r.id",
+                (run,),
+            )
+        return [Child(str(path), _run(row)) for path, *row in rows]
+
+    def roots(self) -> dict[str, str]:
+        """Of each run that another one chained, the one that all of it belongs to."""
+        with self._reading():
+            rows = self._session.execute("SELECT run, root FROM {run_child}")
+        return {str(run): str(root) for run, root in rows}
+
+    def _root(self, run: str) -> str:
+        """The run that chained the one that … chained this one."""
+        rows = self._session.execute("SELECT root FROM {run_child} WHERE run = ?", (run,))
+        return str(rows[0][0]) if rows else run
 
     # ------------------------------------------------------------------ steps
 
@@ -235,7 +268,11 @@ class Control:
             if self._session.execute("SELECT 1 FROM {run_change} WHERE run = ? AND path = ?", (run, path)):
                 self._set_change(run, path, ChangeState.CHANGING, "")
                 return
-            ((count,),) = self._session.execute("SELECT count(*) FROM {run_change} WHERE run = ?", (run,))
+            root = self._root(run)
+            ((count,),) = self._session.execute(  # one order for a run with all that it chains
+                "SELECT count(*) FROM {run_change} WHERE run = ? OR run IN (SELECT run FROM {run_child} WHERE root = ?)",
+                (root, root),
+            )
             self._session.execute(
                 "INSERT INTO {run_change} (run, path, position, target, tag_before, state, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -299,7 +336,8 @@ class Control:
             self._session.execute(sql, values)
 
     def _make_sure(self, run: str) -> None:
-        ((runner,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (run,))
+        """A run that another one chained is its root's runner's, also when it is over."""
+        ((runner,),) = self._session.execute("SELECT runner FROM {run} WHERE id = ?", (self._root(run),))
         if runner != self._runner:
             raise taken_over(run)
 

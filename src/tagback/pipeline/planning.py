@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import msgspec
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.target import Target
 from tagback.errors import TagbackError
+from tagback.pipeline.document import read
 from tagback.pipeline.expressions import filled_in
-from tagback.pipeline.specification import Pipeline
-from tagback.pipeline.tree import Branch, Node
+from tagback.pipeline.specification import Chained, Pipeline
+from tagback.pipeline.tree import Branch, Node, grow
 
 _MOST = 20  # statements that are shown of a deployment
 
@@ -68,6 +70,12 @@ def _add(node: Node, pipeline: Pipeline, names: dict[str, Any], depth: int, foun
             _add(child, pipeline, names, depth + 1, found)
         return
     part = getattr(step, step.kind)
+    if step.pipeline is not None:
+        found.append(
+            PlannedStep(node.path, node.path.rpartition("/")[2], step.kind, part.file, depth, tuple(conditions))
+        )
+        found.extend(_chained(step.pipeline, node.path, depth))
+        return
     try:
         part = filled_in(part, {**names, "matrix": dict(node.matrix)})
         details = [*conditions, *(_tried(part, pipeline, names) if step.apply is not None else [])]
@@ -77,6 +85,17 @@ def _add(node: Node, pipeline: Pipeline, names: dict[str, Any], depth: int, foun
         f"{k}: {v}" for k, v in msgspec.to_builtins(part).items() if isinstance(v, (str, int)) and v not in ("", False)
     )
     found.append(PlannedStep(node.path, node.path.rpartition("/")[2], step.kind, what, depth, tuple(details)))
+
+
+def _chained(spec: Chained, path: str, depth: int) -> Iterator[PlannedStep]:
+    """What it would do, in its own folder. Variables that only the run knows are those of its file."""
+    file = Path(spec.file)
+    pipeline = read(file)
+    given = {k: v for k, v in spec.variables.items() if "${{" not in str(v)}
+    with contextlib.chdir(file.parent):
+        steps = planned(pipeline, grow(pipeline, Path(file.name)), given)
+    for s in steps:
+        yield PlannedStep(f"{path}/{s.path}", s.name, s.kind, s.what, depth + 1 + s.depth, s.details)
 
 
 def _tried(spec: Any, pipeline: Pipeline, names: dict[str, Any]) -> list[str]:

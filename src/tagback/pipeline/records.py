@@ -58,6 +58,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A run that a step of another one chained."""
+
+    path: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """A step of a run. `intent` is what it was about to do to a database, noted before it did."""
 

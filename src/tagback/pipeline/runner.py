@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tagback.errors import TagbackError
 from tagback.pipeline import events
 from tagback.pipeline.attempts import Attempts, GroupAgainError, Halt, described
+from tagback.pipeline.beginning import read_text
 from tagback.pipeline.commands import end_left_behind
 from tagback.pipeline.context import Context, Stopped, names_of
 from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_over
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
+from tagback.pipeline.family import all_steps, below, end_all, end_taken_back
 from tagback.pipeline.records import ABORT, ENDED, Answer, Run, RunState, StepRecord, StepState
 from tagback.pipeline.retries import Retries
 from tagback.pipeline.secrets import Secrets
@@ -41,12 +45,22 @@ class Runner:
     """One drive of one run, from its beginning or from where another one ended."""
 
     def __init__(
-        self, control: Control, run: Run, pipeline: Pipeline, branches: Sequence[Branch], listen: events.Listener
+        self,
+        control: Control,
+        run: Run,
+        pipeline: Pipeline,
+        branches: Sequence[Branch],
+        listen: events.Listener,
+        above: Context | None = None,
     ) -> None:
+        """`above`: the step of another run that this one is chained by."""
         self.control = control
         self.run = run
         self.pipeline = pipeline
-        self.secrets = Secrets(pipeline.secrets)
+        self.above = above
+        folder = os.path.dirname(run.file)
+        self.folder = "" if folder == os.getcwd() else folder
+        self.secrets = Secrets(pipeline.secrets, self.folder, above.secrets if above is not None else None)
         self.branches = branches
         self.stop = threading.Event()
         self._listen_to = listen
@@ -59,7 +73,10 @@ class Runner:
         self._told = {path.rpartition("/")[2]: _told(s) for path, s in self._steps.items()}
 
     def drive(self) -> Outcome:
-        """Goes on until the run is over. TagbackError only if the control database fails or somebody else took over."""
+        """Goes on until the run is over. TagbackError only if the control database fails or somebody else took over.
+
+        A chained one is Stopped when the run above it is.
+        """
         started = time.monotonic()
         beating = threading.Event()
         heart = threading.Thread(target=self._beat, args=(beating,), daemon=True)
@@ -71,12 +88,19 @@ class Runner:
         finally:
             beating.set()
             heart.join()
+        return self._over(state, failure, undone, time.monotonic() - started)
+
+    def end(self, halt: Halt) -> Outcome:
+        """Ends a run that was stopped: takes back what is to go back."""
+        started = time.monotonic()
+        return self._over(*self._halted(halt), time.monotonic() - started)
+
+    def _over(self, state: RunState, failure: Mapping[str, Any], undone: tuple[Undone, ...], took: float) -> Outcome:
         report = {**self._report, "failure": failure, "undone": [_plain(u) for u in undone]}
         self.control.set_state(self.run.id, state, report, over=True)
-        took = time.monotonic() - started
         self.listen(events.RunEnded(self.run.id, state.value, round(took, 3)))
         run = self.control.run(self.run.id)
-        return Outcome(run, self.control.steps(run.id), failure, undone, took)
+        return Outcome(run, all_steps(self.control, run), failure, undone, took)
 
     def _all(self) -> tuple[RunState, Mapping[str, Any], tuple[Undone, ...]]:
         pending = self.run.report.get("pending")
@@ -89,6 +113,8 @@ class Runner:
             self.stop.set()
             return self._halted(halt)
         except Stopped:
+            if self._abort is None and self.above is not None:
+                raise
             if self._abort is None:
                 raise taken_over(self.run.id) from None
             error = {"type": "aborted", "message": f"{self._abort.who} aborted the run."}
@@ -105,13 +131,24 @@ class Runner:
         halt.error = {k: self.secrets.blotted(str(v)) for k, v in halt.error.items()}
         failure = {"step": halt.step, "error": halt.error, "do": halt.do}
         if halt.do in ("abort", "mark_failure"):
-            return (RunState.ABORTED if halt.do == "abort" else RunState.FAILED), failure, ()
+            state = RunState.ABORTED if halt.do == "abort" else RunState.FAILED
+            end_all(self.control, self.run, state)
+            return state, failure, ()
         self.control.set_state(self.run.id, RunState.RUNNING, {"pending": halt.fields})
-        undone = take_back(replace(self._context(None), stop=threading.Event()), halt.scope)
+        undone = take_back(list(self.family(halt.scope)))
+        end_taken_back(self.control, self.run, halt.scope)
         if any(not u.ok for u in undone):
             self._report = {"pending": halt.fields}
             return RunState.STUCK, failure, undone
         return (RunState.ROLLED_BACK if undone else RunState.FAILED), failure, undone
+
+    def family(self, scope: str) -> Iterator[tuple[Context, str]]:
+        """What is to be taken back below `scope`, in this run and in those that it chained: with what to work, and where."""
+        yield replace(self._context(None), stop=threading.Event()), scope
+        for child in self.control.children(self.run.id):
+            if below(child.path, scope):
+                pipeline = read_text(child.run.document, Path(child.run.file))
+                yield from Runner(self.control, child.run, pipeline, (), self.listen, self._context(None)).family("")
 
     # ------------------------------------------------------------------ stages and groups
 
@@ -243,16 +280,18 @@ class Runner:
             None,
             self.stop,
             self.waiting,
+            self.folder,
         )
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """While somebody waits for a person, the run does: other steps may be at work beside it."""
-        self._count_waiting(1)
-        try:
-            yield
-        finally:
-            self._count_waiting(-1)
+        with self.above.waiting() if self.above is not None else nullcontext():
+            self._count_waiting(1)
+            try:
+                yield
+            finally:
+                self._count_waiting(-1)
 
     def _count_waiting(self, more: int) -> None:
         with self._telling:

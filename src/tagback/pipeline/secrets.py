@@ -22,8 +22,11 @@ _PASSWORD = re.compile(r"\w+://[^\s:/@]*:([^\s/@]+)@")
 class Secrets(Mapping[str, str]):
     """The secrets of a pipeline by name. Those of the environment are known from the start: commands may show them too."""
 
-    def __init__(self, sources: Mapping[str, Secret]) -> None:
+    def __init__(self, sources: Mapping[str, Secret], folder: str = "", above: Secrets | None = None) -> None:
+        """`folder`: what the files of secrets are relative to. `above`: those of the pipeline that chained this one."""
         self._sources = sources
+        self._folder = folder
+        self._above = above
         self._turn = threading.Lock()
         self._known: dict[str, str] = {}
         self._shown: tuple[str, ...] = ()
@@ -36,7 +39,7 @@ class Secrets(Mapping[str, str]):
             if name not in self._known:
                 if name not in self._sources:
                     raise KeyError(f"there is no secret {name}")
-                self._learn(name, _fetched(name, self._sources[name]))
+                self._learn(name, _fetched(name, self._sources[name], self._folder))
             return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -54,7 +57,7 @@ class Secrets(Mapping[str, str]):
         """The text without any secret that is known."""
         for shown in self._shown:
             text = text.replace(shown, "***")
-        return text
+        return self._above.blotted(text) if self._above is not None else text
 
     def blotted_in(self, value: object) -> object:
         """The same for everything in a value of lists and mappings."""
@@ -75,20 +78,22 @@ def _forms(value: str) -> Iterator[str]:
         yield from (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
 
 
-def _fetched(name: str, source: Secret) -> str:
+def _fetched(name: str, source: Secret, folder: str) -> str:
     if source.env is not None:
         if source.env not in os.environ:
             raise _missing(name, f"the environment variable {source.env} is not set")
         return os.environ[source.env]
     if source.file is not None:
         try:
-            return Path(source.file).read_bytes().decode().rstrip("\r\n")
+            return Path(folder, source.file).read_bytes().decode().rstrip("\r\n")
         except OSError as e:
             raise _missing(name, f"{source.file} can't be read: {e.strerror}") from None
         except UnicodeDecodeError:
             raise _missing(name, f"{source.file} is not UTF-8") from None
     assert source.command is not None
-    done = subprocess.run(source.command, shell=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        source.command, shell=True, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd=folder or None
+    )
     if done.returncode:
         raise _missing(name, f"its command ended with {done.returncode}")
     try:

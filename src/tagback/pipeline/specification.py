@@ -250,6 +250,13 @@ class Notify(Part, frozen=True, kw_only=True):
     headers: dict[str, str] = msgspec.field(default_factory=lambda: {"Content-Type": "application/json"})
 
 
+class Chained(Part, frozen=True, kw_only=True):
+    """Another pipeline file, relative to this one's folder. Its run is a part of this run, and goes back with it."""
+
+    file: str
+    variables: dict[str, Scalar] = {}
+
+
 class Strategy(Part, frozen=True, kw_only=True):
     """What to do when something fails. `errors`: which; without it any."""
 
@@ -287,6 +294,7 @@ class Strategy(Part, frozen=True, kw_only=True):
 
 KINDS = (
     "apply", "rollback", "preview", "verify", "rehearse", "check", "run", "http", "approve", "wait", "tag", "notify",
+    "pipeline",
 )  # fmt: skip
 
 
@@ -311,6 +319,7 @@ class Step(Part, frozen=True, kw_only=True):
     wait: Wait | None = None
     tag: SetTag | None = None
     notify: Notify | None = None
+    pipeline: Chained | None = None
     steps: list[Step] | None = None
     parallel: Annotated[int, Meta(description="How many of the group's steps run at once.")] = 1
 

@@ -22,6 +22,7 @@ _HOMES = {
     "notify": "outside",
     "approve": "waiting",
     "wait": "waiting",
+    "pipeline": "chaining",
 }
 
 

@@ -28,6 +28,7 @@ _NOTHING_LEFT = (Exit.FAILED, Exit.USAGE, Exit.REFUSED)
 
 def apply(spec: Apply, context: Context) -> dict[str, Any]:
     """Deploys, with a tag before and one after."""
+    changelog = context.at(spec.changelog)
     with context.target(spec.target, create=True) as target:
         known = context.record.intent
         target.recover()
@@ -39,7 +40,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
         tag = spec.tag or f"{context.run.id}-{_short(context.path)}"
         options = ApplyOptions(tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible)
         if any(t.name == tag for t in history.tags):
-            if not _stands_there(target, history, tag, spec.changelog):
+            if not _stands_there(target, history, tag, changelog):
                 check_free(history, tag)
             context.tell(f"nothing is pending, and the state is tagged {tag} already")
             return {"target": spec.target, "tag": tag, "tag_before": tag, "deployment": None, "changesets": []}
@@ -48,7 +49,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
         context.control.add_change(context.run.id, context.path, spec.target, before)
         context.intend(**intent)
         try:
-            done_now = target.apply(spec.changelog, options)
+            done_now = target.apply(changelog, options)
         except TagbackError as e:
             if e.exit_code in _NOTHING_LEFT or e.code == "lock_timeout":
                 context.control.set_change(context.run.id, context.path, ChangeState.UNCHANGED)

@@ -24,7 +24,7 @@ def preview(spec: Preview, context: Context) -> dict[str, Any]:
         wanted = spec.apply
         with context.target(wanted.target, create=True) as target:
             done: Any = target.apply(
-                wanted.changelog,
+                context.at(wanted.changelog),
                 ApplyOptions(tag=wanted.tag, to=wanted.to, granular=wanted.granular, dry_run=True),
             )
     else:
@@ -42,8 +42,9 @@ def preview(spec: Preview, context: Context) -> dict[str, Any]:
             )
     found: dict[str, Any] = msgspec.to_builtins(done)
     if spec.file is not None:
-        Path(spec.file).parent.mkdir(parents=True, exist_ok=True)
-        Path(spec.file).write_text(context.secrets.blotted(json.dumps(found, indent=2)) + "\n")
+        file = Path(context.at(spec.file))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(context.secrets.blotted(json.dumps(found, indent=2)) + "\n")
         context.tell(f"written to {spec.file}")
     context.tell(done.message)
     return found
@@ -71,9 +72,10 @@ def rehearse(spec: Rehearse, context: Context) -> dict[str, Any]:
         for session in there:
             session.cancel()
 
-    options = RehearsalOptions(to=spec.to, scratch=spec.scratch)
+    scratch = context.url_at(spec.scratch) if spec.scratch is not None else None
+    options = RehearsalOptions(to=spec.to, scratch=scratch)
     with context.in_time(cancel):
-        done = try_there_and_back(context.url_of(spec.target), spec.changelog, options, running=running)
+        done = try_there_and_back(context.url_of(spec.target), context.at(spec.changelog), options, running=running)
     context.tell(done.message)
     return {"target": spec.target, **msgspec.to_builtins(done)}
 
