@@ -56,7 +56,8 @@ def _run(spec: Chained, context: Context) -> Run:
 def _failure(outcome: Outcome, context: Context) -> Exception:
     run, error = outcome.run, dict(outcome.failure.get("error", {}))
     step = outcome.failure.get("step")
-    message = f"Run {run.id} of {run.pipeline} is {run.state.value}{f', {step} failed' if step else ''}: {error.get('message', '')}"
+    where = f", {step} failed" if step else ""
+    message = f"Run {run.id} of {run.pipeline} is {run.state.value}{where}: {error.get('message', '')}"
     if run.state is RunState.STUCK:  # whatever is to be done about failures: a database isn't back
         return Halt(context.path, {**error, "message": message}, "rollback_pipeline", "")
     exit_code = Exit.USAGE if error.get("type") == "usage" else None
