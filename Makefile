@@ -23,7 +23,7 @@ KILLS ?= 200
 SEED ?= 1
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful faults writers kills corpora clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills corpora clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -89,6 +89,10 @@ stateful: ready-test ## Slow: STEPS random steps of schemas, changesets, tags an
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@TAGBACK_TEST_STEPS=$(STEPS) TAGBACK_TEST_KEPT=$(abspath $(KEPT)) \
 		$(PYTEST) -n $(JOBS) --maxprocesses 2 --timeout 43200 tests/stateful $(if $(ENGINE),-k $(ENGINE)) $(ARGS)
+
+kinds-page: ready-test ## What is done with each kind of object on PostgreSQL; makes docs/kinds.md
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) -m tests.support.kinds_page
 
 faults: ready-test ## Slow: an error and a kill -9 at every statement and every ledger write; makes docs/faults.md
 	@$(PY) tools/postgres_programs.py --install >/dev/null

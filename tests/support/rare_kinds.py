@@ -84,6 +84,29 @@ COMMENT ON COLLATION c IS 'c'; ALTER COLLATION c OWNER TO pg_monitor; CREATE TAB
 CREATE DOMAIN dom AS text COLLATE "D d"; CREATE INDEX by_d ON sorted (a COLLATE "D d");
 """
 
+FOREIGN_TABLES = """
+CREATE FOREIGN DATA WRAPPER fw; CREATE SERVER fs FOREIGN DATA WRAPPER fw; CREATE FOREIGN TABLE ft (id int OPTIONS (name 'Id', "k k" 'it''s') NOT NULL,
+ t text OPTIONS (x '1') COLLATE "C" DEFAULT 'q', n int CHECK (n > 0), g int GENERATED ALWAYS AS (n * 2) STORED) SERVER fs OPTIONS (table_name 'T', b 'c');
+COMMENT ON FOREIGN TABLE ft IS 'far'; COMMENT ON COLUMN ft.t IS 'text'; GRANT SELECT ON ft TO PUBLIC; GRANT UPDATE (n) ON ft TO pg_monitor; ALTER FOREIGN TABLE ft ALTER n SET STATISTICS 7;
+CREATE FUNCTION fg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER far BEFORE INSERT ON ft FOR EACH ROW EXECUTE FUNCTION fg();
+CREATE VIEW fv AS SELECT t FROM ft; ALTER FOREIGN TABLE ft OWNER TO pg_monitor; CREATE TABLE fp (a int) PARTITION BY LIST (a); CREATE FOREIGN TABLE fp1 PARTITION OF fp FOR VALUES IN (1) SERVER fs;
+"""
+TYPED = """
+CREATE TYPE shape AS (a int, b text); CREATE TABLE typed OF shape (PRIMARY KEY (a), b WITH OPTIONS NOT NULL DEFAULT 'x'); CREATE TABLE typable (a int, b text);
+CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE piled (a int PRIMARY KEY) USING heap2; CREATE MATERIALIZED VIEW piled_view USING heap2 AS SELECT 1 AS n; INSERT INTO piled VALUES (1);
+"""
+
+SMALL = """
+CREATE EXTENSION citext VERSION '1.4'; CREATE FUNCTION of_citext(citext) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE MATERIALIZED VIEW mv AS SELECT 1 AS a; CREATE UNIQUE INDEX mvi ON mv (a); CREATE TYPE rg AS RANGE (subtype = float8); CREATE FUNCTION of_rg(rg) RETURNS rg LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE rt (a int, b text, c int UNIQUE, d int); CREATE UNIQUE INDEX rti ON rt (d); CREATE TABLE rc (c int REFERENCES rt (c), d int REFERENCES rt (d));
+CREATE RULE ru AS ON DELETE TO rt DO ALSO NOTHING; CREATE STATISTICS st (ndistinct) ON a, b FROM rt; CREATE POLICY po ON rt FOR SELECT USING (a > 0);
+CREATE PROCEDURE pr(a int) LANGUAGE plpgsql AS 'BEGIN NULL; END'; CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION ev(); CREATE FUNCTION tr() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER tg BEFORE UPDATE ON rt FOR EACH ROW EXECUTE FUNCTION tr(); CREATE DOMAIN dm AS int CHECK (VALUE > 0); CREATE TABLE dt (d dm); CREATE VIEW dv AS SELECT d FROM dt;
+CREATE TYPE ct AS (a int, b text); CREATE FUNCTION of_ct(ct) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION fu(a int) RETURNS int LANGUAGE sql AS 'SELECT a'; CREATE VIEW fv AS SELECT fu(1);
+"""
+
 CASES: dict[str, tuple[str, str]] = {
     "aggregates made": (MANY_STEP, AGGREGATES),
     "aggregates changed": (
@@ -126,6 +149,67 @@ CASES: dict[str, tuple[str, str]] = {
         FOREIGN,
         "ALTER SERVER s VERSION '2' OPTIONS (SET host 'i', DROP x, ADD port '5'); ALTER FOREIGN DATA WRAPPER w VALIDATOR postgresql_fdw_validator OPTIONS (DROP a, DROP \"B b\");"
         "DROP USER MAPPING FOR CURRENT_USER SERVER s; ALTER USER MAPPING FOR PUBLIC SERVER s OPTIONS (SET \"user\" 'v'); REVOKE ALL ON FOREIGN SERVER s FROM pg_monitor",
+    ),
+    "foreign tables made": ("", FOREIGN_TABLES),
+    "foreign tables changed": (
+        FOREIGN_TABLES,
+        "ALTER FOREIGN TABLE ft OPTIONS (SET b 'd', ADD z 'y'), ALTER id OPTIONS (DROP name), ALTER t OPTIONS (ADD c 'd'), ALTER n SET STATISTICS -1, ALTER t SET DEFAULT 'r';"
+        "COMMENT ON COLUMN ft.t IS NULL; ALTER FOREIGN TABLE ft OWNER TO CURRENT_USER; REVOKE ALL (n) ON ft FROM pg_monitor; DROP FOREIGN TABLE fp1",
+    ),
+    "foreign table's columns changed": (
+        FOREIGN_TABLES,
+        "DROP VIEW fv; ALTER FOREIGN TABLE ft ALTER t TYPE varchar(9), ADD more int, DROP id; DROP TRIGGER far ON ft",
+    ),
+    "foreign table dropped": (FOREIGN_TABLES, "DROP FOREIGN TABLE ft CASCADE; DROP SERVER fs CASCADE"),
+    "typed tables and other access methods made": ("", TYPED),
+    "typed tables and other access methods changed": (
+        TYPED,
+        "ALTER TABLE typed NOT OF; ALTER TABLE typed ADD more int; ALTER TABLE typable OF shape; ALTER TABLE piled SET ACCESS METHOD heap; DROP MATERIALIZED VIEW piled_view",
+    ),
+    "small changes in place": (
+        SMALL,
+        "COMMENT ON EXTENSION citext IS 'x'; ALTER MATERIALIZED VIEW mv SET (fillfactor = 50); ALTER TYPE rg OWNER TO pg_monitor; ALTER TABLE rt DISABLE RULE ru; ALTER STATISTICS st SET STATISTICS 9;"
+        "CREATE OR REPLACE PROCEDURE pr(a int) LANGUAGE plpgsql AS 'BEGIN END'; ALTER EVENT TRIGGER et DISABLE; COMMENT ON TYPE ct IS 'c'; COMMENT ON DOMAIN dm IS 'd'; COMMENT ON INDEX mvi IS 'i'",
+    ),
+    "small things made anew with their dependents": (
+        SMALL,
+        "ALTER EXTENSION citext UPDATE; DROP MATERIALIZED VIEW mv; CREATE MATERIALIZED VIEW mv AS SELECT 2 AS a; CREATE UNIQUE INDEX mvi ON mv (a); DROP TYPE rg CASCADE; CREATE TYPE rg AS RANGE (subtype = int);"
+        "CREATE FUNCTION of_rg(rg) RETURNS rg LANGUAGE sql AS 'SELECT $1'; DROP RULE ru ON rt; CREATE RULE ru AS ON DELETE TO rt DO INSTEAD NOTHING; DROP STATISTICS st; CREATE STATISTICS st (mcv) ON a, b FROM rt;"
+        "DROP POLICY po ON rt; CREATE POLICY po ON rt FOR UPDATE USING (a > 0); DROP PROCEDURE pr; CREATE PROCEDURE pr(b int) LANGUAGE plpgsql AS 'BEGIN NULL; END'; DROP EVENT TRIGGER et;"
+        "CREATE EVENT TRIGGER et ON ddl_command_start WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION ev(); DROP TRIGGER tg ON rt; CREATE TRIGGER tg AFTER UPDATE ON rt FOR EACH ROW EXECUTE FUNCTION tr();"
+        "DROP VIEW dv; ALTER TABLE dt ALTER d TYPE int; DROP DOMAIN dm; CREATE DOMAIN dm AS bigint; ALTER TABLE dt ALTER d TYPE dm; CREATE VIEW dv AS SELECT d FROM dt; DROP TYPE ct CASCADE; CREATE TYPE ct AS (b text, a int);"
+        "CREATE FUNCTION of_ct(ct) RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP FUNCTION fu CASCADE; CREATE FUNCTION fu(b int) RETURNS int LANGUAGE sql AS 'SELECT b'; CREATE VIEW fv AS SELECT fu(1);"
+        "ALTER TABLE rc DROP CONSTRAINT rc_c_fkey, DROP CONSTRAINT rc_d_fkey; ALTER TABLE rt DROP CONSTRAINT rt_c_key, ADD UNIQUE (c) INCLUDE (a); DROP INDEX rti; CREATE UNIQUE INDEX rti ON rt (d) INCLUDE (b);"
+        "ALTER TABLE rc ADD FOREIGN KEY (c) REFERENCES rt (c), ADD FOREIGN KEY (d) REFERENCES rt (d)",
+    ),
+    "comments on rare kinds changed": (
+        OPERATORS + CASTS + LANGUAGES + SEARCH + SETTINGS,
+        "COMMENT ON CAST (temper AS int) IS 'z'; COMMENT ON CONVERSION conv IS 'z'; COMMENT ON TRANSFORM FOR int LANGUAGE plpgsql IS 'z'; COMMENT ON LANGUAGE l IS 'z'; COMMENT ON OPERATOR CLASS pair_ops USING btree IS 'z';"
+        "COMMENT ON TEXT SEARCH PARSER p IS 'z'; COMMENT ON TEXT SEARCH TEMPLATE m IS 'z'; COMMENT ON TEXT SEARCH DICTIONARY d IS 'z';"
+        "DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'z'); END $$",
+    ),
+    "default privileges replaced": (
+        "ALTER DEFAULT PRIVILEGES FOR ROLE pg_monitor GRANT SELECT ON TABLES TO PUBLIC",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE pg_monitor GRANT UPDATE ON TABLES TO PUBLIC",
+    ),
+    "operators, casts, collations made anew with their dependents": (
+        OPERATORS + CASTS + COLLATIONS + MANY_STEP + AGGREGATES,
+        "DROP INDEX by_pair; DROP OPERATOR CLASS pair_ops USING btree; CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree FAMILY pairs AS OPERATOR 1 <#, OPERATOR 5 >#, FUNCTION 1 pair_cmp(pair, pair);"
+        "CREATE INDEX by_pair ON pairs_held (p pair_ops); DROP CONVERSION conv; CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;"
+        "CREATE FUNCTION from_two(internal) RETURNS internal LANGUAGE internal IMMUTABLE AS 'int8in'; DROP TRANSFORM FOR int LANGUAGE plpgsql; CREATE TRANSFORM FOR int LANGUAGE plpgsql (FROM SQL WITH FUNCTION from_two(internal));"
+        'DROP INDEX by_d; DROP DOMAIN dom; ALTER TABLE sorted DROP b; DROP COLLATION "D d"; CREATE COLLATION "D d" (provider = icu, locale = \'en\'); CREATE INDEX by_d ON sorted (a COLLATE "D d");'
+        "DROP VIEW sums; DROP AGGREGATE total (int); CREATE AGGREGATE total (int) (SFUNC = int4mul, STYPE = int); CREATE VIEW sums AS SELECT total(a) FROM (VALUES (1)) v (a)",
+    ),
+    "languages, search and servers made anew with their dependents": (
+        LANGUAGES
+        + SEARCH
+        + FOREIGN
+        + "CREATE TABLE heaped (a int); CREATE TEXT SEARCH TEMPLATE m2 (LEXIZE = dsimple_lexize); CREATE TEXT SEARCH DICTIONARY d2 (TEMPLATE = m2)",
+        "DROP LANGUAGE l CASCADE; CREATE LANGUAGE l HANDLER l_handler; CREATE FUNCTION in_l() RETURNS int LANGUAGE l AS 'BEGIN RETURN 1; END'; DROP ACCESS METHOD tree; CREATE ACCESS METHOD tree TYPE INDEX HANDLER hashhandler;"
+        "DROP TEXT SEARCH PARSER p CASCADE; CREATE TEXT SEARCH PARSER p (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype); CREATE TEXT SEARCH CONFIGURATION c (PARSER = p);"
+        "ALTER TEXT SEARCH CONFIGURATION c ADD MAPPING FOR asciiword, hword_part WITH d, english_stem; COMMENT ON TEXT SEARCH CONFIGURATION c IS 'c'; ALTER TEXT SEARCH CONFIGURATION c OWNER TO pg_monitor;"
+        "CREATE INDEX words ON found USING gin (to_tsvector('c', t)); DROP TEXT SEARCH TEMPLATE m2 CASCADE; CREATE TEXT SEARCH TEMPLATE m2 (LEXIZE = thesaurus_lexize); CREATE TEXT SEARCH DICTIONARY d2 (TEMPLATE = m2);"
+        "CREATE FOREIGN DATA WRAPPER w2; DROP SERVER s CASCADE; CREATE SERVER s FOREIGN DATA WRAPPER w2; CREATE USER MAPPING FOR CURRENT_USER SERVER s",
     ),
     "publications made": ("CREATE TABLE z (a int)", PUBLISHED),
     "publications changed": (

@@ -326,7 +326,7 @@ def _named(before: Catalog, works: Sequence[Work], wanted: Callable[[Statement],
     """The tables whose names are in these statements."""
     tables: dict[str, list[ObjectId]] = {}
     for o in before.objects.values():
-        if o.id.kind == "table":
+        if o.id.kind == "table" and o.carries_data:  # a foreign one's rows are elsewhere
             tables.setdefault(o.id.name[-1].casefold(), []).append(o.id)
     found: set[ObjectId] = set()
     if not tables:

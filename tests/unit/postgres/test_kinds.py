@@ -10,7 +10,7 @@ import pytest
 from tagback.catalog import Catalog, diff, explain
 from tagback.engines.postgres.catalog import STEP_SETTINGS, decode, read_catalog
 from tagback.plan.planner import plan
-from tests.support import rare_kinds
+from tests.support import kinds_page, rare_kinds
 from tests.support.postgres import PostgresServer
 
 LONG = "n" * 63
@@ -383,6 +383,56 @@ def dump(server: PostgresServer, url: str) -> list[str]:
     return out
 
 
+def done_both_ways(before: Catalog, after: Catalog) -> set[tuple[str, str]]:
+    there, back = plan(before, after), plan(after, before)
+    return kinds_page.doings(before, after, there) | kinds_page.doings(after, before, back)
+
+
+def plans_of(connection: psycopg.Connection[tuple[object, ...]], before_sql: str, change: str) -> set[tuple[str, str]]:
+    """What is done with which kinds in one case."""
+    run(connection, before_sql)
+    before = read(connection)
+    run(connection, change)
+    return done_both_ways(before, read(connection))
+
+
+def test_the_page_names_every_kind() -> None:
+    """`make kinds-page` makes it anew."""
+    page = kinds_page.PAGE.read_text()
+    evidence = kinds_page.parse(page)
+    assert kinds_page.render(evidence) == page
+    assert set(evidence.values()) <= CASES.keys()
+    for kind in kinds_page.MANAGED:
+        assert {(kind, "created"), (kind, "dropped")} <= evidence.keys(), kind
+
+
+def test_something_of_every_kind_is_made_again_elsewhere(
+    connection: psycopg.Connection[tuple[object, ...]], pg_url: str, postgres_server: PostgresServer
+) -> None:
+    """As a rehearsal does it: what was read is written into an empty database, and both dumps say the same."""
+    last = {rare_kinds.DEFAULTS, rare_kinds.SETTINGS}  # they concern whatever is made after them
+    texts = dict.fromkeys(before or change for before, change in CASES.values())
+    for number, sql in enumerate(sorted(texts, key=last.__contains__)):
+        schema = f'"case {number}"'
+        connection.execute(f"CREATE SCHEMA {schema}; GRANT USAGE ON SCHEMA {schema} TO PUBLIC".encode())
+        connection.execute(f"SET search_path = {schema}".encode())
+        try:
+            run(connection, sql)
+        except (psycopg.errors.DuplicateSchema, psycopg.errors.DuplicateObject):
+            connection.execute(f"ROLLBACK; DROP SCHEMA {schema}".encode())  # another case has made one of it
+    connection.execute("RESET search_path")
+    rich = read(connection)
+    assert {str(o.__struct_config__.tag) for o in rich.objects.values()} == set(kinds_page.MANAGED)
+    assert len(rich.objects) > 500
+    copy = postgres_server.create_database()
+    try:
+        with psycopg.connect(postgres_server.url(copy), autocommit=True) as elsewhere:
+            assert_same(go_back(elsewhere, rich), rich)
+        assert dump(postgres_server, postgres_server.url(copy)) == dump(postgres_server, pg_url)
+    finally:
+        postgres_server.drop_database(copy)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_schema_comes_back(
     case: str, connection: psycopg.Connection[tuple[object, ...]], pg_url: str, postgres_server: PostgresServer
@@ -395,6 +445,9 @@ def test_schema_comes_back(
     run(connection, change)
     after, dumped_after = read(connection), dump(postgres_server, pg_url)
     assert diff(before, after)
+
+    promises = kinds_page.promised(case, kinds_page.parse(kinds_page.PAGE.read_text()))
+    assert promises <= done_both_ways(before, after)
 
     assert_same(go_back(connection, before), before)
     assert dump(postgres_server, pg_url) == dumped

@@ -43,6 +43,11 @@ class Layout:
         return len(self.before) + 2 * len(self.after) < _MOST_ATTRIBUTES
 
     @property
+    def changes(self) -> bool:
+        """Whether columns come, go, move, or change their type."""
+        return bool(self.touched) or self.tail < len(self.after)
+
+    @property
     def touched(self) -> frozenset[str]:
         """Columns that don't stay as they are and where they are."""
         return frozenset((*self.dropped, *self.retyped, *self.remade, *self.moved))

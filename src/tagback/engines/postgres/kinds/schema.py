@@ -77,6 +77,8 @@ def read(r: Reading) -> None:
         r.objects[found.id] = found  # without lineage: a schema that got another name is made anew, and all moves back
         r.addresses[PG_NAMESPACE, oid] = found.id
     for oid, name, version, schema in r.rows(_EXTENSIONS):
+        if schema in r.namespaces.values():
+            r.needs[ObjectId("extension", (name,))] = {ObjectId("schema", (schema,))}
         r.add(
             PG_EXTENSION,
             oid,

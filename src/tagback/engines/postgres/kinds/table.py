@@ -1,4 +1,4 @@
-"""Tables. Foreign ones and those with parents, children or another access method are seen, not managed."""
+"""Tables. Those with parents or children that aren't partitions are seen, not managed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tagback.catalog import (
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.layout import lay_out
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, stable
@@ -30,8 +31,9 @@ _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
        c.relrowsecurity, c.relforcerowsecurity, c.relreplident,
        CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
-       c.relkind = 'f' OR c.reloftype <> 0 OR am.amname <> 'heap'
-       OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition
+       c.relkind = 'f', coalesce(am.amname, 'heap'),
+       CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) ELSE '' END,
+       EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition
                                                OR i.inhparent = c.oid AND c.relkind <> 'p')
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -49,6 +51,15 @@ SELECT partrelid, pg_get_partkeydef(partrelid),
   FROM pg_partitioned_table
 """,
     unless="pg_partitioned_table",
+)
+_FOREIGN = Rare(
+    """
+SELECT f.ftrelid, s.srvname, f.ftoptions,
+       ARRAY(SELECT jsonb_build_array(a.attname, to_jsonb(a.attfdwoptions))::text FROM pg_attribute a
+              WHERE a.attrelid = f.ftrelid AND a.attfdwoptions IS NOT NULL AND NOT a.attisdropped ORDER BY a.attnum)
+  FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+""",
+    unless="pg_foreign_table",
 )
 _WATCHED = """
 SELECT c.oid, md5(concat_ws('|', c.relkind, c.relpersistence, c.relowner::regrole, c.reloptions::text, c.relrowsecurity,
@@ -73,7 +84,8 @@ _REPLICA_IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
 class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"):
     """`options` and `toast_options` are `name=value`. `replica_identity` i: an index says that it is it.
 
-    `partition_by` is the server's text, and `key` are the columns that it is about.
+    `partition_by` is the server's text, and `key` are the columns that it is about. `of_type`: the columns are those of
+    this composite type.
     """
 
     columns: tuple[Column, ...] = ()
@@ -86,6 +98,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     tablespace: str = ""
     partition_by: str = ""
     key: tuple[str, ...] = ()
+    method: str = "heap"
+    of_type: str = ""
 
     keyword: ClassVar[str] = "TABLE"
     default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "Dadrtwx"),)
@@ -113,6 +127,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
         if self.partition_by:
             sql += f" PARTITION BY {stable(self.partition_by)}"
+        if self.method != "heap":
+            sql += f" USING {ident(self.method)}"
         options = [*self.options, *(f"toast.{o}" for o in self.toast_options)]
         if options:
             sql += f" WITH ({', '.join(_option(o) for o in options)})"
@@ -120,6 +136,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             sql += f" TABLESPACE {ident(self.tablespace)}"
         clauses = [clause for c in self.columns for clause in column_kind.settings(c.as_defined, c)]
         clauses += self._security(Table(id=self.id), self)
+        if self.of_type:
+            clauses.append(f"OF {self.of_type}")
         more = [sql for c in self.columns for sql in self._further(c)]
         return (
             self.step(sql, Action.CREATE),
@@ -148,7 +166,12 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         )
         if not layout.possible or not layout.touched.isdisjoint(self.key):
             return None
-        clauses = []
+        clauses = ["NOT OF"] if self.of_type and after.of_type != self.of_type else []
+        typed = [f"OF {after.of_type}"] if after.of_type and after.of_type != self.of_type else []
+        if self.of_type and after.of_type == self.of_type and layout.changes:
+            return None
+        if after.method != self.method:
+            clauses.append(f"SET ACCESS METHOD {ident(after.method)}")
         if after.persistence != self.persistence:
             clauses.append("SET UNLOGGED" if after.persistence == "u" else "SET LOGGED")
         if after.tablespace != self.tablespace:
@@ -157,7 +180,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses += _options(self.toast_options, after.toast_options, "toast.")
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
-        steps = (*own, *layout.steps())
+        retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
+        steps = (*own, *layout.steps(), *retyped)
         if self.partition_by:
             steps = tuple(replace(s, destroys=()) for s in steps)  # its rows are in its partitions
         return Alteration((*self.resettle(after), *steps), layout.disturbed, layout.finish())
@@ -231,18 +255,19 @@ def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str
 
 def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
-    return (_TABLES, _PARTITIONED)
+    return (_TABLES, _PARTITIONED, _FOREIGN)
 
 
 def read(r: Reading) -> None:
     rows = r.rows(_TABLES)
     partitioned = {oid: (by, tuple(key)) for oid, by, key in r.rows(_PARTITIONED)}
     r.partitioned = bool(partitioned)
+    outside = {oid: rest for oid, *rest in r.rows(_FOREIGN)}
     watched = [row[0] for row in rows if row[-1]]
     digests: dict[int, str] = dict(r.rows(_WATCHED, (watched,))) if watched else {}
     for (
         oid, schema, name, owner, acl, persistence, options, toast_options,
-        row_security, force, replica_identity, tablespace, odd,
+        row_security, force, replica_identity, tablespace, foreign, method, of_type, odd,
     ) in rows:  # fmt: skip
         if r.members and r.is_member(PG_CLASS, oid):
             continue
@@ -250,7 +275,7 @@ def read(r: Reading) -> None:
         r.relations[oid] = object_id
         role = r.roles[owner]
         partition_by, key = partitioned.get(oid, ("", ()))
-        found: SchemaObject = Table(
+        table = Table(
             id=object_id,
             owner=role,
             acl=r.acl("r", role, acl),
@@ -265,7 +290,10 @@ def read(r: Reading) -> None:
             tablespace=tablespace,
             partition_by=partition_by,
             key=key,
+            method=method,
+            of_type=of_type,
         )
+        found: SchemaObject = _foreign(table, *outside[oid]) if foreign else table
         if odd:
             r.watched_only.add(oid)
             found = WatchedTable(
@@ -275,6 +303,19 @@ def read(r: Reading) -> None:
             )
         r.add(PG_CLASS, oid, found)
         r.trace_columns(oid)
+
+
+def _foreign(table: Table, server: str, options: list[str] | None, columns: list[str]) -> ForeignTable:
+    return ForeignTable(
+        id=table.id,
+        owner=table.owner,
+        acl=table.acl,
+        comment=table.comment,
+        columns=table.columns,
+        server=server,
+        options=tuple(options or ()),
+        column_options=tuple((name, tuple(given)) for name, given in map(msgspec.json.decode, columns)),
+    )
 
 
 class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched table"):

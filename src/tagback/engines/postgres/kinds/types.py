@@ -235,6 +235,10 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         changed = any(_attribute(old[c.name]) != _attribute(c) for c in kept)
         if in_order and not gone and not come and changed:
             return self.replaced(after, live, target)  # by way of text, in which attributes go by their place
+        typed = [t.id for t in live.objects.values() if isinstance(t, Table) and t.of_type == self.spelled]
+        if typed and (gone or come):
+            # ALTER TYPE … CASCADE would change these tables, which have their own way back.
+            return Alteration((), impossible=f"{self.id} gives {typed[0]} its columns, and gets others.")
         if not in_order or list(after.columns) != kept + come or changed:
             return None
         spellings = (self.spelled, f"{self.spelled}[]")
