@@ -334,8 +334,9 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
 
     pipeline = read_text(run_.document, Path(run_.file))
     events, junit_to, markdown_to = outputs
-    with Lines(events) as lines, Interrupts():
-        runner = Runner(control, run_, pipeline, grow(pipeline, Path(run_.file)), lines)
+    branches = grow(pipeline, Path(run_.file))
+    with Lines(events, branches) as lines, Interrupts():
+        runner = Runner(control, run_, pipeline, branches, lines)
         try:
             outcome = runner.drive()
         except KeyboardInterrupt:

@@ -13,16 +13,23 @@ from tagback.pipeline.durations import told
 from tagback.pipeline.records import Change, Run, StepRecord
 
 if TYPE_CHECKING:
+    from tagback.cli.pipeline_live import Tree
     from tagback.pipeline.runner import Outcome
+    from tagback.pipeline.tree import Branch
 
 _SIGNS = {"done": ("✓", "good"), "skipped": ("-", "dim"), "ignored": ("!", "warn"), "failed": ("✗", "bad")}
 _STYLES = {"done": "good", "rolled back": "warn", "waiting": "warn", "running": "name"}
 
 
 class Lines:
-    """Listens to a run: a line on standard error for each thing that happens; every event also to a file, if named."""
+    """Listens to a run: a tree on a terminal, else a line on standard error for each thing that happens.
 
-    def __init__(self, path: str | None) -> None:
+    Every event also goes to a file, if one is named.
+    """
+
+    def __init__(self, path: str | None, branches: Sequence[Branch] = ()) -> None:
+        self._branches = branches
+        self._tree: Tree | None = None
         self._page = Page(sys.stderr)
         self._path = path
         self._file: TextIO | None = None
@@ -32,11 +39,17 @@ class Lines:
             self._file, self._page = sys.stderr, Page(None)
         elif self._path:
             self._file = open(self._path, "a")
+        if self._page.terminal:
+            from tagback.cli.pipeline_live import Tree
+
+            self._tree = Tree(self._branches).__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._tree is not None:
+            self._tree.__exit__(kind, error, trace)
         if self._file is not None and self._file is not sys.stderr:
             self._file.close()
 
@@ -50,6 +63,9 @@ class Lines:
         except (OSError, ValueError):
             self._file = None
         try:
+            if self._tree is not None:
+                self._tree(event)
+                return
             self._tell(event)
             self._page.flush()
         except (OSError, ValueError):
@@ -67,6 +83,9 @@ class Lines:
                 line("  " * path.count("/"), ("▸ ", "dim"), _name(path), (f"  {kind}{again}", "dim"))
             case events.StepTold(path=path, text=text):
                 line("  " * (path.count("/") + 1), (text, "dim"))
+            case events.StillReachable(path=path, answers=answers):
+                shown = "; ".join(f"{target}: {answer}" for target, answer in answers.items())
+                line("  " * (path.count("/") + 1), (f"back to the start without loss? {shown}", "dim"))
             case events.StepEnded(path=path, state=state, seconds=took, summary=summary):
                 line(
                     "  " * path.count("/"),

@@ -37,6 +37,13 @@ class StepTold(msgspec.Struct, frozen=True, tag_field="event", tag="step_told"):
     text: str
 
 
+class StillReachable(msgspec.Struct, frozen=True, tag_field="event", tag="still_reachable"):
+    """While a check is watched: of each database that the run changed whether it can still go back without loss, in words."""
+
+    path: str
+    answers: dict[str, str]
+
+
 class StepEnded(msgspec.Struct, frozen=True, tag_field="event", tag="step_ended"):
     """A step is over."""
 
@@ -82,6 +89,15 @@ class RunEnded(msgspec.Struct, frozen=True, tag_field="event", tag="run_ended"):
 
 
 Event = (
-    RunStarted | StageStarted | StepStarted | StepTold | StepEnded | StrategyChosen | GoingBack | WentBack | RunEnded
+    RunStarted
+    | StageStarted
+    | StepStarted
+    | StepTold
+    | StillReachable
+    | StepEnded
+    | StrategyChosen
+    | GoingBack
+    | WentBack
+    | RunEnded
 )
 Listener = Callable[[Event], None]

@@ -9,6 +9,7 @@ from tagback.errors import TagbackError
 from tagback.pipeline.checks import look
 from tagback.pipeline.context import Context
 from tagback.pipeline.durations import seconds, told
+from tagback.pipeline.events import StillReachable
 from tagback.pipeline.failures import CheckError
 from tagback.pipeline.records import ChangeState
 from tagback.pipeline.specification import Check
@@ -38,7 +39,10 @@ def _watch(spec: Check, before: dict[str, Any], context: Context) -> dict[str, A
         row = 0 if found.holds else row + 1
         failed += not found.holds
         rest = until - time.monotonic()
-        context.tell(f"{found.told} ({told(max(0.0, rest))} to go; {failed} of {looks} failed){_reachable(context)}")
+        context.tell(f"{found.told} ({told(max(0.0, rest))} to go; {failed} of {looks} failed)")
+        answers = _reachable(context)
+        if answers:
+            context.listen(StillReachable(context.path, answers))
         too_many = row >= int(limit) if unit == "consecutive" else failed * 100 > int(limit) * max(planned, looks)
         if too_many:
             raise CheckError(f"{failed} of {looks} looks failed, the last: {found.told}")
@@ -47,9 +51,9 @@ def _watch(spec: Check, before: dict[str, Any], context: Context) -> dict[str, A
         context.pause(min(seconds(spec.every), rest))
 
 
-def _reachable(context: Context) -> str:
-    """Whether what this run changed can still be taken back without loss."""
-    answers = []
+def _reachable(context: Context) -> dict[str, str]:
+    """Whether what this run changed can still be taken back without loss, by target."""
+    answers = {}
     first: dict[str, str] = {}
     for c in context.control.changes(context.run.id):
         if c.state is ChangeState.CHANGED:
@@ -59,8 +63,8 @@ def _reachable(context: Context) -> str:
             with context.target(name) as target:
                 view = next((t for t in target.tags(within=0.5) if t.tag == tag), None)
         except TagbackError as e:
-            answers.append(f"{name}: not known, {e.message}")
+            answers[name] = context.secrets.blotted(f"not known, {e.message}")
             continue
         word = {True: "yes", False: "no", None: "not known"}[view.reachable] if view else "the tag is gone"
-        answers.append(f"{name}: {word}{f', {view.reasons[0]}' if view and view.reasons else ''}")
-    return f"; back to the start without loss? {'; '.join(answers)}" if answers else ""
+        answers[name] = f"{word}{f', {view.reasons[0]}' if view and view.reasons else ''}"
+    return answers
