@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tagback.catalog import ObjectId, renames
 from tagback.changelog import Dialect, split
 from tagback.engines import connect
-from tagback.engines.postgres.rows import Copy
+from tagback.engines.postgres.copies import Copy
 from tagback.engines.postgres.session import PostgresSession
 from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.session import StatementError
@@ -87,16 +88,20 @@ class _Noting(Shelf):
 
     left_out = False
 
-    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str]) -> bool:
-        self.left_out = super()._stands(copy, now, places)
+    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str], *, watched: bool) -> bool:
+        self.left_out = super()._stands(copy, now, places, watched=watched)
         return self.left_out
 
 
 class _Everything(Shelf):
     """Compares every row."""
 
-    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str]) -> bool:
+    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str], *, watched: bool) -> bool:
         return False
+
+
+def _of(session: PostgresSession) -> tuple[Any, ...]:
+    return session._text, session._attempt, session._user, session._undo, session._rows
 
 
 def both_ways(session: PostgresSession, statements: str) -> tuple[Shelved, Shelved, bool]:
@@ -111,8 +116,8 @@ def both_ways(session: PostgresSession, statements: str) -> tuple[Shelved, Shelv
             if statement.sql:
                 session.run(statement.sql)
         names = {r.before: r.after for r in renames(before, session.read_catalog())}
-        narrow = _Noting(session._text, session._attempt, session._rows)
-        everything = _Everything(session._text, session._attempt, session._rows)
+        narrow = _Noting(*_of(session))
+        everything = _Everything(*_of(session))
         return shelved(session, narrow, names), shelved(session, everything, names), narrow.left_out
     finally:
         session.rollback()

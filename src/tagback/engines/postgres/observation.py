@@ -132,16 +132,17 @@ class Observation:
             return {}
         return {oid: state.id for oid, state in self._read(oids).items() if state == self._tables.get(oid)}
 
-    def written(self, table: ObjectId) -> bool:
-        """Whether rows of a table that is still there under its name may have been written."""
-        if not (self._counting and self._counts()):
-            return True
+    def written(self, table: ObjectId) -> tuple[int, int, int] | None:
+        """How many rows of a table were inserted, updated and deleted; None if that isn't known."""
         oid = next((oid for oid, state in self._tables.items() if state.id == table), 0)
-        counters = self._text(
+        if not (oid and self._counting and self._counts()):
+            return None
+        (now,) = self._text(
             f"SELECT pg_stat_get_xact_tuples_inserted({oid}), pg_stat_get_xact_tuples_updated({oid}),"
             f" pg_stat_get_xact_tuples_deleted({oid})"
         )
-        return not oid or counters != [self._tables[oid].counters]
+        added, changed, gone = (int(str(n)) - was for n, was in zip(now, self._tables[oid].counters, strict=True))
+        return added, changed, gone
 
     def large_written(self) -> tuple[int, int]:
         """Pages of large objects added, and those changed or removed."""

@@ -8,68 +8,17 @@ that their output function gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
-from tagback.engines.postgres.columns import Column, as_it_lies, exact, in_c, is_about_data, is_constant, is_there
+from tagback.engines.postgres.columns import Column, as_it_lies, exact, is_about_data, is_constant, is_there
+from tagback.engines.postgres.copies import Copy, Described, Shape
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified
-from tagback.engines.session import KeptColumn, StatementError
+from tagback.engines.session import StatementError
 from tagback.errors import FailedError, RefusedError
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A table in FROM, and its columns. A partitioned one's rows are its partitions'; a parent's by inheritance its own.
-
-    A key with a generated column is none: such columns aren't kept.
-    """
-
-    source: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A table's file, 0 if it isn't a heap, and what identifies each column with its type, by name."""
-
-    file: int
-    columns: Mapping[str, str]
-
-    @property
-    def identities(self) -> frozenset[str]:
-        """Of all columns."""
-        return frozenset(self.columns.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them.
-
-    `shape` is what the table was physically. Rows that the transaction wrote bear its number, `since`, or a later one.
-    Where there are columns in `taken`, only these were kept, and `name` is the place of the shelf that has them.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    shape: Shape
-    since: str
-    taken: frozenset[str] = frozenset()
-
-    @property
-    def kept_columns(self) -> tuple[KeptColumn, ...]:
-        """The columns as the ledger has them."""
-        return tuple(KeptColumn(c.name, c.type, c.default, c.core, c.collated, c.identity) for c in self.columns)
-
-    @property
-    def values(self) -> dict[str, str]:
-        """The expression for each column, in the shelf's form."""
-        return {c.name: in_c(f"c{n}", c) for n, c in enumerate(self.columns)}
 
 
 _OWN_TABLES = f"""
@@ -105,6 +54,7 @@ class Rows:
         self._held: dict[ObjectId, Copy] = {}
         self._marks: list[dict[ObjectId, Copy]] = []
         self._short: set[ObjectId] = set()
+        self.kept_before: set[ObjectId] = set()  # in this transaction: rows that it wrote tell nothing of what comes
         self._made = 0
         self.leaving: dict[ObjectId, str] = {}  # temporary tables with the addresses (a0) of rows that go (moves = 1)
 
@@ -115,6 +65,7 @@ class Rows:
         self._observation = None
         self._copies.clear()
         self._short.clear()
+        self.kept_before.clear()
         self._held.clear()
         self._marks.clear()
         self.leaving.clear()
@@ -201,18 +152,20 @@ class Rows:
                 self._copies[table] = self._copied(table)
 
     def keep_in_part(self, table: ObjectId, copy: Copy) -> None:
-        """Notes that of a table only the columns in `copy.taken` were kept."""
+        """Notes that of a table only some columns or rows were kept."""
         self._copies[table] = copy
 
-    def short(self) -> frozenset[ObjectId]:
-        """See Session.short. What was kept of tables to which nothing happened is dropped."""
+    def short(self, complete: Callable[[ObjectId, Copy], bool]) -> frozenset[ObjectId]:
+        """See Session.short. What was kept of tables to which nothing happened is dropped. `complete` judges images."""
         self._short.clear()
         for table, copy in list(self._copies.items()):
             gone = self._only_gone(table, copy) if copy.taken else frozenset()
             generated = copy.shape.columns.keys() - {c.name for c in copy.columns}
             if copy.taken and gone == frozenset():
                 self._drop(self._copies.pop(table))
-            elif copy.taken and (gone is None or not copy.taken <= gone <= copy.taken | generated):
+            elif (copy.taken and (gone is None or not copy.taken <= gone <= copy.taken | generated)) or (
+                copy.images and not complete(table, copy)
+            ):
                 self._short.add(table)
         return frozenset(self._short)
 
@@ -220,15 +173,18 @@ class Rows:
         """The columns that are gone; None if anything else happened to the table and its rows."""
         now = self.shape(table)
         if (
-            self._observation is None
-            or self._observation.written(table)
-            or now.file == 0
+            self.written(table) != (0, 0, 0)
+            or not now.file
             or now.file != copy.shape.file
             or not now.identities <= copy.shape.identities
             or not (all(c.core for c in copy.columns) or self.types_stand())
         ):
             return None
         return frozenset(name for name, identity in copy.shape.columns.items() if identity not in now.identities)
+
+    def written(self, table: ObjectId) -> tuple[int, int, int] | None:
+        """How many of its rows were inserted, updated and deleted since `watch`; None if that isn't known."""
+        return self._observation.written(table) if self._observation is not None else None
 
     def set_aside(self, tables: Collection[ObjectId]) -> None:
         """See Session.set_aside."""
@@ -286,9 +242,9 @@ class Rows:
 
     def forget_start(self) -> None:
         """See Session.forget_start."""
-        for copy in self._copies.values():
-            self._drop(copy)
-        self._copies.clear()
+        self.kept_before |= self._copies.keys()
+        while self._copies:
+            self._drop(self._copies.popitem()[1])
 
     def _drop(self, copy: Copy) -> None:
         """What is in part is a place, which has got another name if it was put on the shelf."""

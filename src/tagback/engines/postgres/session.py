@@ -58,7 +58,7 @@ class PostgresSession(InOneTransaction):
         self._connection = connection
         self._url = url
         self._rows = Rows(self._text, self._attempt, self._each)
-        self._shelf = Shelf(self._text, self._attempt, self._rows)
+        self._shelf = Shelf(self._text, self._attempt, self._user, self._undo, self._rows)
         self._moving = Moving(self._text, self._attempt, self._user, self._undo, self.notices, self._rows, self._shelf)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
         self._lock = Lock(self._simple)
@@ -292,7 +292,7 @@ class PostgresSession(InOneTransaction):
         self._shelf.start.keep(tables, ahead)
 
     def short(self) -> frozenset[ObjectId]:
-        return self._rows.short()
+        return self._shelf.start.short()
 
     def keeps_late(self) -> bool:
         return False

@@ -12,11 +12,13 @@ from dataclasses import replace
 from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_today
 from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
+from tagback.engines.postgres.copies import Copy, Described
+from tagback.engines.postgres.images import Images
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.places import Places, address
 from tagback.engines.postgres.restoring import restoration, which_differ
-from tagback.engines.postgres.rows import Copy, Described, Rows
+from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.sides import Sides
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.postgres.start import MOST_TIMES, Start
@@ -38,12 +40,14 @@ from tagback.errors import RefusedError
 
 
 class Shelf:
-    """The shelf's side of a session. `text` and `attempt` run a statement, as in `Rows`."""
+    """The shelf's side of a session. `text` and `attempt` run a statement, as in `Rows`; for the others see `Images`."""
 
     def __init__(
         self,
         text: Callable[[str], list[tuple[object, ...]]],
         attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
+        theirs: Callable[[str], list[tuple[object, ...]]],
+        undo: Callable[[str], None],
         rows: Rows,
     ) -> None:
         self._text = text
@@ -54,7 +58,8 @@ class Shelf:
         self.places = Places(text)
         self._merges = 0
         self.room = Room()
-        self.start = Start(text, rows, self._sides, self.places, self._merging, self.room)
+        images = Images(text, attempt, theirs, undo, rows)
+        self.start = Start(text, rows, self._sides, self.places, self._merging, self.room, images)
 
     # ------------------------------------------------------------------ keeping
 
@@ -87,8 +92,10 @@ class Shelf:
                         places[column.name] = place.name[-1]
                 end = self._sides.of(copy.columns, described, now, places)
                 told_apart = self._told_apart(copy.key, described, places)
-                if given is None and told_apart and copy.key and self._stands(copy, now, places):
-                    end = replace(end, where=f"age(xmin) <= (SELECT age({literal(copy.since)}::xid))")
+                if told_apart and copy.key and self._stands(copy, now, places, watched=given is None):
+                    end = replace(end, where=copy.written(end.own))
+                elif copy.images:
+                    raise RuntimeError(f"images of {table} that aren't complete")
                 if given is not None:
                     there = {c.name for c in described.columns}
                     columns = {c: place for c, place in places.items() if place in there}
@@ -109,19 +116,19 @@ class Shelf:
                 self.places.drop([found.place])
         return tuple(kept), unkept
 
-    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str]) -> bool:
+    def _stands(self, copy: Copy, now: ObjectId, places: Mapping[str, str], *, watched: bool) -> bool:
         """Whether every row that this transaction didn't write is, to the letter, one of the copy.
 
         So it is in the same file with the same columns: an UPDATE makes another row there. Rows that were locked, and
-        those that others wrote before they had to wait, only make it more that is compared. It doesn't hold for a
-        rollback: types are compared with those that `watch` saw, which may be from before its copies.
+        those that others wrote before they had to wait, only make it more that is compared. Users' types are compared with
+        those that `watch` saw; in a rollback, which isn't `watched`, these may be from before its copies.
         """
         shape = self._rows.shape(now)
         columns = {c.name: shape.columns.get(places.get(c.name, "")) for c in copy.columns}
         return (
             0 != shape.file == copy.shape.file
             and all(identity == copy.shape.columns[name] for name, identity in columns.items())
-            and (all(c.core for c in copy.columns) or self._rows.types_stand())
+            and (all(c.core for c in copy.columns) or (watched and self._rows.types_stand()))
         )
 
     def fill(self, place: str, table: ObjectId, copy: Copy) -> None:
@@ -183,7 +190,7 @@ class Shelf:
         returned = {address(k.place): k for k in given}
         first, *gone = self._merging.keep(kept, start, end, made)
         for sql in [first, *gone, *self._merging.remain(kept, made, returned, start, end)]:
-            if sql in gone and not self._any_gone(start, end, made):
+            if sql in gone and not self._any_gone(table, copy, start, end, made):
                 continue
             refused = self._fill(sql, table, copy, end, made, room)
             if isinstance(refused, StatementError):
@@ -210,9 +217,12 @@ class Shelf:
                 room.check(table, _int(measured[0][0]))
         return self._attempt(sql)
 
-    def _any_gone(self, start: Side, end: Side | None, made: str) -> bool:
+    def _any_gone(self, table: ObjectId, copy: Copy, start: Side, end: Side | None, made: str) -> bool:
         """Told by counting: looking for each row of the start takes far longer where all are there."""
         assert end is not None
+        if copy.images:
+            written = self._rows.written(table)
+            return written is None or written[2] > 0
         ((there,),) = self._text(
             f"SELECT (SELECT count(*) FROM {start.source}) + (SELECT count(*) FROM {made} WHERE change = 'new')"
             f" - (SELECT count(*) FROM {end.source})"

@@ -1,7 +1,8 @@
 """How the start of a table is kept: whole, or, if it is large, only what the statements to come seem to take of it.
 
 Columns that are dropped go straight into a place of the shelf, with the key. That is all there is to keep if in the end
-exactly these are gone and no row was written, which `Rows.short` looks at; else the statements run once more.
+exactly these are gone and no row was written. Of rows that an UPDATE or a DELETE chooses there are images. Whether that was
+enough `short` looks at; else the statements run once more.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from tagback.catalog import ObjectId
 from tagback.changelog import Statement
 from tagback.engines.merging import Merging, Side
 from tagback.engines.postgres.columns import kept_form
+from tagback.engines.postgres.copies import Copy
 from tagback.engines.postgres.foresight import Foresight
+from tagback.engines.postgres.images import Images
 from tagback.engines.postgres.places import Places
-from tagback.engines.postgres.rows import Copy, Rows
+from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.sides import Sides
 from tagback.engines.postgres.sqltext import literal, qualified
 from tagback.engines.room import Room
@@ -39,7 +42,9 @@ class Start:
         places: Places,
         merging: Merging,
         room: Room,
+        images: Images,
     ) -> None:
+        self._images = images
         self.large = LARGE
         self._text = text
         self._rows = rows
@@ -52,11 +57,20 @@ class Start:
         """Keeps the tables that aren't kept yet."""
         foresight = Foresight(ahead)
         for table in sorted(set(tables) - self._rows.copies.keys()) if ahead else ():
-            if self._large(table) and (dropped := foresight.dropped_columns(table)):
+            if not self._large(table):
+                continue
+            copy = None
+            if dropped := foresight.dropped_columns(table):
                 copy = self._taken(table, dropped)
-                if copy is not None:
-                    self._rows.keep_in_part(table, copy)
+            elif chosen := foresight.chosen_rows(table):
+                copy = self._images.taken(table, chosen)
+            if copy is not None:
+                self._rows.keep_in_part(table, copy)
         self._rows.keep_start(tables)
+
+    def short(self) -> frozenset[ObjectId]:
+        """See Session.short."""
+        return self._rows.short(self._images.complete)
 
     def _large(self, table: ObjectId) -> bool:
         """Whether it is a large heap, and what could be kept of it fits on the shelf."""

@@ -30,7 +30,7 @@ class Words:
         return f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {text} ELSE '#' || md5({text}) END"
 
     def digest(self, values: Sequence[str]) -> str:
-        return f"md5(ROW({', '.join(map(exact, values))})::text)"
+        return f"md5({_row(values)})"
 
     def digits(self, conditions: Sequence[str]) -> str:
         return " || ".join(f"CASE WHEN {c} THEN '1' ELSE '0' END" for c in conditions) or "''"
@@ -49,9 +49,13 @@ class Words:
 
 def total(values: Sequence[str], source: str) -> str:
     """A query for what stands for these values of all rows, in whatever order they come."""
-    halves = [f"sum(('x' || {part})::bit(64)::bigint::numeric)" for part in ("left(digest, 16)", "right(digest, 16)")]
-    rows = f"SELECT {Words().digest(values)} AS digest FROM {source}"
-    return f"SELECT concat_ws(' ', count(*), {', '.join(halves)}) FROM ({rows}) told"
+    sums = ", ".join(f"sum(hashtextextended(told, {seed}))" for seed in (0, 1))
+    return f"SELECT concat_ws(' ', count(*), {sums}) FROM (SELECT {_row(values)} AS told FROM {source}) rows"
+
+
+def _row(values: Sequence[str]) -> str:
+    """One text for all values: what their types put out, so that it is the same for a value and its exact text."""
+    return f'ROW({", ".join(values)})::text COLLATE pg_catalog."C"'
 
 
 def in_form(k: KeptRows, rules: Rules) -> Rules:
