@@ -26,6 +26,7 @@ from databases import Census, Databases, databases  # noqa: E402
 from processes import run  # noqa: E402
 from report import Measure, Part  # noqa: E402
 from shelf import Shelves  # noqa: E402
+from steps import Steps  # noqa: E402
 
 from changes import changes  # noqa: E402
 from tests.support.folders import fast_place, temporary_folder  # noqa: E402
@@ -166,7 +167,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measures tagback against the floor and its peers.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--parts", default="changesets,shelf", help="what is measured: many small changesets, kept rows"
+        "--parts",
+        default="changesets,shelf,steps",
+        help="what is measured: many small changesets, kept rows, steps of pipelines",
     )
     parser.add_argument("--sizes", default="100,1000", help="numbers of changesets")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows in the table whose rows are kept")
@@ -185,6 +188,10 @@ def main() -> int:
             for engine, place in places.items():
                 shelves.measure(engine, place, psql(engine))
             parts.append(shelves.part())
+        if "steps" in wanted:
+            steps = Steps(folder, options.rounds, say)
+            steps.measure()
+            parts.append(steps.part())
     report.write(options.json, parts, versions)
     print(report.text(parts, versions))
     print(f"\nAll figures: {options.json}")
