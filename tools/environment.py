@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SETS = {
     "run": "[postgres,mariadb,pipeline]",
-    "test": "[postgres,mariadb,pipeline,test,dev]",
-    "bench": "[postgres,mariadb,pipeline,test,dev,bench]",
+    "test": "[postgres,mariadb,pipeline,notify,test,dev]",
+    "bench": "[postgres,mariadb,pipeline,notify,test,dev,bench]",
 }
 PIP_TRIES = 3
 

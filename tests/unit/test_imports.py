@@ -38,7 +38,9 @@ IMPURE_MODULES = frozenset(
     "tempfile threading time urllib uuid zoneinfo".split()
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
-HEAVY = frozenset("psycopg rich hypothesis postgast sqlglot pymysql yaml starlette uvicorn jinja2 simpleeval".split())
+HEAVY = frozenset(
+    "psycopg rich hypothesis postgast sqlglot pymysql yaml starlette uvicorn jinja2 simpleeval apprise".split()
+)
 DRAWERS = frozenset("util utils helper helpers common manager managers misc".split())
 LONGEST = 450
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from tagback.cli.page import clean
 from tagback.pipeline import events
 from tagback.pipeline.durations import told
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from tagback.pipeline.tree import Branch, Node
 
 _SIGNS = {"done": "✓", "skipped": "-", "ignored": "!", "failed": "✗", "running": "▸", "": "·"}
@@ -49,6 +47,9 @@ class Tree:
     """Listens to a run and draws it, some times a second."""
 
     def __init__(self, branches: Sequence[Branch]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
         self._turn = threading.Lock()
         self._head = ("", "")
         self._began = time.monotonic()
@@ -134,6 +135,8 @@ class Tree:
     # ------------------------------------------------------------------ drawing
 
     def _drawn(self) -> Text:
+        from rich.text import Text
+
         with self._turn:
             run, pipeline = self._head
             rows = [
@@ -181,6 +184,8 @@ def _folded(drawn: list[tuple[_Line, list[Text]]], room: int) -> list[tuple[_Lin
 
 
 def _row(*parts: tuple[str, str]) -> Text:
+    from rich.text import Text
+
     return Text.assemble(*((clean(text), style) for text, style in parts))
 
 

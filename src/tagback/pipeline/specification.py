@@ -243,11 +243,19 @@ class SetTag(Part, frozen=True, kw_only=True):
 
 
 class Notify(Part, frozen=True, kw_only=True):
-    """Tells somebody by a webhook; `body` is a text with ${{ … }} in it."""
+    """Tells somebody: by a webhook that gets `body` as it is, or by mail and chat, `to` an address as Apprise writes it."""
 
-    webhook: str
-    body: str = '{"text": "${{ run.pipeline }}: ${{ run.state }}"}'
+    webhook: str | None = None
+    to: Annotated[
+        str | list[str] | None,
+        Meta(description="slack://…, mailto://…, msteams://… as Apprise has them; best ${{ secrets.NAME }}."),
+    ] = None
+    title: str | None = None
+    body: str | None = None
     headers: dict[str, str] = msgspec.field(default_factory=lambda: {"Content-Type": "application/json"})
+
+    def __post_init__(self) -> None:
+        _one_of(self, "webhook", "to")
 
 
 class Chained(Part, frozen=True, kw_only=True):
