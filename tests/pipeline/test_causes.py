@@ -29,7 +29,7 @@ variables: {url: "", service: "", wait: 300ms}
 targets:
   shop: {url: "sqlite:///shop.db"}
   stock: {url: "sqlite:///stock.db"}
-  other: {url: "sqlite:///other.db"}
+  other: {url: "sqlite:///other.db", lock_timeout: 50ms, lock_wait: 200ms}
   server: {url: "${{ variables.url }}", lock_timeout: "${{ variables.wait }}"}
 stages:
   - name: first
@@ -105,6 +105,14 @@ def lock_timeout(scene: Scene) -> str:
     scene.folder.write("m/001_it.sql", "alter table t add a int;")
     scene.heal = lambda: other.execute("rollback")
     return APPLIED
+
+
+def lock_timeout_of_a_file(scene: Scene) -> str:
+    holder = sqlite3.connect(scene.folder.path / "other.db", check_same_thread=False)
+    scene.undo.callback(holder.close)
+    holder.execute("begin immediate")
+    scene.heal = holder.rollback
+    return "tag: {target: other, name: marked}"
 
 
 def deadlock(scene: Scene) -> str:
@@ -297,6 +305,7 @@ CAUSES: dict[Callable[[Scene], str], str] = {
     checksum: "checksum",
     data_loss: "data_loss",
     lock_timeout: "lock_timeout",
+    lock_timeout_of_a_file: "lock_timeout",
     deadlock: "deadlock",
     connection: "connection",
     connection_refused: "connection",

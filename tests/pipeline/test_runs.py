@@ -116,6 +116,23 @@ def test_what_a_step_took_back_itself_counts_as_back(folder: Folder) -> None:
     assert folder.rows("shop") == BEFORE
 
 
+def test_what_a_step_took_back_to_a_named_place_is_told_as_changed(folder: Folder) -> None:
+    folder.database("shop")
+    assert folder.call("--url", "sqlite:///shop.db", "apply", "--changelog", "shop", "--tag", "v2").exit == 0
+    steps = "- {name: back, rollback: {target: shop, to: v1}}\n      - {name: bad, run: {command: 'false'}}\n"
+    text = "name: x\ntargets: {shop: {url: 'sqlite:///shop.db'}}\nstages:\n  - name: a\n    steps:\n      "
+    folder.write("pipeline.yaml", text + steps)
+    done = folder.run()
+    assert (done.exit, done.body["state"], done.databases()) == (1, "failed", {"shop": "changed"}), done.err
+    assert done.body["databases"][0]["detail"] == "a step took it back to v1, receipt 1"
+    assert done.body["error"]["hint"] == "shop stands as the run changed it."
+    assert folder.rows("shop") == BEFORE
+    folder.write("pipeline.yaml", text + "- {name: forth, apply: {target: shop, changelog: shop}}\n      " + steps)
+    done = folder.run()  # what the run deployed itself goes back, and that it was taken back already is no obstacle
+    assert (done.exit, done.body["state"], set(done.databases().values())) == (1, "rolled back", {"back"}), done.err
+    assert folder.rows("shop") == BEFORE
+
+
 TWO = """
 name: both
 targets:

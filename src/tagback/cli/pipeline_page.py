@@ -175,5 +175,5 @@ def _show_changes(page: Page, changes: Sequence[Change]) -> None:
             (c.target, "name"),
             ": ",
             (c.state.value, styles[c.state.value]),
-            (f"  found at {c.tag_before}{detail}", "dim"),
+            (f"{f'  found at {c.tag_before}' if c.tag_before else ''}{detail}", "dim"),
         )

@@ -98,6 +98,10 @@ class Context:
             return url if "://" in url else self.at(url)
         return url if rest.startswith("/") or not self.folder else f"sqlite:///{quote(self.folder)}/{rest}"
 
+    def lock_wait(self, name: str) -> float:
+        """Seconds to wait for somebody else's deployment of a target to end."""
+        return length(self.pipeline.targets[name].lock_wait, self.names)
+
     @contextmanager
     def target(self, name: str, *, create: bool = False) -> Iterator[Target]:
         """Opens a target of the pipeline. What it is doing when the step's time is over, or the run is, is ended."""

@@ -102,7 +102,10 @@ class ChangeState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a step did to a database: `tag_before` is the state that it found. `order`: the first of the run is 1."""
+    """What a step did to a database: `tag_before` is the state that it found. `order`: the first of the run is 1.
+
+    Of a step `rollback` with a place of its own it is empty: there is nothing to go back to.
+    """
 
     path: str
     order: int

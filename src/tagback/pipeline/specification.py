@@ -27,10 +27,11 @@ class Target(Part, frozen=True, kw_only=True):
     url: Annotated[str, Meta(description="sqlite:///file.db, postgresql://user@host/database, ${{ secrets.NAME }}.")]
     environment: str = ""
     tags: list[str] = []
-    lock_timeout: Duration | None = None
+    lock_timeout: Annotated[Duration | None, Meta(description="How long a statement may wait for a lock.")] = None
+    lock_wait: Annotated[Duration, Meta(description="How long to wait for somebody else's deployment to end.")] = 60
 
     def __post_init__(self) -> None:
-        _lengths(self.lock_timeout)
+        _lengths(self.lock_timeout, self.lock_wait)
 
 
 class Secret(Part, frozen=True, kw_only=True):

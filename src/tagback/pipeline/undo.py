@@ -37,7 +37,7 @@ def take_back(family: Sequence[tuple[Context, str]]) -> tuple[Undone, ...]:
     ]
     found.sort(key=lambda k: k.change.order)
     open_ = [k for k in found if k.change.state in (ChangeState.CHANGED, ChangeState.CHANGING, ChangeState.FAILED)]
-    places = {k.url for k in open_}
+    places = {k.url for k in open_ if k.change.tag_before}
     back = {k.url: k.change for k in reversed(found) if k.change.state is ChangeState.BACK and k.url not in places}
     done = [Undone(c.target, c.tag_before, True, c.detail) for c in back.values()]
     for first in _newest_first(open_):
@@ -88,7 +88,8 @@ def _newest_first(changes: Iterable[_Known]) -> list[_Known]:
     first: dict[str, _Known] = {}
     last: dict[str, int] = {}
     for k in changes:
-        first.setdefault(k.url, k)
+        if k.change.tag_before:
+            first.setdefault(k.url, k)
         last[k.url] = k.change.order
     return [first[url] for url in sorted(first, key=lambda url: -last[url])]
 

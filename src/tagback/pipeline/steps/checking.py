@@ -56,7 +56,7 @@ def _reachable(context: Context) -> dict[str, str]:
     answers = {}
     first: dict[str, str] = {}
     for c in context.control.changes(context.run.id):
-        if c.state is ChangeState.CHANGED:
+        if c.state is ChangeState.CHANGED and c.tag_before:
             first.setdefault(c.target, c.tag_before)
     for name, tag in first.items():
         try:

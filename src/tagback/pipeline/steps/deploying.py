@@ -11,6 +11,7 @@ import msgspec
 
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.drift import OnDrift
+from tagback.deploy.results import RolledBack
 from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.deploy.tags import check_free
 from tagback.deploy.target import Target
@@ -31,14 +32,17 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
     changelog = context.at(spec.changelog)
     with context.target(spec.target, create=True) as target:
         known = context.record.intent
-        target.recover()
+        wait = context.lock_wait(spec.target)
+        target.recover(lock_wait=wait)
         history = _history(target)
         if known and (done := _deployed(history, str(known["tag"]))) is not None:
             context.control.set_change(context.run.id, context.path, ChangeState.CHANGED)
             context.tell("it was deployed before the runner ended; it isn't deployed twice")
             return {**known, "deployment": done}
         tag = spec.tag or f"{context.run.id}-{_short(context.path)}"
-        options = ApplyOptions(tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible)
+        options = ApplyOptions(
+            tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible, lock_wait=wait
+        )
         if any(t.name == tag for t in history.tags):
             if not _stands_there(target, history, tag, changelog):
                 check_free(history, tag)
@@ -69,7 +73,7 @@ def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
     if spec.to is None and spec.deployment is None and spec.count is None:
         found = [
             c for c in context.control.changes(context.run.id)
-            if c.target == spec.target and c.state in (ChangeState.CHANGED, ChangeState.CHANGING)
+            if c.target == spec.target and c.tag_before and c.state in (ChangeState.CHANGED, ChangeState.CHANGING)
         ]  # fmt: skip
         if not found:
             context.tell("this run has not changed it: there is nothing to take back")
@@ -83,14 +87,34 @@ def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
             on_conflict=OnConflict(spec.on_conflict),
             on_drift=OnDrift(spec.on_drift),
             only=only,
+            lock_wait=context.lock_wait(spec.target),
         )
-        done = target.rollback(options)
+        done = _elsewhere(spec, context, target, options) if only is None else target.rollback(options)
     for change in found:
         context.control.set_change(context.run.id, change.path, ChangeState.BACK, f"receipt {done.receipt}")
     context.tell(done.message)
     outputs: dict[str, Any] = msgspec.to_builtins(done)
     outputs.pop("plan")
     return {**outputs, "target": spec.target}
+
+
+def _elsewhere(spec: Rollback, context: Context, target: Target, options: RollbackOptions) -> RolledBack:
+    """Goes back to a place that the file names, which is a change of this run: nothing brings it forth again but an apply."""
+    control, run, path = context.control, context.run.id, context.path
+    begun = any(c.path == path and c.state is ChangeState.CHANGING for c in control.changes(run))
+    control.add_change(run, path, spec.target, "")
+    try:
+        done = target.rollback(options)
+    except TagbackError as e:
+        if not begun and (e.exit_code in _NOTHING_LEFT or e.code == "lock_timeout"):
+            control.set_change(run, path, ChangeState.UNCHANGED)
+        raise
+    if done.deployments or begun:
+        told = f"a step took it back to {done.tag or 'where nothing was deployed'}"
+        control.set_change(run, path, ChangeState.CHANGED, f"{told}, receipt {done.receipt}" if done.receipt else told)
+    else:
+        control.set_change(run, path, ChangeState.UNCHANGED)
+    return done
 
 
 def _count(spec: Rollback, context: Context, target: Target) -> int | None:
@@ -114,7 +138,7 @@ def _tag_before(spec: Apply, context: Context, target: Target, history: History)
             return standing[-1]
         wanted = f"{context.run.id}-{_short(context.path)}-before"
     if wanted not in standing:
-        target.tag(wanted)
+        target.tag(wanted, lock_wait=context.lock_wait(spec.target))
     return wanted
 
 

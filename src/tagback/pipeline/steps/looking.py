@@ -25,7 +25,13 @@ def preview(spec: Preview, context: Context) -> dict[str, Any]:
         with context.target(wanted.target, create=True) as target:
             done: Any = target.apply(
                 context.at(wanted.changelog),
-                ApplyOptions(tag=wanted.tag, to=wanted.to, granular=wanted.granular, dry_run=True),
+                ApplyOptions(
+                    tag=wanted.tag,
+                    to=wanted.to,
+                    granular=wanted.granular,
+                    dry_run=True,
+                    lock_wait=context.lock_wait(wanted.target),
+                ),
             )
     else:
         assert spec.rollback is not None
@@ -38,6 +44,7 @@ def preview(spec: Preview, context: Context) -> dict[str, Any]:
                     count=place.count,
                     on_conflict=OnConflict(place.on_conflict),
                     dry_run=True,
+                    lock_wait=context.lock_wait(place.target),
                 )
             )
     found: dict[str, Any] = msgspec.to_builtins(done)
@@ -85,6 +92,6 @@ def tag(spec: SetTag, context: Context) -> dict[str, Any]:
     with context.target(spec.target) as target:
         if any(t.tag == spec.name and not t.behind for t in target.tags()):
             return {"target": spec.target, "tag": spec.name}
-        done = target.tag(spec.name, move=spec.move)
+        done = target.tag(spec.name, move=spec.move, lock_wait=context.lock_wait(spec.target))
     context.tell(done.message)
     return {"target": spec.target, "tag": done.tag, "fingerprint": done.fingerprint}
