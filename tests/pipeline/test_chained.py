@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tagback.pipeline.processes import identity, left_behind
 from tests.pipeline.conftest import AFTER, BEFORE, Folder
 
 PARENT = """
@@ -219,3 +220,43 @@ def test_a_plan_shows_what_is_chained(both: Folder) -> None:
     assert told.exit == 0, told.err
     assert told.out.count("alter table customer add column mail text") == 2
     assert both.rows("service/shop") == BEFORE
+
+
+def test_a_signal_ends_what_is_at_work_in_it_and_leaves_a_run_that_goes_on(both: Folder) -> None:
+    pipelines(both, app="test -e mended || { echo $$ > pid; exec sleep 300; }")
+    process = both.start("run", "--json", "--events", "events")
+    run = until(both, process, '"event":"step_started","path":"one/service/deploy/app"')
+    while not (both.path / "service/pid").exists() or not (both.path / "service/pid").read_text():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not left_behind(identity(int((both.path / "service/pid").read_text())))
+    both.write("service/mended", "")
+    done = both.call("pipeline", "resume", run, "--json")
+    assert done.body["state"] == "done", done.err
+    assert shop(both) == both.rows("stock") == AFTER
+
+
+@pytest.mark.parametrize("options", [(), ("--rollback",)])
+def test_a_living_runner_is_told_to_abort_all_of_it(both: Folder, options: tuple[str, ...]) -> None:
+    pipelines(both, app="sleep 300")
+    process = both.start("run", "--json", "--events", "events")
+    run = until(both, process, '"event":"step_started","path":"one/service/deploy/app"')
+    assert both.call("pipeline", "abort", run, *options).exit == 0
+    out, err = process.communicate(timeout=60)
+    assert json.loads(out)["state"] == ("rolled back" if options else "aborted"), err
+    assert shop(both) == both.rows("stock") == (BEFORE if options else AFTER)
+    states = both.rows(".tagback/runs", "select distinct state from tagback_run")
+    assert states == [("rolled back" if options else "aborted",)]
+
+
+def test_a_part_that_is_stuck_is_hidden_by_no_strategy(both: Folder) -> None:
+    pipelines(both, app="mv shop.db away.db; false", step="on_failure: [{do: ignore}]")
+    done = both.run()
+    assert (done.exit, done.body["state"]) == (5, "stuck"), done.err
+    assert done.databases() == {"stock": "back", "db": "not back"}
+    (both.path / "service/away.db").rename(both.path / "service/shop.db")
+    again = both.call("pipeline", "resume", done.body["run"], "--json")
+    assert again.databases() == {"stock": "back", "db": "back"}, again.err
+    assert shop(both) == both.rows("stock") == BEFORE
