@@ -165,7 +165,7 @@ def read(r: Reading) -> None:
 
 def _inherited(column: Column) -> str:
     """What a partition's column has from its parent's."""
-    return msgspec.structs.replace(column.as_defined, identity=None, compression="").definition()
+    return msgspec.structs.replace(column.as_defined, identity=None, compression="", not_null_name="").definition()
 
 
 def _origin(r: Reading, check: str, relation: int | None, parents: Mapping[int, int]) -> list[ObjectId]:

@@ -8,12 +8,13 @@ from typing import ClassVar
 from tagback.catalog import Action, Loss, ObjectId, SchemaObject, Step
 from tagback.engines.postgres import privileges
 from tagback.engines.postgres.privileges import Acl, Grant
-from tagback.engines.postgres.sqltext import literal, qualified
+from tagback.engines.postgres.sqltext import ident, literal, qualified
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
 SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
 SHARE = "SHARE"
+_ALL_ON_TABLES = "Dadrtwx"
 
 
 class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -38,11 +39,6 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=F
     def steps(self, sqls: Iterable[str], action: Action = Action.ALTER, lock: str = "") -> tuple[Step, ...]:
         return tuple(Step(sql, self.id, action, lock) for sql in sqls)
 
-    @property
-    def privileges(self) -> Acl:
-        """In full."""
-        return self.acl if self.acl is not None else self.first_privileges(self.owner)
-
     def first_privileges(self, owner: str) -> Acl:
         return tuple(
             sorted(
@@ -56,7 +52,7 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=F
         if self.owner:
             sqls.append(self._owner_to(self.owner))
         if self.acl is not None:
-            sqls += privileges.statements(self.first_privileges(self.owner), self.acl, self.owner, self._granted)
+            sqls += self._regranted(None, self.acl, self.owner)
         if self.comment:
             sqls.append(self._comment(self.comment))
         return self.steps(sqls)
@@ -64,18 +60,30 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=F
     def resettle(self, after: PgObject) -> tuple[Step, ...]:
         """The same for one that is there already."""
         sqls = []
-        acl = self.privileges
+        acl = self.acl
         if after.owner != self.owner:
             sqls.append(self._owner_to(after.owner))
-            if self.acl is not None:
-                acl = privileges.given_to(acl, self.owner, after.owner)
-            else:
-                acl = self.first_privileges(after.owner)
-        if acl != after.privileges:
-            sqls += privileges.statements(acl, after.privileges, after.owner, self._granted)
+            acl = privileges.given_to(acl, self.owner, after.owner) if acl is not None else None
+        if acl != after.acl:
+            sqls += self._regranted(acl, after.acl, after.owner)
         if after.comment != self.comment:
             sqls.append(self._comment(after.comment))
         return self.steps(sqls)
+
+    def _regranted(self, before: Acl | None, after: Acl | None, owner: str) -> list[str]:
+        """From one state to another; None is what there is at first. Of tables that is all, MAINTAIN included from 17 on."""
+        first = self.first_privileges(owner)
+        if (owner, _ALL_ON_TABLES) not in [(g.grantee, g.privileges) for g in first]:
+            return privileges.statements(before or first, after or first, owner, self._granted)
+        if before is not None and after is not None:
+            return privileges.statements(before, after, owner, self._granted)
+        own = tuple(g for g in (before if after is None else after) or () if g.grantee == owner)
+        if after is None:
+            revokes = privileges.statements(before or (), own, owner, self._granted)
+            return [*revokes, f"GRANT ALL ON {self._granted} TO {ident(owner)}"]
+        grants = privileges.statements((), own, owner, self._granted)
+        grants += privileges.statements(own, after, owner, self._granted)
+        return [f"REVOKE ALL ON {self._granted} FROM {ident(owner)}", *grants]
 
     @property
     def _granted(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tagback.catalog import ObjectId, UnmanagedObject
 from tagback.engines.postgres import privileges
 from tagback.engines.postgres.kinds.sequence import Identity, go_on_behind
 from tagback.engines.postgres.privileges import Acl
@@ -49,6 +50,18 @@ SELECT a.attrelid, a.attnum, a.attidentity,
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 """
+# From 18 on NOT NULL is a constraint with a name, which most have from their table and column.
+_NOT_NULLS = """
+SELECT k.conrelid, a.attnum, k.conname, n.nspname, c.relname, a.attname, k.connoinherit, k.convalidated,
+       coalesce(obj_description(k.oid, 'pg_constraint'), '')
+  FROM pg_constraint k
+  JOIN pg_class c ON c.oid = k.conrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+ WHERE k.contype = 'n' AND c.relnamespace IN ({ns})
+   AND (k.conname <> c.relname || '_' || a.attname || '_not_null' OR k.connoinherit OR NOT k.convalidated
+        OR obj_description(k.oid, 'pg_constraint') IS NOT NULL)
+"""
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 
@@ -57,12 +70,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """One column. Its default is an object of its own, so that sequences and tables don't need each other.
 
     `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own,
-    which else is `usual_storage`. Options are in the order they were given in, which dumps show.
+    which else is `usual_storage`. Options are in the order they were given in, which dumps show. `not_null_name` is empty
+    where it is what the server chooses.
     """
 
     name: str
     type: str
     not_null: bool = False
+    not_null_name: str = ""
     identity: Identity | None = None
     generated: str = ""
     uses: tuple[str, ...] = ()
@@ -89,8 +104,15 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         if self.identity:
             parts.append(self.identity.clause())
         if self.not_null:
-            parts.append("NOT NULL")
+            parts.append(f"CONSTRAINT {ident(self.not_null_name)} NOT NULL" if self.not_null_name else "NOT NULL")
         return " ".join(parts)
+
+    @property
+    def set_not_null(self) -> str:
+        """As in ALTER TABLE."""
+        if self.not_null_name:
+            return f"ADD CONSTRAINT {ident(self.not_null_name)} NOT NULL {ident(self.name)}"
+        return f"ALTER COLUMN {ident(self.name)} SET NOT NULL"
 
     @property
     def as_defined(self) -> Column:
@@ -131,7 +153,7 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
     if before.generated and not after.generated:
         out.append(f"{column} DROP EXPRESSION")
     if after.not_null and not before.not_null:
-        out.append(f"{column} SET NOT NULL")
+        out.append(after.set_not_null)
     if after.storage != before.storage:
         out.append(f"{column} SET STORAGE {_STORAGE[after.storage or before.usual_storage]}")
     if after.compression != before.compression:
@@ -153,6 +175,10 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
 def further(table: tuple[str, ...], owner: str, before: Column, after: Column, keyword: str = "TABLE") -> list[str]:
     """Statements for what ALTER TABLE has no clause for."""
     out = []
+    if before.not_null and after.not_null and before.not_null_name != after.not_null_name:
+        first_name = before.not_null_name or usual_not_null_name(table[-1], before.name)
+        name = after.not_null_name or usual_not_null_name(table[-1], after.name)
+        out.append(f"ALTER TABLE {qualified(*table)} RENAME CONSTRAINT {ident(first_name)} TO {ident(name)}")
     if after.identity:
         sequence = qualified(*after.identity.sequence)
         if before.identity is None:
@@ -182,6 +208,15 @@ def further(table: tuple[str, ...], owner: str, before: Column, after: Column, k
     return out
 
 
+def usual_not_null_name(table: str, column: str) -> str:
+    """What the server calls the constraint (makeObjectName in src/backend/commands/indexcmds.c): 63 bytes at most."""
+    first, second = table.encode(), column.encode()
+    room = 63 - len("__not_null")
+    while len(first) + len(second) > room:
+        first, second = (first[:-1], second) if len(first) > len(second) else (first, second[:-1])
+    return f"{first.decode(errors='ignore')}_{second.decode(errors='ignore')}_not_null"
+
+
 def names_of(options: tuple[str, ...]) -> str:
     """Of `name=value` the names, for RESET."""
     return ", ".join(o.partition("=")[0] for o in options)
@@ -193,7 +228,7 @@ def _text(comment: str) -> str:
 
 def asked(major: int) -> tuple[str, ...]:
     """What `read` always asks."""
-    return (_COLUMNS,)
+    return (_COLUMNS, _NOT_NULLS) if major >= 18 else (_COLUMNS,)
 
 
 def read(r: Reading) -> None:
@@ -204,6 +239,7 @@ def read(r: Reading) -> None:
     if odd:
         answers = r.rows(_SPECIAL, ([row[0] for row in odd], [row[1] for row in odd]))
         special = {(relation, number): rest for relation, number, *rest in answers}
+    not_nulls = _read_not_nulls(r) if r.major >= 18 else {}
     commented = {(oid, number) for classid, oid, number in r.comments if classid == PG_CLASS and number}
     relation = 0
     columns: list[Column] = []
@@ -225,6 +261,23 @@ def read(r: Reading) -> None:
         else:
             columns.append(Column(name=name, type=type_name, not_null=not_null))
     r.columns[relation] = tuple(columns)
+    for (relation, number), name in not_nulls.items():
+        place = list(r.attributes[relation]).index(number)
+        named = list(r.columns[relation])
+        named[place] = msgspec.structs.replace(named[place], not_null_name=name)
+        r.columns[relation] = tuple(named)
+
+
+def _read_not_nulls(r: Reading) -> dict[tuple[int, int], str]:
+    """The names that aren't the usual ones. What is more than a name is only watched."""
+    found = {}
+    for relation, number, name, schema, table, column, no_inherit, validated, comment in r.rows(_NOT_NULLS):
+        if no_inherit or not validated or comment:
+            odd = ObjectId("constraint", (schema, table, name))
+            r.objects[odd] = UnmanagedObject(id=odd, digest=f"{column} {no_inherit} {validated} {comment}")
+        if name != usual_not_null_name(table, column):
+            found[relation, number] = name
+    return found
 
 
 def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool], rest: list[Any]) -> Column:

@@ -61,11 +61,7 @@ class Layout:
 
     def finish(self) -> tuple[Step, ...]:
         """What the rows must have by then."""
-        clauses = [
-            f"ALTER COLUMN {ident(c.name)} SET NOT NULL"
-            for c in self.after
-            if c.not_null and not c.identity and not self._now(c).not_null
-        ]
+        clauses = [c.set_not_null for c in self.after if c.not_null and not c.identity and not self._now(c).not_null]
         return (self._alter(clauses),) if clauses else ()
 
     def _frees(self) -> list[Step]:
@@ -135,9 +131,25 @@ class Layout:
         found.append(self._alter([f"DROP COLUMN {ident(c.name)}" for c in moved]))
         for c in moved:
             found.append(self._alter([f"RENAME COLUMN {ident(self._copy_name(c))} TO {ident(c.name)}"]))
+            if self.before[c.name].identity:
+                found.append(self._plain(self._rename_not_null(c)))
         for new, old in sequences:
             found.append(self._plain(f"ALTER SEQUENCE {qualified(*new)} RENAME TO {ident(old[1])}"))
         return found
+
+    def _rename_not_null(self, column: Column) -> str:
+        """Where NOT NULL is a constraint (18), it was named for the copy."""
+        first = column_kind.usual_not_null_name(self.table.name[-1], self._copy_name(column))
+        name = column.not_null_name or column_kind.usual_not_null_name(self.table.name[-1], column.name)
+        table = literal(qualified(*self.table.name))
+        rename = f"ALTER TABLE {qualified(*self.table.name)} RENAME CONSTRAINT {ident(first)} TO {ident(name)}"
+        body = f"""BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_constraint
+              WHERE conrelid = {table}::pg_catalog.regclass AND conname = {literal(first)}) THEN
+    {rename};
+  END IF;
+END"""
+        return f"DO {literal(body)}"
 
     def _copy(self, column: Column) -> str:
         collate = f" COLLATE {column.collation}" if column.collation else ""

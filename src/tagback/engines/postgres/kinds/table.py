@@ -123,7 +123,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
     def create(self) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
-        columns = ", ".join(c.definition() for c in self.columns)
+        columns = ", ".join(self._named(c).definition() for c in self.columns)
         sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
         if self.partition_by:
             sql += f" PARTITION BY {stable(self.partition_by)}"
@@ -145,6 +145,13 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             *self.steps([f"ALTER TABLE {self.address} {', '.join(clauses)}"] if clauses else [], lock=ACCESS_EXCLUSIVE),
             *self.steps(more),
         )
+
+    def _named(self, column: Column) -> Column:
+        """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18)."""
+        if not self.partition_by or not column.not_null or column.not_null_name:
+            return column
+        name = column_kind.usual_not_null_name(self.id.name[1], column.name)
+        return msgspec.structs.replace(column, not_null_name=name)
 
     def _further(self, column: Column) -> list[str]:
         return column_kind.further(self.id.name, self.owner, column.as_defined, column)
