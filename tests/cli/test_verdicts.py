@@ -74,3 +74,22 @@ def test_a_dry_run_tells_what_each_statement_destroys_and_locks(pending: Project
 def test_a_gap_in_the_numbers_is_told_in_words(shop: Project) -> None:
     shop.write("007_later.sql", "create table later (id integer);")
     assert shop.apply().body["notes"] == ["m/007_later.sql: no changeset has the number 3, 4, 5, 6, before 007_later"]
+
+
+def test_a_materialised_view_that_goes_is_known_to_be_filled_anew(shop: Project) -> None:
+    if shop.is_sqlite:
+        pytest.skip("SQLite has no materialised views")
+    shop.write(
+        "003_seen.sql",
+        "create materialized view seen as select id, now() as at from people;"
+        "create materialized view never as select id from people with no data;",
+    )
+    shop.apply("--tag", "r2")
+    shop.write("004_unseen.sql", "drop materialized view seen; drop materialized view never;")
+    body = shop.apply().body
+    assert body["reversibility"] == "conditional"
+    assert [r for r in body["reasons"] if "filled anew" in r] == [
+        "while materialized view public.seen may be filled anew by its query"
+    ]
+    assert shop.run("rollback", "--to", "r2", "--yes").exit == 0
+    assert shop.sql("select id from seen order by id") == shop.sql("select id from people order by id")

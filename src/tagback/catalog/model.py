@@ -64,6 +64,11 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def filled_anew(self) -> bool:
+        """Whether it has rows that a query of its own gives whenever it is made."""
+        return False
+
+    @property
     def holds_nothing(self) -> bool:
         """Whether nothing is lost with it although things of its kind carry data: its rows are all in other tables."""
         return False

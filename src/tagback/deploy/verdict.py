@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tagback.catalog import SUBORDINATE, Catalog, Loss, LossKind, ObjectId, Rename, UnmanagedObject, diff
+from tagback.catalog import SUBORDINATE, Action, Catalog, Loss, LossKind, ObjectId, Rename, UnmanagedObject, diff
 from tagback.engines.session import KeptRows, Unkept
 from tagback.errors import counted
 from tagback.ledger.records import Reversibility
@@ -69,6 +69,9 @@ def judge(
         return Verdict(Reversibility.IRREVERSIBLE, tuple(final))
     conditions = [_narrowed(loss) for loss in back.losses if loss.kind is LossKind.VALUES] if back is not None else []
     names = _Names(renamed)
+    if back is not None:
+        made = sorted({step.object for step in back.steps if step.action is Action.CREATE} & before.objects.keys())
+        conditions += [f"while {i} may be filled anew by its query" for i in made if before.objects[i].filled_anew]
     conditions += [_limited(i) for i in _limits(before, after, names)]
     conditions += _requirements(before, after, names, ways)
     conditions += [text for k in kept for text in _superseding(k, after, names, ways.get(k.table, {}))]

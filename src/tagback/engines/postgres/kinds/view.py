@@ -106,6 +106,10 @@ class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, ta
 
     keyword: ClassVar[str] = "MATERIALIZED VIEW"
 
+    @property
+    def filled_anew(self) -> bool:
+        return self.populated
+
     def create(self) -> tuple[Step, ...]:
         using = "" if self.method == "heap" else f" USING {ident(self.method)}"
         place = f" TABLESPACE {ident(self.tablespace)}" if self.tablespace else ""
