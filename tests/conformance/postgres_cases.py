@@ -146,7 +146,11 @@ CASES = (
     captured("rows added to a table that was there", TABLE, "INSERT INTO t VALUES (3, 'z', 9)"),
     conditional("a row that doesn't go back into the old type", "CREATE TABLE t (a int)", "ALTER TABLE t ALTER a TYPE bigint; INSERT INTO t VALUES (9000000000)"),
     exact("an update that changes nothing", TABLE, "UPDATE t SET b = b"),
-    refused("inheritance: not managed yet", TABLE, "CREATE TABLE u () INHERITS (t)"),
+    refused("column of a table with children", TABLE + "CREATE TABLE u () INHERITS (t)", "ALTER TABLE t DROP a"),
+    captured("table with a parent dropped", TABLE + "CREATE TABLE u (c int) INHERITS (t); INSERT INTO u VALUES (5, 'u', 6, 7)", "DROP TABLE u"),
+    captured("tables that inherit dropped", TABLE + "CREATE TABLE u (c int) INHERITS (t); INSERT INTO u VALUES (5, 'u', 6, 7)", "DROP TABLE t CASCADE"),
+    captured("rows of a table and its children", TABLE + "CREATE TABLE u (c int) INHERITS (t); INSERT INTO u VALUES (5, 'u', 6, 7)", "UPDATE t SET a = 'z'"),
+    exact("column renamed for children, too", TABLE + "CREATE TABLE u (c int) INHERITS (t); INSERT INTO u VALUES (5, 'u', 6, 7)", "ALTER TABLE t RENAME a TO q; ALTER TABLE t RENAME TO w"),
     *(exact(name, setup or "SELECT 1", change) for name, (setup, change) in rare_kinds.CASES.items()),
     refused("tagback's own tables", TABLE, "DROP SCHEMA tagback CASCADE", "ledger_removed"),
 )  # fmt: skip

@@ -111,6 +111,14 @@ ICU = """
 CREATE COLLATION i (provider = icu, locale = 'de-u-co-phonebk', deterministic = false); CREATE TABLE sorted_by_i (a text COLLATE i UNIQUE);
 """
 
+HEIRS = """
+CREATE TABLE pa (x int NOT NULL DEFAULT 3, y text CHECK (y <> ''), g int GENERATED ALWAYS AS (x * 2) STORED); CREATE TABLE pb (k int, y text);
+CREATE TABLE ch (z int, x int DEFAULT 4, UNIQUE (z)) INHERITS (pa, pb); CREATE INDEX chi ON ch (x); ALTER TABLE ch ALTER y SET DEFAULT 'q', ALTER k SET NOT NULL, ALTER y SET STATISTICS 9;
+CREATE TABLE gc () INHERITS (ch); CREATE TABLE lo (x int NOT NULL, y text, g int GENERATED ALWAYS AS (x * 2) STORED, CONSTRAINT pa_y_check CHECK (y <> '')); ALTER TABLE lo INHERIT pa;
+COMMENT ON TABLE ch IS 'child'; COMMENT ON COLUMN ch.k IS 'kay'; GRANT SELECT (k) ON ch TO PUBLIC; CREATE VIEW vh AS SELECT x, y FROM pa;
+INSERT INTO pa VALUES (1, 'p'); INSERT INTO ch VALUES (2, 'c', DEFAULT, 5, 6); INSERT INTO gc (x, k, y) VALUES (3, 7, 'g');
+"""
+
 CASES: dict[str, tuple[str, str]] = {
     "aggregates made": (MANY_STEP, AGGREGATES),
     "aggregates changed": (
@@ -214,6 +222,12 @@ CASES: dict[str, tuple[str, str]] = {
         "ALTER TEXT SEARCH CONFIGURATION c ADD MAPPING FOR asciiword, hword_part WITH d, english_stem; COMMENT ON TEXT SEARCH CONFIGURATION c IS 'c'; ALTER TEXT SEARCH CONFIGURATION c OWNER TO pg_monitor;"
         "CREATE INDEX words ON found USING gin (to_tsvector('c', t)); DROP TEXT SEARCH TEMPLATE m2 CASCADE; CREATE TEXT SEARCH TEMPLATE m2 (LEXIZE = thesaurus_lexize); CREATE TEXT SEARCH DICTIONARY d2 (TEMPLATE = m2);"
         "CREATE FOREIGN DATA WRAPPER w2; DROP SERVER s CASCADE; CREATE SERVER s FOREIGN DATA WRAPPER w2; CREATE USER MAPPING FOR CURRENT_USER SERVER s",
+    ),
+    "tables with parents made": ("", HEIRS),
+    "tables with parents changed": (
+        HEIRS,
+        "ALTER TABLE pa ADD CONSTRAINT more CHECK (x < 99), DROP CONSTRAINT pa_y_check; ALTER TABLE ch ALTER y DROP DEFAULT; DROP INDEX chi; COMMENT ON TABLE gc IS 'g';"
+        "ALTER TABLE pb OWNER TO pg_monitor; CREATE TABLE ch2 (n int) INHERITS (ch); ALTER TABLE lo NO INHERIT pa",
     ),
     "publications made": ("CREATE TABLE z (a int)", PUBLISHED),
     "publications changed": (

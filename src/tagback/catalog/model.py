@@ -79,9 +79,9 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     @property
-    def attaches(self) -> tuple[ObjectId, ObjectId] | None:
-        """A table whose rows are another one's too, and that other one: a partition and what it is a partition of."""
-        return None
+    def attaches(self) -> tuple[tuple[ObjectId, ObjectId], ...]:
+        """Tables whose rows are another one's too, with that other one: a partition and what it is a partition of."""
+        return ()
 
     def tinges(self, maker: str) -> bool:
         """Whether what this role makes is another thing while it is there: default privileges."""
@@ -202,13 +202,7 @@ class Catalog:
 
     def wholes_of(self, table: ObjectId) -> tuple[ObjectId, ...]:
         """The tables that this one's rows are in too, the nearest first."""
-        if "wholes" not in self._cache:
-            pairs = [o.attaches for o in self.objects.values() if o.attaches is not None]
-            found: dict[ObjectId, list[ObjectId]] = {}
-            for part, whole in pairs:
-                found.setdefault(part, []).append(whole)
-            self._cache["wholes"] = found
-        direct: Mapping[ObjectId, list[ObjectId]] = self._cache["wholes"]  # type: ignore[assignment]
+        direct = self._attached
         wholes: dict[ObjectId, None] = {}
         queue = list(direct.get(table, ()))
         while queue:
@@ -217,6 +211,20 @@ class Catalog:
                 wholes[whole] = None
                 queue += direct.get(whole, ())
         return tuple(wholes)
+
+    def has_parts(self, table: ObjectId) -> bool:
+        """Whether rows of other tables are this one's too."""
+        return any(table in wholes for wholes in self._attached.values())
+
+    @property
+    def _attached(self) -> Mapping[ObjectId, list[ObjectId]]:
+        if "attached" not in self._cache:
+            found: dict[ObjectId, list[ObjectId]] = {}
+            for o in self.objects.values():
+                for part, whole in o.attaches:
+                    found.setdefault(part, []).append(whole)
+            self._cache["attached"] = found
+        return self._cache["attached"]  # type: ignore[return-value]
 
     def owner_of(self, object_or_part: ObjectId) -> ObjectId | None:
         """The object itself, or the one that the part is in; None for a name that isn't in this catalog."""

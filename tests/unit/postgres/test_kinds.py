@@ -477,7 +477,8 @@ def test_what_is_not_managed_is_seen(connection: psycopg.Connection[tuple[object
     before = read(connection)
     run(
         connection,
-        "CREATE TYPE shell; CREATE TABLE p (a int); CREATE TABLE p1 () INHERITS (p); CREATE FOREIGN DATA WRAPPER w;"
+        "CREATE TYPE shell; CREATE TABLE p (a int); CREATE TABLE p1 (b int) INHERITS (p);"
+        "ALTER TABLE p ADD c int; CREATE FOREIGN DATA WRAPPER w;"
         "CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (password 'secret');"
         "CREATE SUBSCRIPTION sub CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)",
     )

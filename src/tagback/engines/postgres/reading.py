@@ -108,6 +108,7 @@ class Reading:
         self.relations: dict[int, ObjectId] = {}
         self.identities: dict[tuple[int, int], Identity] = {}
         self.watched_only: set[int] = set()  # relations that are seen but not managed
+        self.own_not_nulls: set[tuple[int, int]] = set()  # columns that have it from a parent, too (18)
         self.partitioned = False  # whether any table is
         self.partitions: dict[ObjectId, list[ObjectId]] = {}  # attachments by what they attach to
         self.needs: dict[ObjectId, set[ObjectId]] = {}  # beside what the server notes

@@ -82,8 +82,8 @@ class Attachment(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
     keyword: ClassVar[str] = "PARTITION"
 
     @property
-    def attaches(self) -> tuple[ObjectId, ObjectId] | None:
-        return ObjectId("table", self.id.name[:2]), ObjectId("table", self.parent)
+    def attaches(self) -> tuple[tuple[ObjectId, ObjectId], ...]:
+        return ((ObjectId("table", self.id.name[:2]), ObjectId("table", self.parent)),)
 
     def create(self) -> tuple[Step, ...]:
         sqls = [

@@ -53,13 +53,14 @@ SELECT a.attrelid, a.attnum, a.attidentity,
 # From 18 on NOT NULL is a constraint with a name, which most have from their table and column.
 _NOT_NULLS = """
 SELECT k.conrelid, a.attnum, k.conname, n.nspname, c.relname, a.attname, k.connoinherit, k.convalidated,
-       coalesce(obj_description(k.oid, 'pg_constraint'), '')
+       k.conislocal AND k.coninhcount > 0, coalesce(obj_description(k.oid, 'pg_constraint'), '')
   FROM pg_constraint k
   JOIN pg_class c ON c.oid = k.conrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
  WHERE k.contype = 'n' AND c.relnamespace IN ({ns})
    AND (k.conname <> c.relname || '_' || a.attname || '_not_null' OR k.connoinherit OR NOT k.convalidated
+        OR (k.conislocal AND k.coninhcount > 0)
         OR obj_description(k.oid, 'pg_constraint') IS NOT NULL)
 """
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
@@ -71,7 +72,9 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
     `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own,
     which else is `usual_storage`. Options are in the order they were given in, which dumps show. `not_null_name` is empty
-    where it is what the server chooses.
+    where it is what the server chooses. `inherited`: "alone" where the table has it from its
+    parents alone, "stricter" where NOT NULL is added to that, "too" where it is also its own, "looser" where all
+    but its NOT NULL is.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     options: tuple[str, ...] = ()
     acl: Acl = ()
     comment: str = ""
+    inherited: str = ""
 
     def definition(self, default: str = "") -> str:
         """As in CREATE TABLE and ADD COLUMN."""
@@ -108,6 +112,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         return " ".join(parts)
 
     @property
+    def is_heirloom(self) -> bool:
+        """Whether the table has it from its parents alone."""
+        return self.inherited in ("alone", "stricter")
+
+    @property
     def set_not_null(self) -> str:
         """As in ALTER TABLE."""
         if self.not_null_name:
@@ -119,7 +128,15 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         """What `definition` alone makes of it: the rest has to be set afterwards."""
         identity = msgspec.structs.replace(self.identity, acl=None, comment="") if self.identity else None
         return msgspec.structs.replace(
-            self, identity=identity, storage="", usual_storage="", statistics=-1, options=(), acl=(), comment=""
+            self,
+            identity=identity,
+            storage="",
+            usual_storage="",
+            statistics=-1,
+            options=(),
+            acl=(),
+            comment="",
+            inherited="",
         )
 
     def stands_for(self, other: Column) -> bool:
@@ -271,7 +288,9 @@ def read(r: Reading) -> None:
 def _read_not_nulls(r: Reading) -> dict[tuple[int, int], str]:
     """The names that aren't the usual ones. What is more than a name is only watched."""
     found = {}
-    for relation, number, name, schema, table, column, no_inherit, validated, comment in r.rows(_NOT_NULLS):
+    for relation, number, name, schema, table, column, no_inherit, validated, own, comment in r.rows(_NOT_NULLS):
+        if own:
+            r.own_not_nulls.add((relation, number))
         if no_inherit or not validated or comment:
             odd = ObjectId("constraint", (schema, table, name))
             r.objects[odd] = UnmanagedObject(id=odd, digest=f"{column} {no_inherit} {validated} {comment}")

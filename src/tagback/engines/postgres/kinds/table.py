@@ -1,4 +1,4 @@
-"""Tables. Those with parents or children that aren't partitions are seen, not managed."""
+"""Tables. Partitions are attached to theirs (`attachment`), children by inheritance are made with their parents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.layout import lay_out
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
-from tagback.engines.postgres.sqltext import ident, literal, stable
+from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
@@ -33,8 +33,8 @@ SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersisten
        CASE WHEN c.reltablespace <> 0 THEN (SELECT spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) ELSE '' END,
        c.relkind = 'f', coalesce(am.amname, 'heap'),
        CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) ELSE '' END,
-       EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition
-                                               OR i.inhparent = c.oid AND c.relkind <> 'p')
+       c.relkind = 'f' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition
+                                                                OR i.inhparent = c.oid)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_class t ON t.oid = c.reltoastrelid AND t.reloptions IS NOT NULL
@@ -51,6 +51,17 @@ SELECT partrelid, pg_get_partkeydef(partrelid),
   FROM pg_partitioned_table
 """,
     unless="pg_partitioned_table",
+)
+_PARENTS = Rare(
+    """
+SELECT i.inhrelid, array_agg(i.inhparent::int8 ORDER BY i.inhseqno),
+       (SELECT jsonb_object_agg(a.attnum, CASE WHEN a.attislocal THEN 'too' ELSE 'alone' END) FROM pg_attribute a
+         WHERE a.attrelid = i.inhrelid AND a.attnum > 0 AND a.attinhcount > 0 AND NOT a.attisdropped)
+  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+ WHERE NOT c.relispartition AND c.relkind IN ('r', 'f') AND c.relnamespace IN ({ns})
+ GROUP BY i.inhrelid
+""",
+    unless="pg_inherits",
 )
 _FOREIGN = Rare(
     """
@@ -100,6 +111,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     key: tuple[str, ...] = ()
     method: str = "heap"
     of_type: str = ""
+    parents: tuple[tuple[str, str], ...] = ()
 
     keyword: ClassVar[str] = "TABLE"
     default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "Dadrtwx"),)
@@ -113,6 +125,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return True
 
     @property
+    def attaches(self) -> tuple[tuple[ObjectId, ObjectId], ...]:
+        return tuple((self.id, ObjectId("table", parent)) for parent in self.parents)
+
+    @property
     def holds_nothing(self) -> bool:
         """Rows are in partitions, but an identity's sequence has a position."""
         return bool(self.partition_by) and not any(c.identity for c in self.columns)
@@ -123,8 +139,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
     def create(self) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
-        columns = ", ".join(self._named(c).definition() for c in self.columns)
+        columns = ", ".join(self._named(c).definition() for c in self.columns if not c.is_heirloom)
         sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
+        if self.parents:
+            sql += f" INHERITS ({', '.join(qualified(*p) for p in self.parents)})"
         if self.partition_by:
             sql += f" PARTITION BY {stable(self.partition_by)}"
         if self.method != "heap":
@@ -136,6 +154,11 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             sql += f" TABLESPACE {ident(self.tablespace)}"
         clauses = [clause for c in self.columns for clause in column_kind.settings(c.as_defined, c)]
         clauses += self._security(Table(id=self.id), self)
+        # A default comes along, too, but a child has its own.
+        clauses += [
+            f"ALTER COLUMN {ident(c.name)} DROP DEFAULT" for c in self.columns if c.inherited and not c.generated
+        ]
+        clauses += [c.set_not_null for c in self.columns if c.inherited == "stricter"]
         if self.of_type:
             clauses.append(f"OF {self.of_type}")
         more = [sql for c in self.columns for sql in self._further(c)]
@@ -147,7 +170,13 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         )
 
     def _named(self, column: Column) -> Column:
-        """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18)."""
+        """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18).
+
+        A child must not say an expression that its parent says.
+        """
+        if column.inherited:
+            not_null = column.not_null and column.inherited != "looser"
+            return msgspec.structs.replace(column, generated="", not_null=not_null)
         if not self.partition_by or not column.not_null or column.not_null_name:
             return column
         name = column_kind.usual_not_null_name(self.id.name[1], column.name)
@@ -163,6 +192,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         if not isinstance(after, Table) or after.partition_by != self.partition_by:
             return None
+        if not self._heirs_stay(after, live, target):
+            return None
         layout = lay_out(
             self.id,
             after.owner,
@@ -177,6 +208,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         typed = [f"OF {after.of_type}"] if after.of_type and after.of_type != self.of_type else []
         if self.of_type and after.of_type == self.of_type and layout.changes:
             return None
+        clauses += [f"NO INHERIT {qualified(*p)}" for p in self.parents if p not in after.parents]
+        clauses += [f"INHERIT {qualified(*p)}" for p in after.parents if p not in self.parents]
         if after.method != self.method:
             clauses.append(f"SET ACCESS METHOD {ident(after.method)}")
         if after.persistence != self.persistence:
@@ -192,6 +225,23 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         if self.partition_by:
             steps = tuple(replace(s, destroys=()) for s in steps)  # its rows are in its partitions
         return Alteration((*self.resettle(after), *steps), layout.disturbed, layout.finish())
+
+    def _heirs_stay(self, after: Table, live: Catalog, target: Catalog) -> bool:
+        """Whether columns are the same where a table has parents or children: nothing can say later whence one came."""
+        if self.partition_by or not (
+            self.parents or after.parents or live.has_parts(self.id) or target.has_parts(self.id)
+        ):
+            return True
+        order = tuple(p for p in self.parents if p in after.parents) + tuple(
+            p for p in after.parents if p not in self.parents
+        )
+        columns = [[(c.as_defined, c.is_heirloom) for c in t.columns] for t in (self, after)]
+        same = columns[0] == columns[1]
+        return same and order == after.parents and (self.parents == after.parents or not self._has_inherited)
+
+    @property
+    def _has_inherited(self) -> bool:
+        return any(c.is_heirloom for c in self.columns)
 
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Columns that come back have no values but those that they are given then; all others are the same."""
@@ -262,7 +312,7 @@ def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str
 
 def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
-    return (_TABLES, _PARTITIONED, _FOREIGN)
+    return (_TABLES, _PARTITIONED, _FOREIGN, _PARENTS)
 
 
 def read(r: Reading) -> None:
@@ -270,7 +320,10 @@ def read(r: Reading) -> None:
     partitioned = {oid: (by, tuple(key)) for oid, by, key in r.rows(_PARTITIONED)}
     r.partitioned = bool(partitioned)
     outside = {oid: rest for oid, *rest in r.rows(_FOREIGN)}
-    watched = [row[0] for row in rows if row[-1]]
+    parents = {oid: (tuple(of), inherited or {}) for oid, of, inherited in r.rows(_PARENTS)}
+    odd_heirs = _odd_heirs(r, parents, {row[0] for row in rows if row[-1]})
+    names = {row[0]: (row[1], row[2]) for row in rows}
+    watched = [row[0] for row in rows if row[-1] or row[0] in odd_heirs]
     digests: dict[int, str] = dict(r.rows(_WATCHED, (watched,))) if watched else {}
     for (
         oid, schema, name, owner, acl, persistence, options, toast_options,
@@ -287,7 +340,7 @@ def read(r: Reading) -> None:
             owner=role,
             acl=r.acl("r", role, acl),
             comment=r.comments.get((PG_CLASS, oid, 0), ""),
-            columns=r.columns.get(oid, ()),
+            columns=_marked(r, oid, *parents[oid]) if oid in parents else r.columns.get(oid, ()),
             persistence=persistence,
             options=tuple(options or ()),
             toast_options=tuple(toast_options or ()),
@@ -299,9 +352,10 @@ def read(r: Reading) -> None:
             key=key,
             method=method,
             of_type=of_type,
+            parents=tuple(names[p] for p in parents[oid][0] if p in names) if oid in parents else (),
         )
         found: SchemaObject = _foreign(table, *outside[oid]) if foreign else table
-        if odd:
+        if odd or oid in odd_heirs:
             r.watched_only.add(oid)
             found = WatchedTable(
                 id=object_id,
@@ -310,6 +364,42 @@ def read(r: Reading) -> None:
             )
         r.add(PG_CLASS, oid, found)
         r.trace_columns(oid)
+
+
+def _marked(r: Reading, relation: int, parents: tuple[int, ...], inherited: Mapping[str, str]) -> tuple[Column, ...]:
+    """The columns, with those that come from parents marked."""
+    strict = {c.name for parent in parents for c in r.columns.get(parent, ()) if c.not_null}
+    marks = {}
+    for n, c in zip(r.attributes.get(relation, {}), r.columns.get(relation, ()), strict=True):
+        mark = inherited.get(str(n), "")
+        own = c.name not in strict or (relation, n) in r.own_not_nulls
+        if mark and c.not_null and own == (mark == "alone"):
+            mark = "stricter" if own else "looser"
+        marks[n] = mark
+    columns = tuple(
+        msgspec.structs.replace(c, inherited=marks[n])
+        for n, c in zip(r.attributes.get(relation, {}), r.columns.get(relation, ()), strict=True)
+    )
+    r.columns[relation] = columns
+    return columns
+
+
+def _odd_heirs(r: Reading, parents: Mapping[int, tuple[tuple[int, ...], Mapping[str, str]]], odd: set[int]) -> set[int]:
+    """Children that CREATE TABLE … INHERITS wouldn't make so, as their parents got columns later; and all they hang with."""
+    found = set(odd)
+    for child, (own, _) in parents.items():
+        order: dict[str, None] = {}
+        for parent in own:
+            order |= dict.fromkeys(r.attributes.get(parent, {}).values())
+        order |= dict.fromkeys(r.attributes.get(child, {}).values())
+        if list(order) != list(r.attributes.get(child, {}).values()):
+            found.add(child)
+    while True:
+        more = {p for child, (own, _) in parents.items() if child in found for p in own}
+        more |= {child for child, (own, _) in parents.items() if found & set(own)}
+        if more <= found:
+            return found if parents else set()
+        found |= more
 
 
 def _foreign(table: Table, server: str, options: list[str] | None, columns: list[str]) -> ForeignTable:

@@ -97,6 +97,10 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
             for c in table.columns:
                 if c.type not in spellings:
                     continue
+                if c.inherited or (live.has_parts(table.id) and not table.partition_by):
+                    impossible = (
+                        f"{self.id} would have to be made anew, and {table.id} shares columns of it by inheritance."
+                    )
                 if c.name in before.key:
                     impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
                 text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
