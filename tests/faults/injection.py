@@ -136,6 +136,7 @@ CALLS = frozenset(
         "movable",
         "ways_home",
         "begin_stage",
+        "sweep",
     }
 )
 """Methods of a session that speak to the database and may fail; `run_each` and `run_steps` are counted one by one."""

@@ -61,7 +61,8 @@ class Leg:
 class Return:
     """What was done: the steps with what each took away and how long it took, the rows, and the schema afterwards.
 
-    `before` is the schema at the leg's start and `kept` what the leg took away. `target` is the leg's, with columns in
+    `before` is the schema at the leg's start and `kept` what the leg took away; `taken` is that by the names that were given
+    back before anything was taken. `target` is the leg's, with columns in
     the order that was asked for. `home` are tables that were moved back from the shelf: nothing of them is there any more.
     """
 
@@ -74,6 +75,7 @@ class Return:
     conflicts: tuple[Disagreement, ...]
     conflicts_total: int
     home: tuple[Shelf, ...]
+    taken: tuple[KeptRows, ...] = ()
 
 
 def bring_back(
@@ -108,7 +110,7 @@ def bring_back(
     if order is ColumnOrder.LOGICAL:
         target = by_appending(live, target)
     session.begin_stage(label, live, commits=session.capabilities.schema_changes_commit)
-    shelves = [s for s in leg.shelves if _has_place(s.kept, target)]
+    shelves = [s for s in leg.shelves if has_place(s.kept, target)]
     ways_home = session.ways_home([s.kept for s in shelves])
     home = tuple(s for s in shelves if s.kept.place in ways_home)
     if home:
@@ -143,15 +145,17 @@ def bring_back(
         raise unfit(session, planned.steps, target, e) from None
     session.release_savepoint()
     after = session.read_catalog() if done else live
-    kept = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
-    kept = tuple(_named_as_before(k, moved) for k in kept)
+    taken = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
+    kept = tuple(_named_as_before(k, moved) for k in taken)
     session.forget_start()
     listen(Compared(target.fingerprint, after.fingerprint, len(after.objects)))
     restored = {**merge.restored, **{s.kept.table: s.kept.gone for s in home}}
-    return Return(tuple(done), start, target, after, kept, restored, merge.conflicts, merge.conflicts_total, home)
+    return Return(
+        tuple(done), start, target, after, kept, restored, merge.conflicts, merge.conflicts_total, home, taken
+    )
 
 
-def _has_place(kept: KeptRows, target: Catalog) -> bool:
+def has_place(kept: KeptRows, target: Catalog) -> bool:
     """Whether what was kept can go there: on the way, what was taken away by hand isn't."""
     table = target.objects.get(kept.table)
     there = {p.name[-1].casefold() for p in table.parts} if table is not None else set()

@@ -11,7 +11,7 @@ from tagback.deploy.back import Leg, Return, bring_back
 from tagback.deploy.events import Listener
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.shelves import looked_at, place_label
+from tagback.deploy.shelves import place_label
 from tagback.deploy.steps import UnfitError
 from tagback.engines.session import Session
 from tagback.errors import RefusedError
@@ -72,10 +72,8 @@ def _run_leg(
     def decided(live: Catalog) -> None:
         start = (record.snapshot_before, ledger.load_snapshot(record.snapshot_before))
         snapshots.append(ledger.save_snapshot(live, start))
-        tables = [o.id for o in live.objects.values() if o.carries_data]
-        first = ledger.next_shelf(record.id)
-        ledger.add_shelves(looked_at(tables, record.id, stage, snapshots[-1], first))
-        ledger.write_journal(record.id, JournalEntry(stage, "a leg of the way back", "intent"))
+        entry = JournalEntry(stage, "a leg of the way back", "intent", snapshots[-1])
+        ledger.write_journal(record.id, entry)
         session.commit()
         session.begin()
 
@@ -86,7 +84,7 @@ def _run_leg(
         done = replace(done, after=again.after, steps=(*done.steps, *again.steps))
     first = ledger.next_shelf(record.id)
     ledger.add_shelves(
-        [Shelf(record.id, first + n, stage, snapshots[-1], (), {}, kept) for n, kept in enumerate(done.kept)]
+        [Shelf(record.id, first + n, stage, snapshots[-1], (), {}, kept) for n, kept in enumerate(done.taken)]
     )
     ledger.write_journal(record.id, JournalEntry(stage, "a leg of the way back", "done"))
     return done

@@ -17,8 +17,8 @@ from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, L
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
 from tagback.deploy.shelf import expire, limit
-from tagback.deploy.shelves import looked_at, overlays_of, place_label, shelved, shelves_of, together
-from tagback.deploy.stage import Observed, Overlay, Work, foreseen_tables, run_stage, run_statement
+from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of, together
+from tagback.deploy.stage import Observed, Overlay, Work, run_stage, run_statement
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import generated_tag
 from tagback.deploy.verdict import FREE, Verdict, worst
@@ -272,9 +272,7 @@ def _run_observed(
     ledger = Ledger(session)
     session.begin()
     snapshot = ledger.save_snapshot(at, (record.snapshot_before, ledger.load_snapshot(record.snapshot_before)))
-    tables = foreseen_tables(session, at, part.works) | (overlay.tables(at) if overlay is not None else frozenset())
-    ledger.add_shelves(looked_at(tables, record.id, position, snapshot, ledger.next_shelf(record.id)))
-    ledger.write_journal(record.id, JournalEntry(position, _text(part), "intent"))
+    ledger.write_journal(record.id, JournalEntry(position, _text(part), "intent", snapshot))
     session.commit()
     label = place_label(record.id, position)
     observed = run_stage(session, at, part.works, listen, label, overlay, alone=True, commits=True)

@@ -114,26 +114,34 @@ def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, .
     return _net((d, stage, r) for d, stage, r in ledger.renames() if _is_undone(d, stage, undone, history))
 
 
-def failed_legs(ledger: Ledger, deployment: int, target: Catalog, snapshot: SnapshotId) -> list[Leg]:
-    """The way back from a deployment that ended between its parts."""
+def failed_legs(
+    ledger: Ledger, deployment: int, target: Catalog, snapshot: SnapshotId, until: int | None
+) -> list[tuple[int, Leg]]:
+    """The way back from a deployment that ended between its parts, each leg with the stage to whose beginning it goes.
+
+    `until`: the stage to whose beginning an earlier attempt has come already.
+    """
+    end = float("inf") if until is None else until
     renamed = [(d, stage, r) for d, stage, r in ledger.renames() if d == deployment]
-    noted = [s for s in ledger.everything_kept() if s.deployment == deployment and not s.undoes]
+    noted = [
+        s
+        for s in ledger.everything_kept()
+        if s.deployment == deployment and not s.undoes and s.snapshot != NO_SNAPSHOT and s.stage < end
+    ]
     shelves = [s for s in noted if s.kept.place and s.state is ShelfState.KEPT]
     # What was kept is compared with what its part left, so a later one that looked at rows goes by itself.
     stages = sorted({(s.stage, s.snapshot) for s in noted}, reverse=True)
     if not stages or stages[-1][1] != snapshot:
         stages.append((0, snapshot))
     found = []
-    until = float("inf")
     for stage, at in stages:
-        found.append(
-            Leg(
-                target if at == snapshot else ledger.load_snapshot(at),
-                _net((d, s, r) for d, s, r in renamed if stage <= s < until),
-                tuple(s for s in shelves if s.stage == stage),
-            )
+        leg = Leg(
+            target if at == snapshot else ledger.load_snapshot(at),
+            _net((d, s, r) for d, s, r in renamed if stage <= s < end),
+            tuple(s for s in shelves if s.stage == stage),
         )
-        until = stage
+        found.append((stage, leg))
+        end = stage
     return found
 
 

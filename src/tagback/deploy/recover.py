@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tagback.deploy.back import Leg, bring_back
+from tagback.deploy.back import Leg, bring_back, has_place
 from tagback.deploy.events import Listener, Recovering, Retrying
 from tagback.deploy.legs import failed_legs
 from tagback.deploy.results import Recovered
@@ -49,6 +49,9 @@ def recover_interrupted(session: Session, listen: Listener) -> tuple[int, ...]:
         listen(Recovering(deployment.id))
         return_to_start(session, deployment, listen)
         ended.append(int(deployment.id))
+    if session.capabilities.schema_changes_commit:
+        there = [s.kept.place for s in Ledger(session).shelves() if s.state in (ShelfState.KEPT, ShelfState.RETURNED)]
+        session.sweep(there)
     return tuple(ended)
 
 
@@ -94,22 +97,28 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
     target = ledger.load_snapshot(deployment.snapshot_before)
     live = session.read_catalog()
     position = ledger.next_shelf(deployment.id)
-    way = failed_legs(ledger, deployment.id, target, deployment.snapshot_before)
-    for number, leg in enumerate(way, 1):
-        back = bring_back(session, live, leg, f"shelf_{deployment.id}_back_{number}", listen)
+    until = ledger.way_back(deployment.id)
+    for stage, leg in failed_legs(ledger, deployment.id, target, deployment.snapshot_before, until):
+        homeless = [s.kept.table for s in leg.shelves if s.kept.rows and not has_place(s.kept, leg.target)]
+        if homeless:
+            raise StuckError(f"what was kept of {homeless[0]} has no place in the schema that it is to go back to")
+        back = bring_back(session, live, leg, f"shelf_{deployment.id}_back_{stage}", listen)
         live = back.after
         if session.capabilities.schema_changes_commit and live.fingerprint != leg.target.fingerprint:
             # Where the server chose another name than could be foreseen, the next plan sees it.
-            again = bring_back(session, live, Leg(leg.target), f"shelf_{deployment.id}_again_{number}", listen)
-            live = again.after
+            live = bring_back(session, live, Leg(leg.target), f"shelf_{deployment.id}_again_{stage}", listen).after
         if live.fingerprint != leg.target.fingerprint:
             raise StuckError("the schema that was reached is not the one at the start")
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
         ledger.set_shelf_state(back.home, ShelfState.HOME)
         ledger.add_shelves(
-            [Shelf(deployment.id, position + n, number, NO_SNAPSHOT, (), {}, kept) for n, kept in enumerate(back.kept)]
+            [Shelf(deployment.id, position + n, stage, NO_SNAPSHOT, (), {}, kept) for n, kept in enumerate(back.kept)]
         )
         position += len(back.kept)
+        ledger.write_way_back(deployment.id, stage)
+        if session.capabilities.schema_changes_commit:
+            session.commit()
+            session.begin()
     ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
     ledger.attest(deployment.snapshot_before)
     session.commit()
@@ -118,13 +127,9 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
 def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
     """Notes what the last statement did to rows, if it began and neither its success nor its failure was noted."""
     last = ledger.last_in_journal(deployment.id)
-    if last is None or last.state != "intent":
+    if last is None or last.state != "intent" or last.snapshot == NO_SNAPSHOT:
         return
-    begun = [s for s in ledger.everything_kept() if s.deployment == deployment.id and s.stage == last.position]
-    snapshot = begun[0].snapshot if begun else NO_SNAPSHOT
-    if snapshot == NO_SNAPSHOT:
-        return
-    before, live = ledger.load_snapshot(snapshot), session.read_catalog()
+    before, live = ledger.load_snapshot(last.snapshot), session.read_catalog()
     renamed = session.renamed_by(last.statement, before, live)
     ledger.add_renames(deployment.id, [(last.position, r) for r in renamed])
     label = place_label(deployment.id, last.position)
@@ -132,7 +137,7 @@ def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
         kept, _ = session.shelve(label, before, live, {r.before: r.after for r in renamed})
         first = ledger.next_shelf(deployment.id)
         ledger.add_shelves(
-            [Shelf(deployment.id, first + n, last.position, snapshot, (), {}, k) for n, k in enumerate(kept)]
+            [Shelf(deployment.id, first + n, last.position, last.snapshot, (), {}, k) for n, k in enumerate(kept)]
         )
         session.forget_start()
     ledger.write_journal(deployment.id, JournalEntry(last.position, last.statement, "failed"))

@@ -53,16 +53,6 @@ def shelves_of(
     ]
 
 
-def looked_at(
-    tables: Iterable[ObjectId], deployment: DeploymentId, stage: int, snapshot: SnapshotId, first: int
-) -> list[Shelf]:
-    """Notes, before a stage begins, what it will look at, and by that with which schema it begins."""
-    return [
-        Shelf(deployment, first + n, stage, snapshot, (), {}, _without_place(table, LOOKED_AT))
-        for n, table in enumerate(sorted(tables))
-    ]
-
-
 def _without_place(table: ObjectId, how: str, rows: int = 0) -> KeptRows:
     return KeptRows(table, "", (), (), (), (), False, new=rows, how=how)
 

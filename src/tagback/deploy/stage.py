@@ -85,7 +85,7 @@ def run_stage(
     """
     session.begin_stage(label, before, commits=commits)
     needed = _needed(before, works, overlay)
-    foreseen = set() if alone and session.keeps_late() else needed | foreseen_tables(session, before, works)
+    foreseen = set() if alone and session.keeps_late() else needed | _foreseen_all(session, before, works)
     _hold(session, before, works, foreseen)
     kept = set(foreseen - session.movable(foreseen - needed - _named(before, works, _writes)))
     if overlay is not None:
@@ -158,7 +158,7 @@ def _hold(session: Session, before: Catalog, works: Sequence[Work], tables: set[
         session.hold(tables, tables & _named(before, works, _changes_tables))
 
 
-def foreseen_tables(session: Session, before: Catalog, works: Sequence[Work]) -> frozenset[ObjectId]:
+def _foreseen_all(session: Session, before: Catalog, works: Sequence[Work]) -> frozenset[ObjectId]:
     """Tables whose rows the statements will touch, as far as their texts say."""
     return session.reached(_foreseen(before, works), before, [s for work in works for s in work.statements])
 

@@ -21,6 +21,9 @@ class Staged(Protocol):
     def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         """What a statement renamed that may have run just before its process died, told from the schemas around it."""
 
+    def sweep(self, places: Collection[str]) -> None:
+        """Drops what killed stages left; nothing is unfinished, and these places are all that is kept."""
+
     def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
         """These tables, and those that the engine can tell from the statements' texts to be touched besides."""
 
@@ -33,6 +36,9 @@ class InOneTransaction:
 
     def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         return ()
+
+    def sweep(self, places: Collection[str]) -> None:
+        """Nothing is left: it went with the transaction."""
 
     def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
         return frozenset(tables)

@@ -160,11 +160,12 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One statement that ran by itself: `intent` before, `done` or `failed` after."""
+    """One statement that ran by itself: `intent` before, `done` or `failed` after. `snapshot`: the schema before it."""
 
     position: int
     statement: str
     state: str
+    snapshot: SnapshotId = NO_SNAPSHOT
 
 
 @dataclass(frozen=True, slots=True)

@@ -381,6 +381,14 @@ class Ledger:
         """The last statement that was noted."""
         return journal.last(self._session, deployment)
 
+    def write_way_back(self, deployment: DeploymentId, stage: int) -> None:
+        """Notes to the beginning of which stage the way back has come."""
+        journal.write_way_back(self._session, deployment, stage)
+
+    def way_back(self, deployment: DeploymentId) -> int | None:
+        """To the beginning of which stage the way back has come; None where there was none."""
+        return journal.way_back(self._session, deployment)
+
     def add_receipt(self, r: Receipt) -> None:
         """Keeps what was compared."""
         self._session.execute(

@@ -8,7 +8,7 @@ between the two; what the statement left is copied before the lock is given back
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,6 +112,10 @@ class Copies:
         key = next((k.text for k in table.keys if k.name == PRIMARY and "`(" not in k.text), "")
         return f"{f'({key}) ' if key else ''}ENGINE=InnoDB AS SELECT {idents(stored(table))} FROM {table.address}"
 
+    def waits_for(self, table: ObjectId) -> bool:
+        """Whether this one is still to be copied."""
+        return table in self.starts and not self.starts[table].whole
+
     @contextlib.contextmanager
     def guarded(self, tables: Collection[ObjectId], *, last: bool) -> Iterator[None]:
         """Around a statement that commits: copies what isn't copied yet, under a lock that others' writes wait for.
@@ -177,6 +181,12 @@ class Copies:
         for name in self.garbage:
             self._ask(f"DROP TABLE IF EXISTS {ident(name)}")
         self.garbage.clear()
+
+    def sweep_all(self, known: Set[str]) -> None:
+        """Drops the places and lasting copies of all stages but for these."""
+        for name, _ in self._ask(_LEFT_OVER, (rf"{OWN_PREFIX}shelf\_%",)):
+            if name not in known:
+                self._ask(f"DROP TABLE {ident(name)}")
 
 
 def stored(table: Table) -> list[str]:

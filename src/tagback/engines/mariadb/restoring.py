@@ -22,7 +22,10 @@ def restoration(
     RefusedError where the table's rows can't be told apart: without a primary key there is nothing that finds one again.
     """
     table, source = ident(k.table.name[0]), ident(decision)
-    columns, values = [ident(c) for c in k.names], [f"f{n}" for n in range(len(k.columns))]
+    stay = {c.name for c in then.columns}  # where changesets run again, some may have gone with a later one
+    kept = [(c, n) for n, c in enumerate(k.names) if c in stay]
+    columns, values = [ident(c) for c, _ in kept], [f"f{n}" for _, n in kept]
+    changed = [changed[n] for _, n in kept]
     insertion = (
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source} d"
         " WHERE d.moves = 1 AND d.stays = 1"
@@ -38,7 +41,7 @@ def restoration(
     found = " AND ".join(f"t.{c} = d.a{n}" for n, c in enumerate(today.address))
     out = f"DELETE t FROM {table} t JOIN {source} d ON {found} WHERE d.moves = 1 AND d.stays = 0"
     given = [f"t.{c} = d.{v}" for c, v, differs in zip(columns, values, changed, strict=True) if differs]
-    names = [name for name, differs in zip(k.names, changed, strict=True) if differs]
+    names = [name for (name, _), differs in zip(kept, changed, strict=True) if differs]
     # A column with ON UPDATE keeps its value only where it is given one.
     given += [
         f"t.{ident(c.name)} = t.{ident(c.name)}"

@@ -33,6 +33,7 @@ _SAVEPOINT = "tagback_savepoint"
 _LEDGER = f"SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = '{OWN_PREFIX}meta'"
 _OTHERS = "SELECT schema_name FROM information_schema.schemata WHERE schema_name <> database()"
 _OF_ROWS = (Action.DELETE, Action.INSERT)
+_ROW_TOO_LARGE = "1118"
 _TIMED_OUT = ("1969", "3024")
 
 
@@ -57,7 +58,7 @@ class MariadbSession:
         self._shelf = Shelf(self._ask, self._copies)
         self._lineage = Lineage()
         self._commits = False
-        self._run_since = False  # anything, since the last savepoint
+        self._run_since = self._committed_since = False  # since the last savepoint
         self._before: Catalog | None = None
         self._label = ""
         self._reached: frozenset[ObjectId] = frozenset()
@@ -149,16 +150,16 @@ class MariadbSession:
         self._copies.sweep()
 
     def savepoint(self) -> None:
-        self._run_since = False
+        self._run_since = self._committed_since = False
         if not self._commits:
             self._ask(f"SAVEPOINT {_SAVEPOINT}")
 
     def rollback_to_savepoint(self) -> None:
         if self._commits and not self._run_since:
             return
-        if self._commits:
+        if self._commits and self._committed_since:
             raise FailedError(
-                "A statement took away what it doesn't name, and that was not kept.",
+                "A statement did something that its text doesn't tell, and it committed.",
                 code="unobservable",
                 hint="The schema goes back to what it was; compare the rows of the tables that it touched with a backup.",
             )
@@ -182,7 +183,7 @@ class MariadbSession:
         return tuple(statements)
 
     def run(self, sql: str) -> None:
-        self._run_since = True
+        self._run_since = self._committed_since = True
         with self._copies.guarded(self._copies.starts, last=True):
             self._settings.theirs()
             try:
@@ -220,6 +221,7 @@ class MariadbSession:
         try:
             for step in steps:
                 self._run_since = True
+                self._committed_since |= step.action not in _OF_ROWS or self._copies.waits_for(step.object)
                 started = time.perf_counter()
                 self._take(step)
                 done(step, time.perf_counter() - started)
@@ -234,10 +236,20 @@ class MariadbSession:
             if step.action in _OF_ROWS:
                 guard.close()  # the lock is for the copy alone: rows are found by other names than those that are locked
             try:
-                self._ask(step.sql)
+                self._ask_rebuilding(step)
             except StatementError as error:
                 error.statement = step.sql
                 raise
+
+    def _ask_rebuilding(self, step: Step) -> None:
+        """InnoDB keeps columns that went in the rows' form, and after some dozens there is no room: it is made anew then."""
+        try:
+            self._ask(step.sql)
+        except StatementError as error:
+            if error.sqlstate != _ROW_TOO_LARGE or step.action is not Action.ALTER:
+                raise
+            self._ask(f"ALTER TABLE {ident(step.object.name[0])} FORCE, ALGORITHM=COPY")
+            self._ask(step.sql)
 
     # ------------------------------------------------------------------ the ledger's place
 
@@ -285,6 +297,10 @@ class MariadbSession:
         if commits and self._copies.starts:
             self._shelf.make_places(label, self._copies.starts.keys(), before)
         return bool(self._copies.starts)
+
+    def sweep(self, places: Collection[str]) -> None:
+        self._settings.own()
+        self._copies.sweep_all({OWN_PREFIX + place for place in places})
 
     def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         return tuple(happened(renamed_by(sql, self.dialect), before, after))
@@ -370,6 +386,11 @@ class MariadbSession:
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
         self._settings.own()
+        if self._commits and any(rule.redo is not None for rule in rules.values()):
+            # Nothing but rows will change, most likely: that can be undone if no copy has to be made meanwhile.
+            with self._copies.guarded(self._copies.starts, last=False):
+                pass
+            self._ask(f"SAVEPOINT {_SAVEPOINT}")
         return self._shelf.merge(kept, live, target, rules, names)
 
     def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
