@@ -110,6 +110,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it allows fewer rows than what stands in its place afterwards."""
         return self.limits_rows and self != after
 
+    def limits_others(self, catalog: Catalog) -> bool:
+        """Whether it allows fewer rows in other tables of this catalog too, even while its own table isn't there."""
+        return False
+
     def appended(self, live: SchemaObject) -> SchemaObject:
         """The same with its parts in the order they have when those that `live` lacks are put behind the others.
 

@@ -108,7 +108,8 @@ def _limits(before: Catalog, after: Catalog, names: _Names) -> list[ObjectId]:
         was, now = before.objects.get(i), after.objects.get(names[i])
         if was is None or (now is not None and names[i] != i) or not was.limits_beyond(now):
             continue
-        if was.part_of is None or after.owner_of(names[was.part_of]) is not None:
+        there = was.part_of is None or after.owner_of(names[was.part_of]) is not None
+        if there or was.limits_others(after):
             found.append(i)
     return found
 

@@ -85,6 +85,17 @@ class Attachment(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
     def attaches(self) -> tuple[tuple[ObjectId, ObjectId], ...]:
         return ((ObjectId("table", self.id.name[:2]), ObjectId("table", self.parent)),)
 
+    def limits_beyond(self, after: SchemaObject | None) -> bool:
+        """Rows have to be within the bound; what a table only has in common with its parent limits by itself."""
+        return not isinstance(after, Attachment) or (after.parent, after.bound) != (self.parent, self.bound)
+
+    def limits_others(self, catalog: Catalog) -> bool:
+        """A default partition may have got rows that belong here."""
+        return any(
+            isinstance(o, Attachment) and o.parent == self.parent and o.bound == "DEFAULT" and o.id != self.id
+            for o in catalog.objects.values()
+        )
+
     def create(self) -> tuple[Step, ...]:
         sqls = [
             f"ALTER TABLE {self.table} ADD CONSTRAINT {ident(c.name)} {stable(c.definition)}" for c in self.checks
