@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import ident
+from tagback.errors import FailedError, counted
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 _THERE, _BACK = "tagback_there", "tagback_back"
@@ -52,6 +54,25 @@ def count_lost(ask: Ask, loss: Loss) -> int:
     for name in (_THERE, _BACK):
         ask(f"DROP TEMPORARY TABLE {name}")
     return lost
+
+
+def check_foreign_keys(ask: Ask, catalog: Catalog, tables: Set[ObjectId]) -> None:
+    """FailedError where a row of these tables, or one that refers to them, refers to nothing."""
+    for key in catalog.objects.values():
+        if not isinstance(key, ForeignKey) or key.schema or key.dangling or tables.isdisjoint(key.acts_on_rows_of):
+            continue
+        together = " AND ".join(
+            f"p.{ident(b)} = c.{ident(a)}" for a, b in zip(key.columns, key.parent_columns, strict=True)
+        )
+        told = " AND ".join(f"c.{ident(a)} IS NOT NULL" for a in key.columns)
+        child, parent = ident(key.id.name[0]), ident(key.parent)
+        lost = _count(ask, f"{child} c WHERE {told} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {together})")
+        if lost:
+            raise FailedError(
+                f"What a rollback took away doesn't fit any more: {counted(lost, 'row')} would break {key.id}.",
+                code="constraint",
+                hint="`tagback shelf purge` drops what a rollback kept; then the changesets run as if for the first time.",
+            )
 
 
 def rough_rows(ask: Ask, table: ObjectId) -> int | None:

@@ -20,7 +20,7 @@ from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.lineage import Lineage
 from tagback.engines.mariadb.lock import Lock
 from tagback.engines.mariadb.reader import decode, read_catalog
-from tagback.engines.mariadb.rows import changed_tables, count_lost, rough_rows
+from tagback.engines.mariadb.rows import changed_tables, check_foreign_keys, count_lost, rough_rows
 from tagback.engines.mariadb.settings import Settings
 from tagback.engines.mariadb.shelf import Shelf
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, ledger_table, translated
@@ -59,6 +59,7 @@ class MariadbSession:
         self._lineage = Lineage()
         self._commits = False
         self._run_since = self._committed_since = False  # since the last savepoint
+        self._redoing = False
         self._before: Catalog | None = None
         self._label = ""
         self._reached: frozenset[ObjectId] = frozenset()
@@ -219,6 +220,9 @@ class MariadbSession:
         """See Session.run_steps. A step that changes a table commits what was done to rows before it."""
         self._settings.steps()
         try:
+            if self._redoing:
+                # What several legs took comes again one after the other, and fits only at the end: `shelve` looks.
+                self._ask("SET SESSION foreign_key_checks = 0")
             for step in steps:
                 self._run_since = True
                 self._committed_since |= step.action not in _OF_ROWS or self._copies.waits_for(step.object)
@@ -293,6 +297,7 @@ class MariadbSession:
         self._shelf.forget()
         self._commits, self._before, self._label = commits, before, label
         self._reached = frozenset()
+        self._redoing = False
         self._copies.begin(label, lasting=commits, before=before)
         if commits and self._copies.starts:
             self._shelf.make_places(label, self._copies.starts.keys(), before)
@@ -372,6 +377,8 @@ class MariadbSession:
         uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         self._settings.own()
+        if self._redoing:
+            check_foreign_keys(self._ask, after, self._copies.starts.keys())
         return self._shelf.shelve(before, after, names, ways or {}, given, uncounted)
 
     def limit_shelf(self, room: int | None) -> None:
@@ -391,6 +398,7 @@ class MariadbSession:
             with self._copies.guarded(self._copies.starts, last=False):
                 pass
             self._ask(f"SAVEPOINT {_SAVEPOINT}")
+            self._redoing = True
         return self._shelf.merge(kept, live, target, rules, names)
 
     def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
