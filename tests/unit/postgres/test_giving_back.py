@@ -245,3 +245,41 @@ def test_a_number_that_is_always_generated_comes_back(trial: Trial) -> None:
         "CREATE TABLE t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY); INSERT INTO t VALUES (1), (2)"
     )
     trial.goes_there_and_back("UPDATE t SET n = DEFAULT;")
+
+
+@pytest.mark.parametrize(
+    ("type_", "made", "default", "other"),
+    [
+        ("mood", "CREATE TYPE mood AS ENUM ('sad', 'it''s ok')", "'it''s ok'", "'sad'"),
+        ("mood[]", "CREATE TYPE mood AS ENUM ('sad', 'ok')", "'{}'", "'{sad}'"),
+        ("mood[]", "CREATE TYPE mood AS ENUM ('sad', 'ok')", "ARRAY[]::mood[]", "'{sad}'"),
+        ("mood", "CREATE DOMAIN mood AS int", "-5", "7"),
+        ("mood", "CREATE DOMAIN mood AS numeric(6, 2)", "1.50", "7"),
+        ("mood", "CREATE TYPE mood AS (a int, b text)", "'(1,x)'", "'(2,y)'"),
+        ("mood", "CREATE TYPE mood AS ENUM ('sad')", "NULL", "'sad'"),
+    ],
+)
+def test_a_column_comes_back_with_its_type(trial: Trial, type_: str, made: str, default: str, other: str) -> None:
+    null = "" if default == "NULL" else "NOT NULL"
+    trial.setup(
+        f"{made}; CREATE TABLE t (id int PRIMARY KEY, m {type_} {null} DEFAULT {default}, a text);"
+        f"INSERT INTO t (id) VALUES (1), (2); INSERT INTO t VALUES (3, {other}), (4, {other});"
+    )
+    rows = trial.rows("SELECT id, m::text FROM t ORDER BY id")
+    given = rows[0][1]
+    trial.deploy("ALTER TABLE t DROP COLUMN m; DROP TYPE mood;")
+    trial.write("INSERT INTO t (id) VALUES (5); UPDATE t SET a = 'x' WHERE id = 3; DELETE FROM t WHERE id = 4")
+    trial.back()
+    assert trial.rows("SELECT id, m::text FROM t ORDER BY id") == [*rows[:3], (5, given)]
+
+
+@pytest.mark.parametrize("change", ["ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'", "ALTER TYPE mood RENAME TO temper"])
+def test_a_column_comes_back_with_the_label_of_its_default(trial: Trial, change: str) -> None:
+    trial.setup(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE t (id int PRIMARY KEY, m mood NOT NULL DEFAULT 'ok', a text);"
+        "INSERT INTO t (id) VALUES (1), (2); INSERT INTO t VALUES (3, 'sad');"
+    )
+    rows = trial.rows("SELECT id, m::text FROM t ORDER BY id")
+    trial.deploy(f"ALTER TABLE t DROP COLUMN m; {change};")
+    trial.back()
+    assert trial.rows("SELECT id, m::text FROM t ORDER BY id") == rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tagback.engines.postgres.sqltext import ident
+from tagback.engines.postgres.sqltext import ident, literal
 from tagback.engines.session import StatementError
 
 
@@ -64,7 +64,7 @@ _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _MODIFIERS = r"(?:\(\s*-?\d+(?:\s*,\s*-?\d+)*\s*\))?"
 _TYPE = rf"{_NAME}(?:\.{_NAME}|\s+\w+)*{_MODIFIERS}(?:\s+\w+)*(?:\[\])*"
 _CONSTANT = re.compile(
-    rf"\s*(?:E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false|NULL|ARRAY\[\])(?:\s*::\s*{_TYPE})*\s*\Z",
+    rf"\s*(?P<value>E?'(?:[^'\\]|''|\\.)*'|[-+]?[\d.]+(?:[eE][-+]?\d+)?|\([-+]?[\d.]+\)|true|false|NULL|ARRAY\[\])(?:\s*::\s*{_TYPE})*\s*\Z",
     re.IGNORECASE,
 )
 _MOVING = re.compile(r"\s*'\s*(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE)
@@ -73,3 +73,14 @@ _MOVING = re.compile(r"\s*'\s*(?:now|today|tomorrow|yesterday)\b", re.IGNORECASE
 def is_constant(default: str) -> bool:
     """Whether a default's SQL text is a plain constant, perhaps cast: the same value whenever it is evaluated."""
     return bool(_CONSTANT.match(default)) and not _MOVING.match(default)
+
+
+def constant_text(default: str) -> str:
+    """The text of a plain constant, as SQL, without the types that it is cast to: they may be gone. As it is written."""
+    found = _CONSTANT.match(default)
+    if found is None:
+        raise ValueError(f"{default} is no plain constant")
+    value = found["value"]
+    if value[0] not in "'Ee" and value.upper() != "NULL":
+        value = literal("{}" if value.upper().startswith("ARRAY") else value.strip("()"))
+    return f"CAST({value} AS text)"

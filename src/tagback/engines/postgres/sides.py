@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tagback.catalog import ObjectId
 from tagback.engines.merging import Side
-from tagback.engines.postgres.columns import Column, exact, is_about_data, is_constant, kept_form
+from tagback.engines.postgres.columns import Column, constant_text, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.copies import Described
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.sqltext import ident, qualified
@@ -61,4 +61,12 @@ class Sides:
             return f"CAST(NULL AS {form})"
         value = f"CAST({start.default} AS {start.type})"
         known = self._attempt(f"SELECT {value}")
-        return exact(start.default) if isinstance(known, StatementError) else kept_form(start, value)
+        if not isinstance(known, StatementError):
+            return kept_form(start, value)
+        if self._is_known(start.default):
+            return exact(start.default)
+        # A type that is gone comes back before the column. One that is another now can't have the default until it is as before.
+        return "" if self._is_known(f"CAST(NULL AS {start.type})") else exact(constant_text(start.default))
+
+    def _is_known(self, expression: str) -> bool:
+        return not isinstance(self._attempt(f"SELECT {expression}"), StatementError)

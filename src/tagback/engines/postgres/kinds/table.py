@@ -295,15 +295,20 @@ def _option(text: str) -> str:
 
 
 def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str, str]:
-    """Default expressions by column; with `there`, only those whose needs are met in that other catalog already."""
+    """Default expressions by column; with `there`, only those whose needs are met in that other catalog already.
+
+    What the table itself needs and has to be made, its columns' types say, is there before a column is added.
+    """
     found = {}
+    own = {catalog.owner_of(n) for n in catalog.dependencies.get(table.id, ())}
+    made = {n for n in own if n is not None and there is not None and n not in there.objects}
     for c in table.columns:
         default = ObjectId("default", (*table.id.name, c.name))
         o = catalog.objects.get(default)
         if o is None:
             continue
         if there is not None:
-            needs = {catalog.owner_of(n) for n in catalog.dependencies.get(default, ())} - {table.id, None}
+            needs = {catalog.owner_of(n) for n in catalog.dependencies.get(default, ())} - {table.id, None} - made
             if any(n is not None and there.objects.get(n) != catalog.objects[n] for n in needs):
                 continue
         found[c.name] = o.expression  # type: ignore[attr-defined]
