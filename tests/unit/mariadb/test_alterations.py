@@ -150,6 +150,13 @@ def test_a_unique_key_that_is_nullable_now_is_no_difference(schema: Schema) -> N
     schema.go_to(before)
 
 
+def test_keys_come_into_another_order(schema: Schema) -> None:
+    schema.run("CREATE TABLE x (a int, b int, KEY ka (a), KEY kb (b))")
+    before = schema.catalog()
+    schema.run("CREATE OR REPLACE TABLE x (a int, b int, KEY kb (b), KEY ka (a))")
+    schema.go_to(before)
+
+
 def test_a_broken_view_is_read_and_in_nobodys_way(rich: Schema) -> None:
     rich.run("CREATE TABLE gone (a int); CREATE VIEW over_gone AS SELECT a FROM gone; DROP TABLE gone")
     before = rich.catalog()

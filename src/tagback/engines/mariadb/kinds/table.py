@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from tagback.catalog import Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
 from tagback.engines.mariadb.kinds.base import EXCLUSIVE, MariadbObject, column_id
@@ -150,6 +151,8 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
         fresh = self._made_anew(after)
         down, up = self._keys(after, fresh)
         clauses = [*down, *self._columns(after, fresh), *up, *options]
+        if replace(self, keys=()) == replace(after, keys=()) and set(self.keys) == set(after.keys):
+            clauses.append("FORCE")  # keys that go and come as they were are nothing to do for the server (10.11)
         sql = f"ALTER TABLE {self.address}"
         if clauses:
             sql += "\n  " + ",\n  ".join(clauses)
