@@ -57,3 +57,21 @@ def test_killed_at_a_statement(database: Database, effort: Effort, command: str)
         if there == ends[command] != begins[command]:
             break
     assert kills > 5
+
+
+def test_a_way_back_from_values_that_do_not_fit_is_undone(database: Database) -> None:
+    database.write(
+        {"001.sql": "CREATE TABLE a (id INT PRIMARY KEY, price DECIMAL(8, 2)); INSERT INTO a VALUES (1, 1.5), (2, 3);"}
+    )
+    database.apply("v1")
+    database.write({"002.sql": "ALTER TABLE a MODIFY price INT; UPDATE a SET price = price + 1;"})
+    database.apply("v2")
+    end = database.state()
+    kills = 0
+    for at in itertools.count(100, 9):
+        if database.killed(at, "rollback", "--to", "v1", "--yes") != -9:
+            break
+        kills += 1
+        database.recover()
+        assert database.state() == end, f"killed at statement {at}"
+    assert kills > 5

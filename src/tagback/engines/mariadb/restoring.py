@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tagback.catalog import Action, Correction, Restoration, Step
+from tagback.catalog import Action, Restoration, Step
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import ident
 from tagback.engines.merging import Side
@@ -39,19 +39,31 @@ def restoration(
             hint="Give the table a primary key. Nothing was touched.",
         )
     found = " AND ".join(f"t.{c} = d.a{n}" for n, c in enumerate(today.address))
-    out = f"DELETE t FROM {table} t JOIN {source} d ON {found} WHERE d.moves = 1 AND d.stays = 0"
-    given = [f"t.{c} = d.{v}" for c, v, differs in zip(columns, values, changed, strict=True) if differs]
+    pairs = [f"t.{c} = d.{v}" for c, v in zip(columns, values, strict=True)]
+    given = [pair for pair, differs in zip(pairs, changed, strict=True) if differs]
     names = [name for (name, _), differs in zip(kept, changed, strict=True) if differs]
-    # A column with ON UPDATE keeps its value only where it is given one.
-    given += [
-        f"t.{ident(c.name)} = t.{ident(c.name)}"
-        for c in then.columns
-        if "ON UPDATE" in c.rest.upper() and c.name not in names
-    ]
+    types = {c.name: c.stored_type for c in now.columns}
+    retyped = {c.name for c in then.columns if types.get(c.name, c.stored_type) != c.stored_type}
+    given += _standing(then, names)
     update = f"UPDATE {table} t JOIN {source} d ON {found} SET {', '.join(given)} WHERE d.moves = 1 AND d.stays = 1"
-    into = [Step(update, k.table, Action.INSERT, LOCK)] if names else []
-    correction = Correction(frozenset(names), frozenset(c.strip("`") for c in today.address), tuple(into))
+    out, into = [], [Step(update, k.table, Action.INSERT, LOCK)] if names else []
+    fitted = [pair for pair, (c, _) in zip(pairs, kept, strict=True) if c in names and c in retyped]
+    if fitted:
+        fitted += _standing(now, names)
+        # What can't be turned into the column's type goes before it, as near to what comes as the present type can hold.
+        sql = f"UPDATE IGNORE {table} t JOIN {source} d ON {found} SET {', '.join(fitted)} WHERE d.moves = 1 AND d.stays = 1"
+        out.append(Step(sql, k.table, Action.DELETE, LOCK))
     if k.gone or k.new or not into:
+        sql = f"DELETE t FROM {table} t JOIN {source} d ON {found} WHERE d.moves = 1 AND d.stays = 0"
+        out.append(Step(sql, k.table, Action.DELETE, LOCK))
         into.append(Step(f"{insertion} AND d.a0 IS NULL", k.table, Action.INSERT, LOCK))
-        return Restoration((Step(out, k.table, Action.DELETE, LOCK),), tuple(into))
-    return Restoration((), tuple(into), correction)
+    return Restoration(tuple(out), tuple(into))
+
+
+def _standing(table: Table, given: Sequence[str]) -> list[str]:
+    """Columns with ON UPDATE that aren't given a value: they keep theirs only where they are given that."""
+    return [
+        f"t.{ident(c.name)} = t.{ident(c.name)}"
+        for c in table.columns
+        if "ON UPDATE" in c.rest.upper() and c.name not in given
+    ]

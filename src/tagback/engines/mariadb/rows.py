@@ -34,8 +34,8 @@ def changed_tables(before: Catalog, after: Catalog, names: dict[ObjectId, Object
     return found
 
 
-def count_lost(ask: Ask, loss: Loss) -> int:
-    """See Session.count_each."""
+def count_lost(ask: Ask, loss: Loss, leaving: str = "") -> int:
+    """See Session.count_each. `leaving`: what holds for rows `t` of the table whose values go before the step."""
     table = ident(loss.table.name[0])
     if loss.kind is LossKind.TABLE:
         return _count(ask, table)
@@ -48,7 +48,8 @@ def count_lost(ask: Ask, loss: Loss) -> int:
     for name, type_ in ((_THERE, loss.type_after), (_BACK, loss.type_before)):
         ask(f"DROP TEMPORARY TABLE IF EXISTS {name}")
         ask(f"CREATE TEMPORARY TABLE {name} (original {loss.type_before} NULL, v {type_} NULL) ENGINE=InnoDB")
-    ask(f"INSERT IGNORE INTO {_THERE} SELECT {column}, {column} FROM {table} WHERE {column} IS NOT NULL")
+    stay = f" AND NOT {leaving}" if leaving else ""
+    ask(f"INSERT IGNORE INTO {_THERE} SELECT {column}, {column} FROM {table} t WHERE {column} IS NOT NULL{stay}")
     ask(f"INSERT IGNORE INTO {_BACK} SELECT original, v FROM {_THERE}")
     lost = _count(ask, f"{_BACK} WHERE NOT (CAST(original AS BINARY) <=> CAST(v AS BINARY))")
     for name in (_THERE, _BACK):

@@ -431,4 +431,4 @@ class MariadbSession:
 
     def count_each(self, losses: Sequence[Loss]) -> dict[Loss, int]:
         self._settings.own()
-        return {loss: count_lost(self._ask, loss) for loss in losses}
+        return {loss: count_lost(self._ask, loss, self._shelf.leaving.get(loss.table, "")) for loss in losses}

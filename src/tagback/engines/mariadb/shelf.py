@@ -58,6 +58,7 @@ class Shelf:
         self._made = 0
         self._held: dict[ObjectId, tuple[str, Table]] = {}
         self._places: dict[ObjectId, str] = {}
+        self.leaving: dict[ObjectId, str] = {}  # what holds for rows `t` that a merge gives other values
         self.room = Room()
 
     def forget(self) -> None:
@@ -66,6 +67,7 @@ class Shelf:
             self._ask(f"DROP TEMPORARY TABLE IF EXISTS {ident(name)}")
         self._temporary.clear()
         self._places.clear()
+        self.leaving.clear()
 
     def settle(self) -> None:
         """What was put into places stands; those that nothing was put into go."""
@@ -319,6 +321,9 @@ class Shelf:
                 query = self._merging.decide(k, _address(k.place), today, rule)
             self._ask(f"CREATE TEMPORARY TABLE {ident(decision)} ENGINE=InnoDB AS {query}")
             ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
+            if moving and today is not None and today.address:
+                found = " AND ".join(f"d.a{n} = t.{a}" for n, a in enumerate(today.address))
+                self.leaving[k.table] = f"EXISTS (SELECT 1 FROM {ident(decision)} d WHERE d.moves = 1 AND {found})"
             if moving:
                 digits = self._changed(k, rule)
                 rows[k.table] = restoration(k, now if isinstance(now, Table) else None, then, today, decision, digits)
