@@ -141,7 +141,21 @@ CALLS = frozenset(
 )
 """Methods of a session that speak to the database and may fail; `run_each` and `run_steps` are counted one by one."""
 
-QUIET = frozenset({"close", "cancel", "unlock", "prepare", "decode", "rename", "limit_shelf", "renamed_by", "reached"})
+QUIET = frozenset(
+    {
+        "close",
+        "cancel",
+        "unlock",
+        "prepare",
+        "decode",
+        "rename",
+        "limit_shelf",
+        "renamed_by",
+        "reached",
+        "meant",
+        "doubts",
+    }
+)
 """Those that don't speak to it, or never fail; the statements that they send are counted like all others."""
 
 ERRORS = {"sqlite": "SELECT abs(-9223372036854775807 - 1)", "postgresql": "SELECT 1/0"}

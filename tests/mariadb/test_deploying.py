@@ -61,6 +61,58 @@ INSERT INTO orders VALUES (9, 9);
 CREATE TRIGGER up BEFORE INSERT ON orders FOR EACH ROW SET NEW.amount = 1;
 CREATE FUNCTION f() RETURNS INT NO SQL RETURN 1;
 """,
+    "a prepared change": """
+SET @change = IF((SELECT count(*) FROM customer) > 0, 'ALTER TABLE customer DROP COLUMN age', 'SELECT 1');
+PREPARE change_it FROM @change;
+EXECUTE change_it;
+DEALLOCATE PREPARE change_it;
+""",
+    "prepared rows": """
+PREPARE change_it FROM concat('UPDATE orders o SET o.amount = ', '? WHERE o.id = ?');
+SET @amount = 7, @id = 2;
+EXECUTE change_it USING @amount, @id;
+EXECUTE IMMEDIATE 'DELETE FROM customer WHERE id = ?' USING @id;
+""",
+    "a prepared rename": """
+EXECUTE IMMEDIATE concat('ALTER TABLE customer ', 'RENAME COLUMN age TO years');
+UPDATE customer SET years = 1;
+""",
+    "a routine that changes rows": """
+CREATE PROCEDURE add_up(IN times INT) BEGIN
+    WHILE times > 0 DO UPDATE orders o SET o.amount = o.amount + 1; SET times = times - 1; END WHILE;
+END;
+CALL add_up(3);
+""",
+    "a routine that commits": """
+CREATE PROCEDURE step_by_step() BEGIN
+    UPDATE orders SET amount = 5 WHERE id = 1;
+    COMMIT;
+    START TRANSACTION;
+    DELETE FROM orders WHERE id = 2;
+    COMMIT;
+END;
+CALL step_by_step();
+""",
+    "a routine that changes whatever it is told": """
+CREATE PROCEDURE drop_column(IN t VARCHAR(64), IN c VARCHAR(64)) BEGIN
+    IF EXISTS (SELECT * FROM information_schema.columns WHERE table_name = t AND column_name = c) THEN
+        SET @text = CONCAT('ALTER TABLE ', t, ' DROP COLUMN ', c);
+        PREPARE s FROM @text; EXECUTE s; DEALLOCATE PREPARE s;
+    END IF;
+END;
+CALL drop_column('customer', 'age');
+CALL drop_column('customer', 'score');
+CALL drop_column('customer', 'nothing');
+DROP PROCEDURE drop_column;
+""",
+    "a block": """
+BEGIN NOT ATOMIC
+    CREATE TABLE made (id INT PRIMARY KEY);
+    INSERT INTO made VALUES (1), (2);
+    ALTER TABLE customer DROP COLUMN age;
+    UPDATE orders o SET o.amount = 3;
+END;
+""",
     "by way of a trigger": """
 CREATE TRIGGER un AFTER DELETE ON orders FOR EACH ROW DELETE FROM customer WHERE id = OLD.customer;
 DELETE FROM orders WHERE id = 3;
@@ -171,6 +223,9 @@ def test_rows_that_do_not_fit_refuse_the_way_back_and_nothing_changes(shop: Data
         "USE mysql",
         "DROP TABLE tagback_meta",
         "ALTER TABLE customer CHANGE age score INT, CHANGE score age FLOAT",
+        "BEGIN NOT ATOMIC DELETE FROM orders; SET GLOBAL max_connections = 10; END",
+        "BEGIN NOT ATOMIC EXECUTE IMMEDIATE concat('DROP TABLE mysql.', 'user'); END",
+        "PREPARE s FROM 'USE mysql'; EXECUTE s",
     ],
 )
 def test_what_can_not_be_undone_or_decided_is_refused_by_name(shop: Database, statement: str) -> None:

@@ -48,10 +48,14 @@ _NOT_TRIED = Verdict(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What commits together: whole changesets, or one statement. `bare`: it runs outside of any transaction."""
+    """What commits together: whole changesets, or one statement. `bare`: it runs outside of any transaction.
+
+    `text`: what the one statement comes to.
+    """
 
     works: tuple[Work, ...]
     bare: bool
+    text: str = ""
 
 
 def apply_journaled(
@@ -120,6 +124,7 @@ def _run_parts(
         for beginning in overlays.values() if session.capabilities.schema_changes_commit else ():
             if beginning.first in {work.number for work in part.works}:
                 beginning.begin(at)
+        part = _as_meant(session, part)
         if part.bare and not session.capabilities.schema_changes_commit:
             at = _run_bare(session, record, position, part.works[0], listen)
             continue
@@ -149,6 +154,15 @@ def _run_parts(
     if not parts or parts[-1].bare:
         session.begin()
     return at, worst(verdicts), kept, notes
+
+
+def _as_meant(session: Session, part: Part) -> Part:
+    """The part as what its statement comes to, which some engines can tell only now."""
+    statements = part.works[0].statements
+    if not part.bare or not statements:
+        return part
+    meant = session.meant(statements[0])
+    return replace(part, bare=not meant.transactional, text=meant.sql)
 
 
 def _put_after(part: Part, rest: Sequence[Part], overlays: Mapping[int, Overlay]) -> Overlay | None:
@@ -346,6 +360,8 @@ def _end(
 
 
 def _text(part: Part) -> str:
+    if part.text:
+        return part.text
     return part.works[0].statements[0].sql if len(part.works) == 1 and part.works[0].statements else "changesets"
 
 

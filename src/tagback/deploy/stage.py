@@ -12,9 +12,10 @@ from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, 
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
-from tagback.deploy.verdict import Verdict, judge, way_back
+from tagback.deploy.verdict import Verdict, judge, way_back, worst
 from tagback.engines.session import KeptRows, Session, StatementError, Unkept
 from tagback.errors import ChangelogError, FailedError, Location, TagbackError
+from tagback.ledger.records import Reversibility
 
 _MOST_RUNS = 4
 WRITES = {"UPDATE", "DELETE", "INSERT", "REPLACE", "TRUNCATE", "MERGE", "COPY", "WITH"}
@@ -145,6 +146,8 @@ def run_stage(
         renamed,
         ways,
     )
+    if rows and session.doubts():
+        verdict = worst([verdict, Verdict(Reversibility.CONDITIONAL, session.doubts())])
     return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes, seconds)
 
 

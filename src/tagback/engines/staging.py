@@ -18,6 +18,15 @@ class Staged(Protocol):
         Copies that an earlier run of the same label left are taken up; whether there were any.
         """
 
+    def meant(self, statement: Statement) -> Statement:
+        """What a statement comes to that is about to run, and whether that can be in a transaction.
+
+        RefusedError where that isn't run in a deployment.
+        """
+
+    def doubts(self) -> tuple[str, ...]:
+        """On what it depends that the stage did no more than was observed."""
+
     def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         """What a statement renamed that may have run just before its process died, told from the schemas around it."""
 
@@ -33,6 +42,12 @@ class InOneTransaction:
 
     def begin_stage(self, label: str, before: Catalog, *, commits: bool) -> bool:
         return False
+
+    def meant(self, statement: Statement) -> Statement:
+        return statement
+
+    def doubts(self) -> tuple[str, ...]:
+        return ()
 
     def renamed_by(self, sql: str, before: Catalog, after: Catalog) -> tuple[Rename, ...]:
         return ()

@@ -11,27 +11,25 @@ import pymysql
 
 from tagback.catalog import Action, Catalog, Loss, ObjectId, Rename, SchemaObject, Step, renames
 from tagback.changelog import Dialect, Statement
-from tagback.changelog.dialect import mysql_in
 from tagback.engines.mariadb.connecting import Connection, open_connection
 from tagback.engines.mariadb.copies import Copies
 from tagback.engines.mariadb.failures import refusals
 from tagback.engines.mariadb.kinds.base import EXCLUSIVE
 from tagback.engines.mariadb.kinds.table import Table
-from tagback.engines.mariadb.lineage import Lineage
 from tagback.engines.mariadb.lock import Lock
 from tagback.engines.mariadb.reader import decode, read_catalog
 from tagback.engines.mariadb.rows import changed_tables, check_foreign_keys, count_lost, rough_rows
+from tagback.engines.mariadb.running import Running
 from tagback.engines.mariadb.settings import Settings
 from tagback.engines.mariadb.shelf import Shelf
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, ledger_table, translated
-from tagback.engines.mariadb.statements import happened, reached, refusal, renamed_by
+from tagback.engines.mariadb.statements import happened, renamed_by
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.url import Url
 from tagback.errors import FailedError, RefusedError, TagbackError
 
 _SAVEPOINT = "tagback_savepoint"
 _LEDGER = f"SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = '{OWN_PREFIX}meta'"
-_OTHERS = "SELECT schema_name FROM information_schema.schemata WHERE schema_name <> database()"
 _OF_ROWS = (Action.DELETE, Action.INSERT)
 _ROW_TOO_LARGE = "1118"
 _TIMED_OUT = ("1969", "3024")
@@ -56,7 +54,7 @@ class MariadbSession:
         self._lock = Lock(self._ask, connection.database)
         self._copies = Copies(self._ask, replaces=connection.flavour == "mariadb")
         self._shelf = Shelf(self._ask, self._copies)
-        self._lineage = Lineage()
+        self._running = Running(connection, self._settings, self._copies)
         self._commits = False
         self._run_since = self._committed_since = False  # since the last savepoint
         self._redoing = False
@@ -92,7 +90,7 @@ class MariadbSession:
 
     @property
     def dialect(self) -> Dialect:
-        return mysql_in(self._settings.mode())
+        return self._running.dialect
 
     # ------------------------------------------------------------------ the connection
 
@@ -173,26 +171,17 @@ class MariadbSession:
     # ------------------------------------------------------------------ statements
 
     def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
-        self._settings.forget()
-        self._lineage = Lineage()
+        self._settings.own()
         self._shelf.forget_held()
-        others = [str(name) for (name,) in self._ask(_OTHERS)]
-        for statement in statements:
-            why = refusal(statement, self._connection.database, others)
-            if why is not None:
-                raise why
+        self._running.begin(statements)
         return tuple(statements)
+
+    def meant(self, statement: Statement) -> Statement:
+        return self._running.meant(statement)
 
     def run(self, sql: str) -> None:
         self._run_since = self._committed_since = True
-        with self._copies.guarded(self._copies.starts, last=True):
-            self._settings.theirs()
-            try:
-                self._ask(sql)
-            finally:
-                if self._connection.driver.open:
-                    self._settings.own()
-        self._lineage.follow(renamed_by(sql, self.dialect))
+        self._running.run(sql)
 
     def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
         for sql in sqls:
@@ -275,7 +264,9 @@ class MariadbSession:
     def read_catalog(self) -> Catalog:
         self._settings.own()
         found = read_catalog(self._connection)
-        return replace(found, lineage=self._lineage.of(o for o in found.objects.values() if isinstance(o, Table)))
+        return replace(
+            found, lineage=self._running.lineage.of(o for o in found.objects.values() if isinstance(o, Table))
+        )
 
     def decode(self, definition: bytes) -> SchemaObject:
         return decode(definition)
@@ -297,6 +288,7 @@ class MariadbSession:
         self._shelf.forget()
         self._commits, self._before, self._label = commits, before, label
         self._reached = frozenset()
+        self._running.begin_stage(commits=commits)
         self._redoing = False
         self._copies.begin(label, lasting=commits, before=before)
         if commits and self._copies.starts:
@@ -311,8 +303,11 @@ class MariadbSession:
         return tuple(happened(renamed_by(sql, self.dialect), before, after))
 
     def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
-        self._reached = frozenset(reached(ahead, before))
+        self._reached = self._running.reached(before, ahead)
         return self._reached
+
+    def doubts(self) -> tuple[str, ...]:
+        return tuple(self._running.doubts)
 
     def hold(self, tables: Collection[ObjectId], altered: Collection[ObjectId]) -> None:
         """Places for what will have been done come first, for they can't be made inside a transaction.

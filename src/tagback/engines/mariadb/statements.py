@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tagback.catalog import Catalog, ObjectId, Rename, SchemaObject
 from tagback.changelog import Dialect, Statement, TokenKind, tokens
+from tagback.changelog.dialect import mysql_in
 from tagback.engines.mariadb.kinds.base import column_id, table_id
 from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
 from tagback.engines.mariadb.kinds.program import Routine, Trigger, View
@@ -17,11 +18,6 @@ _OUTSIDE = "FLUSH RESET CHANGE START STOP BINLOG PURGE CACHE INSTALL UNINSTALL S
 _WHY_NOT: Mapping[str, str] = {
     **dict.fromkeys(_OUTSIDE, "it acts on the server, not on this database"),
     **dict.fromkeys(("GRANT", "REVOKE"), "rights are not part of the schema that is compared yet"),
-    **dict.fromkeys(
-        ("CALL", "EXECUTE", "PREPARE", "DEALLOCATE"),
-        "what it does isn't in its text, and can't be decided after a crash",
-    ),
-    **dict.fromkeys(("IF", "LOOP", "WHILE", "CASE"), "what it does can't be decided after a crash"),
     **dict.fromkeys(("LOCK", "UNLOCK"), "a deployment locks tables itself"),
     "USE": "a deployment is for one database",
     "XA": "a deployment ends its transactions itself",
@@ -37,7 +33,9 @@ _CASCADES = (
 )
 _HARMLESS_DROPS = frozenset({"FOREIGN", "INDEX", "KEY", "PRIMARY", "CONSTRAINT", "CHECK", "DEFAULT", "PERIOD"})
 _REWRITES = frozenset("MODIFY CHANGE CONVERT IGNORE PARTITION REMOVE REORGANIZE COALESCE ENGINE SYSTEM".split())
-_WRITES = frozenset("INSERT UPDATE DELETE REPLACE LOAD WITH SELECT DO TRUNCATE".split())
+OPAQUE = frozenset("CALL BEGIN IF LOOP WHILE CASE REPEAT FOR".split())
+"""First words of statements that come to others."""
+_WRITES = OPAQUE | frozenset("INSERT UPDATE DELETE REPLACE LOAD WITH SELECT DO TRUNCATE".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +74,30 @@ def refusal(statement: Statement, database: str, others: Collection[str]) -> Ref
         why = "names that only change places can't be decided after a crash"
     if not why:
         return None
+    return refused(statement, why)
+
+
+def refused(statement: Statement, why: str) -> RefusedError:
+    """The error that says why a statement isn't run."""
     told = " ".join(statement.sql.split())
     return RefusedError(
         f"{told[:80]}{'…' if len(told) > 80 else ''} (line {statement.line}) isn't run in a deployment: {why}.",
         code="not_deployable",
-        hint="Run it by hand, before or after. Nothing was touched.",
+        hint="Run it by hand, before or after. The database is as it was before.",
     )
+
+
+def forbidden(statements: Iterable[Sequence[Word]], database: str, others: Collection[str]) -> str:
+    """Why some of what a statement comes to isn't run; empty if all of it is."""
+    names = {name.casefold() for name in others}
+    found = (_why_not(words, database) or _elsewhere(words, names) for words in statements if words)
+    return next((why for why in found if why), "")
 
 
 def _why_not(words: Sequence[Word], database: str) -> str:
     upper = [w.upper for w in words] + [""] * 4
-    if upper[0] in _WHY_NOT:
+    if upper[0] in _WHY_NOT and upper[:2] != ["START", "TRANSACTION"]:
         return _WHY_NOT[upper[0]]
-    if upper[:3] == ["BEGIN", "NOT", "ATOMIC"]:
-        return "what it does can't be decided after a crash"
     if upper[0] in ("CREATE", "DROP", "ALTER") and {"DATABASE", "SCHEMA"} & set(upper[1:4]):
         name = words[2].text if len(words) > 2 else ""
         if upper[0] != "ALTER" or (not upper[2] and name != database):
@@ -215,12 +223,12 @@ def reached(statements: Iterable[Statement], before: Catalog) -> set[ObjectId]:
         if o.id.kind in ("table", "view", "function", "procedure", "package", "package body"):
             known.setdefault(o.id.name[0].casefold(), []).append(o)
     children: dict[str, set[str]] = {}
-    actors: dict[str, list[str]] = {}
+    actors: dict[str, list[Trigger]] = {}
     for o in before.objects.values():
         if isinstance(o, ForeignKey) and not o.schema and any(c in o.text.upper() for c in _CASCADES):
             children.setdefault(o.parent.casefold(), set()).add(o.id.name[0].casefold())
         elif isinstance(o, Trigger):
-            actors.setdefault(o.table.casefold(), []).append(o.text)
+            actors.setdefault(o.table.casefold(), []).append(o)
     found: set[ObjectId] = set()
     queue: list[str] = []
     for statement in statements:
@@ -238,12 +246,12 @@ def reached(statements: Iterable[Statement], before: Catalog) -> set[ObjectId]:
             if isinstance(o, View):
                 queue += _names_in(o.query)
             if isinstance(o, Routine):
-                queue += _names_in(o.text)
+                queue += _names_in(o.text, o.mode)
         queue += children.get(name, ())
-        for text in actors.get(name, ()):
-            queue += _names_in(text)
+        for trigger in actors.get(name, ()):
+            queue += _names_in(trigger.text, trigger.mode)
     return found
 
 
-def _names_in(text: str) -> list[str]:
-    return [w.text.casefold() for w in words_of(text, Dialect.MYSQL)]
+def _names_in(text: str, mode: str = "") -> list[str]:
+    return [w.text.casefold() for w in words_of(text, mysql_in(mode))]
