@@ -130,6 +130,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """The steps that make it, given that what it depends on exists."""
         raise NotImplementedError
 
+    def create_in(self, target: Catalog) -> tuple[Step, ...]:
+        """The same in a plan to `target`, of which some may come with what is made afterwards."""
+        return self.create()
+
     def drop(self) -> tuple[Step, ...]:
         """The steps that take it away, given that nothing depends on it any more."""
         raise NotImplementedError

@@ -391,7 +391,7 @@ class _Planner:
             return alteration.steps if node.id in self.rows else (*alteration.steps, *alteration.finish)
         if node.action is Action.CREATE:
             after = self.target.objects[node.id]
-            return after.put_back() if node.id in self.lifted else after.create()
+            return after.put_back() if node.id in self.lifted else after.create_in(self.target)
         before = self.live.objects[node.id]
         if self._goes_along(before):
             return ()

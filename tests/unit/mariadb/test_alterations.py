@@ -142,6 +142,58 @@ def test_a_key_that_the_server_made_for_a_foreign_key_comes_back_under_its_name(
     schema.go_to(before)
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "ALTER TABLE child DROP FOREIGN KEY fk, DROP KEY fk",
+        "ALTER TABLE child DROP FOREIGN KEY fk; ALTER TABLE child DROP COLUMN u",
+        "ALTER TABLE child ADD KEY longer (u, v)",
+        "DROP TABLE child",
+        "DROP TABLE child, parent",
+    ],
+)
+def test_a_key_that_comes_back_for_a_foreign_key_can_be_replaced_by_another(schema: Schema, statements: str) -> None:
+    schema.run(
+        "CREATE TABLE parent (id int PRIMARY KEY);"
+        "CREATE TABLE child (u int, v int, KEY (v), CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id))"
+    )
+    before = schema.catalog()
+    schema.run("ALTER TABLE child ADD KEY longer (u, v)")
+    replaced = schema.catalog()
+    schema.go_to(before)
+    if "longer" not in statements:
+        schema.run(statements)
+        schema.go_to(before)
+    schema.run("ALTER TABLE child ADD KEY longer (u, v)")
+    assert schema.catalog().fingerprint == replaced.fingerprint
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "KEY fk (u, v), CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id)",
+        "KEY fk (u DESC), CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id)",
+        "CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id), KEY later (v)",
+        "CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id), CONSTRAINT af FOREIGN KEY (u) REFERENCES parent (id)",
+        "CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id), CONSTRAINT ab FOREIGN KEY (v) REFERENCES parent (id)",
+        "CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id), CONSTRAINT me FOREIGN KEY (v) REFERENCES child (u)",
+        "KEY fk (u), KEY longer (u, v), CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id)",
+        "UNIQUE KEY fk (u), CONSTRAINT fk FOREIGN KEY (u) REFERENCES parent (id)",
+    ],
+)
+@pytest.mark.parametrize(
+    "statements", ["DROP TABLE child", "ALTER TABLE child DROP FOREIGN KEY fk, DROP KEY IF EXISTS fk"]
+)
+def test_a_key_named_like_a_foreign_key_comes_back(schema: Schema, table: str, statements: str) -> None:
+    schema.run(f"CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (u int, v int, {table})")
+    before = schema.catalog()
+    if statements != "DROP TABLE child":
+        for name in ("me", "af"):
+            statements = f"ALTER TABLE child DROP FOREIGN KEY IF EXISTS {name}; {statements}"
+    schema.run(statements)
+    schema.go_to(before)
+
+
 def test_a_unique_key_that_is_nullable_now_is_no_difference(schema: Schema) -> None:
     schema.run("CREATE TABLE x (a int NOT NULL, b int NOT NULL, UNIQUE KEY ka (a), UNIQUE KEY kb (b))")
     schema.run("ALTER TABLE x MODIFY a int")

@@ -40,9 +40,10 @@ class ForeignKey(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, t
         return True
 
     def create(self) -> tuple[Step, ...]:
-        """A key that the server had made for another foreign key may be replaced by one of this name.
+        """The server makes a key of this name where none serves it: `Table` leaves that to it.
 
-        It tells of no key that it made it. The next plan sees the other name, and puts the key there in words.
+        It may put that in the place of one that it had made for another foreign key, and tells of no key that it made
+        it. The next plan sees the other name, and puts the key there in words.
         """
         sql = f"ALTER TABLE {ident(self.id.name[0])} ADD CONSTRAINT {self.address} {self.text}"
         if not self.dangling:

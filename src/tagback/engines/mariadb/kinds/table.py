@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from tagback.catalog import Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
-from tagback.engines.mariadb.kinds.base import EXCLUSIVE, MariadbObject, column_id
+from tagback.engines.mariadb.kinds.base import EXCLUSIVE, MariadbObject, column_id, table_id
 from tagback.engines.mariadb.kinds.column import Column
+from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
 from tagback.engines.mariadb.sqltext import ident
 
 PRIMARY = "PRIMARY"
@@ -41,10 +42,13 @@ class Key(msgspec.Struct, frozen=True):
     unique: bool
 
 
+_PLAIN = 5
+
+
 def rank(key: Key, columns: Iterable[Column]) -> int:
     """Where the server puts a key among the others of a table that it makes: its sort_keys()."""
     if not key.unique:
-        return 6 if key.text.startswith("FULLTEXT") else 5
+        return 6 if key.text.startswith("FULLTEXT") else _PLAIN
     if key.name == PRIMARY:
         return 0
     nullable = {c.name for c in columns if c.nullable}
@@ -124,15 +128,41 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
     # ------------------------------------------------------------------ the statements
 
     def create(self) -> tuple[Step, ...]:
+        return self._created(frozenset())
+
+    def create_in(self, target: Catalog) -> tuple[Step, ...]:
+        return self._created(self._left_to_server(frozenset(), target))
+
+    def _created(self, left: frozenset[str]) -> tuple[Step, ...]:
         items = [
             *(c.definition for c in self.columns),
             *(f"PERIOD FOR {p}" for p in self.periods),
-            *(k.text for k in self.keys),
+            *(k.text for k in self.keys if k.name not in left),
             *(f"CONSTRAINT {ident(c.name)} {c.text}" for c in self.checks),
         ]
         tail = " ".join([f"DEFAULT CHARSET={self.charset} COLLATE={self.collation}", *(o.text for o in self.options)])
         sql = f"CREATE TABLE {self.address} (\n  " + ",\n  ".join(items) + f"\n) {tail}{self._partitioned}"
         return (self.step(sql, Action.CREATE),)
+
+    def _left_to_server(self, there: frozenset[str], target: Catalog) -> frozenset[str]:
+        """Keys named like a foreign key, that the server makes along with it, and marks as its own to replace.
+
+        `there`: the names of keys that the table has already. A key is left only where the server makes exactly it,
+        and where it comes last: nothing else serves its foreign key, or is served by it.
+        """
+        foreign = [o for o in target.objects.values() if isinstance(o, ForeignKey)]
+        mine = [f for f in foreign if f.part_of == self.id]
+        served = [f.parent_columns for f in foreign if not f.schema and table_id(f.parent) == self.id]
+        left: set[str] = set()
+        for key in reversed([k for k in self.keys if rank(k, self.columns) == _PLAIN]):
+            owner = next((f for f in mine if f.id.name[-1] == key.name and f.columns == key.columns), None)
+            alike = [k.columns for k in self.keys if k != key] + [f.columns for f in mine if f is not owner] + served
+            if owner is None or key.name in there or not _made_for_foreign_key(key):
+                break
+            if any(columns[:1] == key.columns[:1] for columns in alike):
+                break
+            left.add(key.name)
+        return frozenset(left)
 
     @property
     def _partitioned(self) -> str:
@@ -149,7 +179,8 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
         if options is None:
             return None
         fresh = self._made_anew(after)
-        down, up = self._keys(after, fresh)
+        left = after._left_to_server(frozenset(k.name for k in self.keys), target)
+        down, up = self._keys(after, fresh, left)
         clauses = [*down, *self._columns(after, fresh), *up, *options]
         if replace(self, keys=()) == replace(after, keys=()) and set(self.keys) == set(after.keys):
             clauses.append("FORCE")  # keys that go and come as they were are nothing to do for the server (10.11)
@@ -192,14 +223,14 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
         mine = {c.name: c for c in self.columns}
         return frozenset(c.name for c in after.columns if c.name in mine and not mine[c.name].becomes(c))
 
-    def _keys(self, after: Table, fresh: frozenset[str]) -> tuple[list[str], list[str]]:
+    def _keys(self, after: Table, fresh: frozenset[str], left: frozenset[str]) -> tuple[list[str], list[str]]:
         """What goes first and what comes last: keys and checks that differ, and those that would stand in another order."""
         gone = fresh | ({c.name for c in self.columns} - {c.name for c in after.columns})
         stay = {k.name for place in range(7) for k in _leading(self, after, place) if not gone & set(k.columns)}
         same = _common(self.checks, after.checks)
         down = [_dropped(k) for k in self.keys if k.name not in stay]
         down += [f"DROP CONSTRAINT {ident(c.name)}" for c in self.checks[same:]]
-        up = [f"ADD {k.text}" for k in after.keys if k.name not in stay]
+        up = [f"ADD {k.text}" for k in after.keys if k.name not in stay | left]
         return down, up + [f"ADD CONSTRAINT {ident(c.name)} {c.text}" for c in after.checks[same:]]
 
     def _columns(self, after: Table, fresh: frozenset[str]) -> list[str]:
@@ -276,6 +307,11 @@ def _common(before: Iterable[object], after: Iterable[object]) -> int:
 
 def _dropped(key: Key) -> str:
     return "DROP PRIMARY KEY" if key.name == PRIMARY else f"DROP KEY {ident(key.name)}"
+
+
+def _made_for_foreign_key(key: Key) -> bool:
+    """Whether it has nothing that the server wouldn't write of itself: no length, no order, no method."""
+    return key.text == f"KEY {ident(key.name)} ({','.join(map(ident, key.columns))})"
 
 
 def _in_sequence(there: list[str], wanted: list[str]) -> frozenset[str]:
