@@ -52,6 +52,12 @@ CREATE TABLE extra (id INT PRIMARY KEY);
 INSERT INTO extra VALUES (1), (2);
 ALTER TABLE extra ADD note TEXT;
 """,
+    "a foreign key gets another name and shares a key": """
+ALTER TABLE orders DROP FOREIGN KEY ordered_by;
+ALTER TABLE orders MODIFY amount DECIMAL(6, 1) NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD CONSTRAINT bought_by FOREIGN KEY (customer) REFERENCES customer (id);
+ALTER TABLE orders ADD KEY longer (customer, amount);
+""",
     "a table in another's place": """
 DROP VIEW totals;
 CREATE OR REPLACE TABLE orders (id INT PRIMARY KEY, other INT);

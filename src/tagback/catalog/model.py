@@ -142,6 +142,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """How it becomes `after` in place; None when it has to be dropped and created."""
         return None
 
+    def interchangeable(self, other: SchemaObject) -> bool:
+        """Whether one statement on one schema may make either: the server decides by what it alone knows."""
+        return False
+
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Whether a table becomes `after` in place with rows in it that get values for these columns only afterwards."""
         return False

@@ -14,6 +14,7 @@ from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged, with_expired
 from tagback.deploy.effects import without_effects
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
+from tagback.deploy.once import Once, as_once, deployed_once
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import Applied
 from tagback.deploy.shelf import expire, limit
@@ -80,7 +81,9 @@ def apply_journaled(
     parts = _parts(changesets, statements, overlays if session.capabilities.schema_changes_commit else ())
     session.commit()
     try:
-        at, verdict, kept, notes = _run_parts(session, record, parts, before, overlays, options, listen)
+        at, verdict, kept, notes = _run_parts(
+            session, record, parts, before, overlays, deployed_once(start.history, changesets), options, listen
+        )
         purged = expire(session, Ledger(session), options.shelf_retention)
         record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
@@ -109,6 +112,7 @@ def _run_parts(
     parts: Sequence[Part],
     at: Catalog,
     overlays: Mapping[int, Overlay],
+    once: Once,
     options: ApplyOptions,
     listen: Listener,
 ) -> tuple[Catalog, Verdict, list[KeptRows], list[str]]:
@@ -130,7 +134,7 @@ def _run_parts(
             continue
         if part.bare:
             overlay = overlays.get(part.works[0].number) if not part.works[0].statements else None
-            observed = _run_observed(session, record, position, part, at, overlay, options, listen)
+            observed = _run_observed(session, record, position, part, at, overlay, once, options, listen)
             at = observed.after
             verdicts.append(observed.verdict)
             kept += observed.kept
@@ -261,15 +265,23 @@ def _run_together(
     return observed
 
 
-def _note(session: Session, record: Deployment, position: int, part: Part, observed: Observed, before: Catalog) -> None:
-    """Writes what an undo needs."""
+def _note(
+    session: Session,
+    record: Deployment,
+    position: int,
+    part: Part,
+    observed: Observed,
+    before: Catalog,
+    noted: SnapshotId = NO_SNAPSHOT,
+) -> None:
+    """Writes what an undo needs. `noted`: the schema `before`, where it has been recorded."""
     ledger = Ledger(session)
     ledger.add_renames(record.id, [(position, r) for r in observed.renamed])
     if observed.kept or observed.made or observed.looked_at:
         start = (record.snapshot_before, ledger.load_snapshot(record.snapshot_before))
-        snapshot = ledger.save_snapshot(before, start)
+        snapshot = ledger.save_snapshot(before, start) if noted == NO_SNAPSHOT else noted
         ledger.add_shelves(shelves_of(observed, record.id, position, snapshot, ledger.next_shelf(record.id)))
-    ledger.write_journal(record.id, JournalEntry(position, _text(part), "done"))
+    ledger.write_journal(record.id, JournalEntry(position, _text(part), "done", noted))
 
 
 def _run_observed(
@@ -279,6 +291,7 @@ def _run_observed(
     part: Part,
     at: Catalog,
     overlay: Overlay | None,
+    once: Once,
     options: ApplyOptions,
     listen: Listener,
 ) -> Observed:
@@ -291,7 +304,11 @@ def _run_observed(
     label = place_label(record.id, position)
     observed = run_stage(session, at, part.works, listen, label, overlay, alone=True, commits=True)
     check_allowed(observed.verdict, options)
-    _note(session, record, position, part, observed, at)
+    before = once.get(part.works[0].changeset.id)
+    if before is not None and observed.after.fingerprint != at.fingerprint:
+        after = as_once(session, before, _text(part), at, observed.after, listen)
+        observed = replace(observed, after=after)
+    _note(session, record, position, part, observed, at, snapshot)
     session.commit()
     return observed
 

@@ -126,7 +126,7 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
 
 def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
     """Notes what the last statement did to rows, if it began and neither its success nor its failure was noted."""
-    last = ledger.last_in_journal(deployment.id)
+    last = next(reversed(ledger.journal(deployment.id)), None)
     if last is None or last.state != "intent" or last.snapshot == NO_SNAPSHOT:
         return
     before, live = ledger.load_snapshot(last.snapshot), session.read_catalog()

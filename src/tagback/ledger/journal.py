@@ -16,17 +16,18 @@ def write(session: Session, deployment: DeploymentId, entry: JournalEntry) -> No
     )
 
 
-def last(session: Session, deployment: DeploymentId) -> JournalEntry | None:
-    """The last statement of a deployment that was noted."""
+def read(session: Session, deployment: DeploymentId) -> tuple[JournalEntry, ...]:
+    """The statements of a deployment in the order in which they were noted."""
     rows = session.execute(
-        "SELECT position, statement, state FROM {journal} WHERE deployment = ? AND position > 0"
-        " ORDER BY position DESC LIMIT 1",
+        "SELECT position, statement, state FROM {journal} WHERE deployment = ? AND position > 0 ORDER BY position",
         (deployment,),
     )
-    if not rows:
-        return None
-    state, _, snapshot = str(rows[0][2]).partition(" ")
-    return JournalEntry(int(str(rows[0][0])), str(rows[0][1]), state, SnapshotId(int(snapshot or NO_SNAPSHOT)))
+    return tuple(_entry(int(str(r[0])), str(r[1]), str(r[2])) for r in rows)
+
+
+def _entry(position: int, statement: str, noted: str) -> JournalEntry:
+    state, _, snapshot = noted.partition(" ")
+    return JournalEntry(position, statement, state, SnapshotId(int(snapshot or NO_SNAPSHOT)))
 
 
 def write_way_back(session: Session, deployment: DeploymentId, stage: int) -> None:

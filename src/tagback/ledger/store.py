@@ -377,9 +377,9 @@ class Ledger:
         """Notes a statement that runs by itself: once before it and once after."""
         journal.write(self._session, deployment, entry)
 
-    def last_in_journal(self, deployment: DeploymentId) -> JournalEntry | None:
-        """The last statement that was noted."""
-        return journal.last(self._session, deployment)
+    def journal(self, deployment: DeploymentId) -> tuple[JournalEntry, ...]:
+        """The statements that were noted, in order."""
+        return journal.read(self._session, deployment)
 
     def write_way_back(self, deployment: DeploymentId, stage: int) -> None:
         """Notes to the beginning of which stage the way back has come."""

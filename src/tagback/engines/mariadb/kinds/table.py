@@ -112,6 +112,12 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
     def engine(self) -> str:
         return next((o.value for o in self.options if o.name == "ENGINE"), "")
 
+    def interchangeable(self, other: SchemaObject) -> bool:
+        """Keys that the server made give way to others, and no one can tell which these are."""
+        if not isinstance(other, Table) or replace(self, keys=()) != replace(other, keys=()):
+            return False
+        return all(_made_for_foreign_key(key) for key in set(self.keys) ^ set(other.keys))
+
     def required(self, catalog: Catalog) -> Mapping[str, bool]:
         return {c.name: c.default is not None or c.generated or c.numbered for c in self.columns if not c.nullable}
 
