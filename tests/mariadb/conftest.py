@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -78,7 +79,9 @@ class Database:
             "--skip-extended-insert",
         ]
         text = self._server.run("mariadb-dump", *shown, *without, self.name)
-        return re.sub(r" AUTO_INCREMENT=\d+", "", text).splitlines()
+        lines = re.sub(r" AUTO_INCREMENT=\d+", "", text).splitlines()
+        rows = itertools.groupby(lines, lambda line: line.startswith("INSERT INTO"))
+        return [line for are_rows, some in rows for line in (sorted(some) if are_rows else some)]
 
     def left_over(self) -> list[str]:
         """Tables of tagback's that no ledger knows."""

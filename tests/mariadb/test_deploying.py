@@ -13,9 +13,13 @@ CREATE TABLE orders (
     id INT PRIMARY KEY, customer INT NOT NULL, amount DECIMAL(8, 2) NOT NULL DEFAULT 0,
     CONSTRAINT ordered_by FOREIGN KEY (customer) REFERENCES customer (id) ON DELETE CASCADE
 );
+CREATE TABLE visit (customer INT, at DATETIME, KEY (customer));
+CREATE TABLE label (word VARCHAR(20) NOT NULL, note TEXT, UNIQUE KEY (word));
 CREATE VIEW totals AS SELECT customer, sum(amount) AS total FROM orders GROUP BY customer;
 INSERT INTO customer (name, age, score) VALUES ('Ada', 36, 0.1), ('Ben', NULL, 2), ('Çağ', 20, NULL);
 INSERT INTO orders VALUES (1, 1, 10), (2, 1, 20.5), (3, 3, 30);
+INSERT INTO visit VALUES (1, '2024-01-01'), (1, '2024-01-01'), (2, NULL), (NULL, NULL);
+INSERT INTO label VALUES ('a', 'A'), ('b', NULL);
 """
 CHANGES = {
     "a column goes": "ALTER TABLE customer DROP COLUMN age;",
@@ -23,6 +27,14 @@ CHANGES = {
     "columns go and come": """
 ALTER TABLE customer ADD COLUMN mail VARCHAR(50) DEFAULT 'none' AFTER id, DROP COLUMN age, DROP score;
 """,
+    "rows that no key tells apart": """
+UPDATE visit SET at = '2024-02-02' WHERE customer = 1 LIMIT 1;
+DELETE FROM visit WHERE customer IS NULL;
+INSERT INTO visit VALUES (3, '2024-03-03'), (3, '2024-03-03');
+""",
+    "a column of rows that no key tells apart": "ALTER TABLE visit DROP COLUMN customer;",
+    "a type of rows that no key tells apart": "ALTER TABLE visit MODIFY at DATE, ADD COLUMN id INT AUTO_INCREMENT PRIMARY KEY;",
+    "rows that a unique key tells apart": "UPDATE label SET note = 'x'; ALTER TABLE label DROP COLUMN note, DROP KEY word;",
     "a type that holds less": """
 UPDATE customer SET age = 300 WHERE id = 1;
 ALTER IGNORE TABLE customer MODIFY age TINYINT;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from tagback.catalog import Catalog, ObjectId, renames
+from tagback.catalog import Catalog, ObjectId, Rename, follow, renames
 from tagback.changelog import Changeset
 from tagback.deploy.results import Shelved
 from tagback.deploy.stage import Observed, Overlay
@@ -76,9 +76,11 @@ def overlays_of(
         if once is not None and once.checksum == changeset.checksum:
             numbers[int(once.deployment), once.position] = number
     found: dict[int, list[Shelf]] = {}
-    for s in ledger.shelves() if numbers else ():
-        if s.state is ShelfState.KEPT and s.undoes and numbers.keys() >= set(s.undoes):
-            found.setdefault(max(numbers[one] for one in s.undoes), []).append(s)
+    kept = [s for s in (ledger.shelves() if numbers else ()) if s.state is ShelfState.KEPT and s.undoes]
+    renamed = ledger.renames() if kept else ()
+    for s in kept:
+        if numbers.keys() >= set(s.undoes):
+            found.setdefault(max(numbers[one] for one in s.undoes), []).append(_named_as_in_the_end(s, renamed))
     overlays: dict[int, Overlay] = {}
     for number, shelves in found.items():
         # A rollback's last leg went furthest back: what it took away comes first.
@@ -89,6 +91,27 @@ def overlays_of(
         if overlay is not None:
             overlays[number] = overlay
     return overlays
+
+
+def _named_as_in_the_end(s: Shelf, renamed: Iterable[tuple[DeploymentId, int, Rename]]) -> Shelf:
+    """The table that stood after the leg by the names that later legs of the rollback gave it and its columns back."""
+    stood = s.kept.stood
+    if stood is None:
+        return s
+    stretches: dict[int, list[Rename]] = {}
+    for deployment, stage, rename in renamed:
+        if deployment == s.deployment and stage > s.stage:
+            stretches.setdefault(stage, []).append(rename)
+    names = {r.before: r.after for r in follow(tuple(stretches[stage]) for stage in sorted(stretches))}
+
+    def at_end(column: str) -> str:
+        i = ObjectId("column", (*stood.table.name, column))
+        return names.get(i, i).name[-1]
+
+    columns = {c: at_end(name) for c, name in stood.columns.items()}
+    return replace(
+        s, kept=replace(s.kept, stood=replace(stood, table=names.get(stood.table, stood.table), columns=columns))
+    )
 
 
 class _Overlay:

@@ -1,25 +1,34 @@
-"""The statements that give a table's rows what a merge has decided, where they are: none goes out to come in again."""
+"""The statements that give a table's rows what a merge has decided, where they are.
+
+None goes out to come in again but where no key finds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tagback.catalog import Action, Restoration, Step
+from tagback.engines.mariadb.bags import LOCK, Bag
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import ident
 from tagback.engines.merging import Side
 from tagback.engines.session import KeptRows
-from tagback.errors import RefusedError
-
-LOCK = "rows, exclusive"
 
 
 def restoration(
-    k: KeptRows, now: Table | None, then: Table, today: Side | None, decision: str, changed: Sequence[bool]
+    k: KeptRows,
+    now: Table | None,
+    then: Table,
+    today: Side | None,
+    decision: str,
+    changed: Sequence[bool],
+    bag: Bag | None,
+    *,
+    come_or_go: bool,
 ) -> Restoration:
-    """`changed`: the columns that rows which are there may get other values in.
+    """`changed`: the columns that rows which are there may get other values in. `bag`: no key finds them again.
 
-    RefusedError where the table's rows can't be told apart: without a primary key there is nothing that finds one again.
+    `come_or_go`: some rows do more than get other values.
     """
     table, source = ident(k.table.name[0]), ident(decision)
     stay = {c.name for c in then.columns}  # where changesets run again, some may have gone with a later one
@@ -32,12 +41,14 @@ def restoration(
     )
     if now is None or today is None:
         return Restoration((), (Step(insertion, k.table, Action.INSERT, LOCK),))
-    if not today.address:
-        raise RefusedError(
-            f"The rows of {k.table} can't be told apart: the table has no primary key.",
-            code="no_row_address",
-            hint="Give the table a primary key. Nothing was touched.",
+    if bag is not None:
+        columns += map(ident, today.staying)
+        values += today.along
+        sql = (
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source} d"
+            " WHERE d.moves = 1 AND d.stays = 1"
         )
+        return Restoration((), (*bag.out(source), Step(sql, k.table, Action.INSERT, LOCK)))
     found = " AND ".join(f"t.{c} = d.a{n}" for n, c in enumerate(today.address))
     pairs = [f"t.{c} = d.{v}" for c, v in zip(columns, values, strict=True)]
     given = [pair for pair, differs in zip(pairs, changed, strict=True) if differs]
@@ -53,7 +64,7 @@ def restoration(
         # What can't be turned into the column's type goes before it, as near to what comes as the present type can hold.
         sql = f"UPDATE IGNORE {table} t JOIN {source} d ON {found} SET {', '.join(fitted)} WHERE d.moves = 1 AND d.stays = 1"
         out.append(Step(sql, k.table, Action.DELETE, LOCK))
-    if k.gone or k.new or not into:
+    if come_or_go:
         sql = f"DELETE t FROM {table} t JOIN {source} d ON {found} WHERE d.moves = 1 AND d.stays = 0"
         out.append(Step(sql, k.table, Action.DELETE, LOCK))
         into.append(Step(f"{insertion} AND d.a0 IS NULL", k.table, Action.INSERT, LOCK))

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from tagback.catalog import Catalog, ObjectId, Restoration
+from tagback.engines.mariadb.bags import NUMBER, Bag, found_by, gather
 from tagback.engines.mariadb.copies import Copies, Copy, stored
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.restoring import restoration
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident
-from tagback.engines.mariadb.words import Words, is_rounded, is_text
+from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
 from tagback.engines.merging import (
     CHANGED,
     GONE,
@@ -126,7 +127,6 @@ class Shelf:
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve. Places that stay empty are dropped when the transaction is over."""
         kept: list[KeptRows] = []
-        unkept: list[Unkept] = []
         for table, copy in sorted(self._copies.starts.items()):
             place = self._places[table]
             if not copy.whole:
@@ -144,9 +144,7 @@ class Shelf:
                 room.take(table, entry.bytes)
                 kept.append(entry)
                 self._filled.add(place)
-                if entry.rows and now is not None and not _found_again(now, entry, names):
-                    unkept.append(Unkept(table, entry.rows))
-        return tuple(kept), tuple(unkept)
+        return tuple(kept), ()
 
     def _keep(
         self,
@@ -181,7 +179,7 @@ class Shelf:
             whole=end is None,
             stood=self._stood(now, places, given) if now is not None and given is not None else None,
         )
-        values = {c.name: _value(c.type, ident(c.name)) for c in columns}
+        values = {c.name: exactly(c.type, ident(c.name)) for c in columns}
         start = Side(ident(copy.name), values, values)
         self._fit_keys(place, usable, key)
         for sql in self._merging.keep(kept, start, end, _address(place)):
@@ -223,7 +221,7 @@ class Shelf:
             if e.lost or e.retryable:
                 raise
             return ""
-        return f"(SELECT {_value(column.stored_type, ident(column.name))} FROM {ident(name)})"
+        return f"(SELECT {exactly(column.stored_type, ident(column.name))} FROM {ident(name)})"
 
     def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
         return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
@@ -232,7 +230,7 @@ class Shelf:
         """See Session.digests. A sum is the same in whatever order the rows come."""
         types = {c.name: c.type for c in table.columns}
         names = sorted(stored(table))
-        row = Words().digest([_value(types[n], ident(n)) for n in names])
+        row = Words().digest([exactly(types[n], ident(n)) for n in names])
         halves = [
             f"coalesce(sum(CAST(CONV({half}, 16, 10) AS DECIMAL(30, 0))), 0)"
             for half in ("LEFT(w, 16)", "RIGHT(w, 16)")
@@ -274,7 +272,7 @@ class Shelf:
         """
         today = {c.name: c for c in now.columns}
         own = {
-            c.name: _value(today[places[c.name]].type, ident(places[c.name]))
+            c.name: exactly(today[places[c.name]].type, ident(places[c.name]))
             for c in start
             if c.name in places and not today[places[c.name]].generated
         }
@@ -285,11 +283,10 @@ class Shelf:
                 continue
             other = today[places[c.name]]
             unsure = other.stored_type != c.type and (is_rounded(other.type) != is_rounded(c.type))
-            kept[c.name] = "" if unsure and not deciding else _value(other.type, ident(other.name))
+            kept[c.name] = "" if unsure and not deciding else exactly(other.type, ident(other.name))
         used = set(places.values())
-        added = {c.name: _value(c.type, ident(c.name)) for c in now.columns if c.name not in used and not c.generated}
-        address = tuple(ident(c) for c in now.key) if not copy else ()
-        return Side(ident(copy) if copy else now.address, kept, own, added, address)
+        added = {c.name: exactly(c.type, ident(c.name)) for c in now.columns if c.name not in used and not c.generated}
+        return Side(ident(copy) if copy else now.address, kept, own, added)
 
     # ------------------------------------------------------------------ giving back
 
@@ -311,7 +308,8 @@ class Shelf:
                 raise shelf_missing(k, OWN_PREFIX + k.place)
             now, then = live.objects.get(k.table), target.objects[k.table]
             assert isinstance(then, Table)
-            today = self._today(k, now, then, names) if isinstance(now, Table) else None
+            bag = self._bag(k, now, then) if isinstance(now, Table) else None
+            today = self._today(k, now, then, names, bag) if isinstance(now, Table) else None
             decision = self._temporary_name("merge")
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
@@ -321,18 +319,28 @@ class Shelf:
                 query = self._merging.decide(k, _address(k.place), today, rule)
             self._ask(f"CREATE TEMPORARY TABLE {ident(decision)} ENGINE=InnoDB AS {query}")
             ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
-            if moving and today is not None and today.address:
+            if moving and bag is not None:
+                for sql in bag.moved(ident(decision)):
+                    self._ask(sql)
+            elif moving and today is not None:
                 found = " AND ".join(f"d.a{n} = t.{a}" for n, a in enumerate(today.address))
                 self.leaving[k.table] = f"EXISTS (SELECT 1 FROM {ident(decision)} d WHERE d.moves = 1 AND {found})"
             if moving:
-                digits = self._changed(k, rule)
-                rows[k.table] = restoration(k, now if isinstance(now, Table) else None, then, today, decision, digits)
+                found_now = now if isinstance(now, Table) else None
+                changed, come_or_go = self._changed(k, rule), self._come_or_go(decision, today)
+                rows[k.table] = restoration(k, found_now, then, today, decision, changed, bag, come_or_go=come_or_go)
             if staying:
                 restored[k.table] = int(staying)
             total += int(in_conflict)
             if in_conflict and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
         return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _come_or_go(self, decision: str, today: Side | None) -> bool:
+        if today is None:
+            return True
+        query = f"SELECT 1 FROM {ident(decision)} WHERE moves = 1 AND (stays = 0 OR a0 IS NULL) LIMIT 1"
+        return bool(self._ask(query))
 
     def _changed(self, k: KeptRows, rule: Rules) -> list[bool]:
         """For each column whether any row may get another value in it."""
@@ -342,7 +350,13 @@ class Shelf:
         (row,) = self._ask(f"SELECT {', '.join(digits)} FROM {_address(k.place)} WHERE \"change\" = '{CHANGED}'")
         return [digit == "1" or name in rule.back for digit, name in zip(row, k.names, strict=True)]
 
-    def _today(self, k: KeptRows, now: Table, then: Table, names: Mapping[ObjectId, ObjectId]) -> Side:
+    def _bag(self, k: KeptRows, now: Table, then: Table) -> Bag | None:
+        """The table's rows by number, where no key finds them again."""
+        if found_by(now, then, k.names):
+            return None
+        return gather(self._ask, now, then, self._temporary_name("rows"), self._temporary_name("alike"))
+
+    def _today(self, k: KeptRows, now: Table, then: Table, names: Mapping[ObjectId, ObjectId], bag: Bag | None) -> Side:
         there = {c.name.lower(): c.name for c in now.columns}
         places = {c: there[c.lower()] for c in k.names if c.lower() in there}
         side = self._side(k.columns, now, places, deciding=True)
@@ -354,7 +368,11 @@ class Shelf:
             today = names.get(at_end, at_end).name[-1]
             if today in side.added:
                 added[name] = side.added[today]
-        return replace(side, added=added)
+        if bag is not None:
+            own = {c.name: exactly(c.type, ident(c.name)) for c in now.columns}
+            staying = {c: own[c] for c in bag.columns if c not in k.names}
+            return replace(side, source=bag.rows, address=(NUMBER,), added=added, staying=staying)
+        return replace(side, added=added, address=tuple(map(ident, now.key)))
 
     def _began(self, k: KeptRows, redo: Redo) -> Side | None:
         """The table as it was before the changesets ran again, seen as the kept columns."""
@@ -369,12 +387,6 @@ class Shelf:
             f"SELECT c, {keys} FROM {ident(decision)} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
-
-
-def _found_again(now: Table, kept: KeptRows, names: Mapping[ObjectId, ObjectId]) -> bool:
-    """Whether today's key finds a row again once the table is as it was."""
-    there = set(_places(kept.table, kept.columns, now, names).values())
-    return bool(now.key) and there.issuperset(now.key)
 
 
 def _stored_columns(table: Table) -> list[Column]:
@@ -404,11 +416,6 @@ def _shelf_type(column: Column) -> str:
     if column.type.startswith(("varchar(", "varbinary(")) and int(size) > _WIDE:
         return f"{'LONGTEXT' if is_text(column.type) else 'LONGBLOB'}{collated} NULL"
     return f"{column.type}{collated} NULL DEFAULT NULL"
-
-
-def _value(type_: str, expression: str) -> str:
-    """Rounded numbers with all their digits."""
-    return f"CAST({expression} AS DOUBLE)" if type_.lower().startswith("float") else expression
 
 
 def _places(

@@ -49,6 +49,11 @@ def is_text(type_: str) -> bool:
     return _TEXTS.match(type_) is not None
 
 
+def exactly(type_: str, expression: str) -> str:
+    """Rounded numbers with all their digits."""
+    return f"CAST({expression} AS DOUBLE)" if type_.lower().startswith("float") else expression
+
+
 def is_rounded(type_: str) -> bool:
     """Whether numbers of this type lose digits when they are written out."""
     return _ROUNDED.match(type_) is not None

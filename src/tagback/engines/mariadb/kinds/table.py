@@ -43,6 +43,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 _PLAIN = 5
+_NOT_WHOLE = ("`(", "WITHOUT OVERLAPS")  # keys of parts of values, and those that are unique only at a time
 
 
 def rank(key: Key, columns: Iterable[Column]) -> int:
@@ -105,8 +106,11 @@ class Table(MariadbObject, frozen=True, kw_only=True, omit_defaults=True, tag="t
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns of the primary key."""
-        return next((k.columns for k in self.keys if k.name == PRIMARY), ())
+        """The columns that tell rows apart: of the primary key, or of the first unique one that never holds NULL."""
+        nullable = {c.name for c in self.columns if c.nullable}
+        unique = (k for k in self.keys if k.unique and not any(part in k.text for part in _NOT_WHOLE))
+        whole = (k for k in unique if nullable.isdisjoint(k.columns))
+        return next((k.columns for k in sorted(whole, key=lambda k: k.name != PRIMARY)), ())
 
     @property
     def engine(self) -> str:
