@@ -17,6 +17,7 @@ from tagback.errors import RefusedError, UsageError
 from tagback.pipeline.control import Control, now, this_runner
 from tagback.pipeline.document import read
 from tagback.pipeline.family import members
+from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import Run, RunState, StepRecord, StepState
 from tagback.pipeline.specification import Pipeline, Step
 from tagback.pipeline.steps.waiting import objection
@@ -74,7 +75,7 @@ def speak_to(control: Control, run: Run, step: str) -> tuple[Run, str]:
         if member.prefix and member.run.state is RunState.WAITING:
             own = step.removeprefix(f"{member.prefix}/")
             at_work = [p for p, s in control.steps(member.run.id).items() if s.state is StepState.RUNNING]
-            if own in at_work or own in [p.rpartition("/")[2] for p in at_work]:
+            if own in at_work or own in [name for p in at_work for name in (p.rpartition("/")[2], full_name(p))]:
                 return member.run, own
     return run, step
 
@@ -82,7 +83,7 @@ def speak_to(control: Control, run: Run, step: str) -> tuple[Run, str]:
 def check_word(run: Run, steps: Mapping[str, StepRecord], step: str, verdict: str, who: str) -> str:
     """The full path of the step that somebody speaks to; UsageError or RefusedError if their word has no place there."""
     waiting = {p: s for p, s in steps.items() if s.state is StepState.RUNNING}
-    found = [p for p in waiting if p == step or p.rpartition("/")[2] == step]
+    found = [p for p in waiting if step in (p, p.rpartition("/")[2], full_name(p))]
     if len(found) != 1 or run.state is not RunState.WAITING:
         told = ", ".join(waiting) or "none"
         raise UsageError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ _OF_RUN = {"id", "pipeline", "initiator", "state"}
 
 def check_references(pipeline: Pipeline, file: Path) -> None:
     """UsageError, with its place, for the first expression that is none or names what the file hasn't."""
-    steps = dict(_steps([s for stage in pipeline.stages for s in stage.steps]))
+    placed = {p.step.name: p for p in _all_steps(pipeline)}
+    steps = {name: p.step for name, p in placed.items()}
     known: dict[str, Mapping[str, Any]] = {
         "variables": pipeline.variables,
         "secrets": pipeline.secrets,
@@ -31,16 +34,71 @@ def check_references(pipeline: Pipeline, file: Path) -> None:
     }
     for at, text, condition in _texts(msgspec.to_builtins(pipeline), ()):
         for expression in [text] if condition else expressions_in(text):
-            _check(expression, known, at, file, any_name=at[-1] == "expect")
-    for at, baseline in _baselines(pipeline):
-        if baseline not in steps or steps[baseline].check is None:
-            raise mistake(file, at, f"There is no check {baseline} whose values could be the baseline.")
+            tree = _check(expression, known, at, file, any_name=at[-1] == "expect")
+            for name in (_part(node) for node in ast.walk(tree)):
+                if name is not None and name[0] == "steps" and at[0] == "stages":
+                    _check_matrix(name[1], at, placed, file)
+    for p in placed.values():
+        baseline = p.step.check.baseline if p.step.check is not None else None
+        if baseline is not None:
+            at = (*p.at, "check", "baseline")
+            of = steps.get(baseline.partition("[")[0])
+            if of is None or of.check is None:
+                raise mistake(file, at, f"There is no check {baseline} whose values could be the baseline.")
+            _check_matrix(baseline, at, placed, file)
 
 
-def _steps(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
-    for step in steps:
-        yield step.name, step
-        yield from _steps(step.steps or ())
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A matrix's key with its values, and the place of the step that has it."""
+
+    at: Path_
+    key: str
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A step, where it stands, and the matrices that make it many, from the outside in."""
+
+    at: Path_
+    step: Step
+    around: tuple[_Around, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """With the values of all matrices, or of its own alone."""
+        own = [a.values for a in self.around if a.at == self.at]
+        tables = [[a.values for a in self.around], own]
+        return {f"{self.step.name}[{','.join(map(str, v))}]" for table in tables for v in itertools.product(*table)}
+
+
+def _all_steps(pipeline: Pipeline) -> Iterator[_Placed]:
+    def below(steps: Sequence[Step], at: Path_, outer: tuple[_Around, ...]) -> Iterator[_Placed]:
+        for n, step in enumerate(steps):
+            around = (*outer, *(_Around((*at, n), key, values) for key, values in step.matrix.items()))
+            yield _Placed((*at, n), step, around)
+            yield from below(step.steps or (), (*at, n, "steps"), around)
+
+    for n, stage in enumerate(pipeline.stages):
+        yield from below(stage.steps, ("stages", n, "steps"), ())
+
+
+def _check_matrix(name: str, at: Path_, placed: Mapping[str, _Placed], file: Path) -> None:
+    """A step that a matrix makes many has its plain name only where the same values are."""
+    found = placed[name.partition("[")[0]]
+    here = {a.key for p in placed.values() for a in p.around if at[: len(a.at)] == a.at}
+    missing = [a.key for a in found.around if a.key not in here]
+    if (missing and "[" not in name) or ("[" in name and name not in found.names):
+        keys = " and ".join(dict.fromkeys(a.key for a in found.around))
+        told = f"There is no step {name} here" if "[" in name else f"There are several steps {name} here"
+        possible = [f"steps['{n}']" for n in sorted(found.names)] if found.around else [f"steps.{found.step.name}"]
+        raise mistake(
+            file,
+            at,
+            f"{told}{f': there is one for each {keys}' if keys else ''}.",
+            f"Possible: {', '.join(possible[:6])}{', …' if len(possible) > 6 else ''}.",
+        )
 
 
 def _texts(content: Any, at: Path_) -> Iterator[tuple[Path_, str, bool]]:
@@ -59,7 +117,9 @@ def _texts(content: Any, at: Path_) -> Iterator[tuple[Path_, str, bool]]:
             yield from _texts(value, (*at, n))
 
 
-def _check(expression: str, known: Mapping[str, Mapping[str, Any]], at: Path_, file: Path, *, any_name: bool) -> None:
+def _check(
+    expression: str, known: Mapping[str, Mapping[str, Any]], at: Path_, file: Path, *, any_name: bool
+) -> ast.Expression:
     text = bare(expression, known)
     try:
         tree = ast.parse(text, mode="eval")
@@ -77,31 +137,26 @@ def _check(expression: str, known: Mapping[str, Mapping[str, Any]], at: Path_, f
         if isinstance(node, ast.Name) and free and node.id not in _ALWAYS | _CONSTANTS | own:
             raise mistake(file, at, f"`{text}` names {node.id}, which expressions don't know.", _named(_ALWAYS))
         name = _part(node)
-        if name is not None and name[0] in known and name[1] not in known[name[0]]:
+        if name is not None and name[0] in known and _of_file(*name) not in known[name[0]]:
             near = difflib.get_close_matches(name[1], known[name[0]], 1, 0.6)
             hint = f"Did you mean {near[0]}?" if near else _named(known[name[0]])
             raise mistake(file, at, f"`{text}` names {name[0]}.{name[1]}, which is not in the file.", hint)
+    return tree
 
 
 def _part(node: ast.AST) -> tuple[str, str] | None:
-    """`steps` and `schema` of `steps.schema` or `steps['schema']`; of a matrix's step the name before its values."""
+    """`steps` and `schema` of `steps.schema` or `steps['schema']`."""
     match node:
         case ast.Attribute(value=ast.Name(id=root), attr=name):
             return root, name
         case ast.Subscript(value=ast.Name(id=root), slice=ast.Constant(value=str(name))):
-            return root, name.partition("[")[0] if root == "steps" else name
+            return root, name
     return None
 
 
-def _baselines(pipeline: Pipeline) -> Iterator[tuple[Path_, str]]:
-    def below(steps: Sequence[Step], at: Path_) -> Iterator[tuple[Path_, str]]:
-        for n, step in enumerate(steps):
-            if step.check is not None and step.check.baseline is not None:
-                yield (*at, n, "check", "baseline"), step.check.baseline
-            yield from below(step.steps or (), (*at, n, "steps"))
-
-    for n, stage in enumerate(pipeline.stages):
-        yield from below(stage.steps, ("stages", n, "steps"))
+def _of_file(root: str, name: str) -> str:
+    """As the file has it: of a matrix's step the name before its values."""
+    return name.partition("[")[0] if root == "steps" else name
 
 
 def _named(known: Mapping[str, Any] | set[str]) -> str:

@@ -22,11 +22,12 @@ from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_o
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
 from tagback.pipeline.family import all_steps, below, end_all, end_taken_back
+from tagback.pipeline.outputs import seen_from, values_of
 from tagback.pipeline.records import ABORT, ENDED, Answer, Run, RunState, StepRecord, StepState
 from tagback.pipeline.retries import Retries
 from tagback.pipeline.secrets import Secrets
 from tagback.pipeline.specification import Pipeline
-from tagback.pipeline.tree import Branch, Node
+from tagback.pipeline.tree import Branch, Node, grow
 from tagback.pipeline.undo import Undone, take_back
 
 
@@ -70,7 +71,7 @@ class Runner:
         self._report: dict[str, Any] = {}
         self.retries = Retries(control, run.id)
         self._steps = control.steps(run.id)
-        self._told = {path.rpartition("/")[2]: _told(s) for path, s in self._steps.items()}
+        self._values = values_of(node for branch in branches for node in branch.nodes)
 
     def drive(self) -> Outcome:
         """Goes on until the run is over. TagbackError only if the control database fails or somebody else took over.
@@ -148,7 +149,9 @@ class Runner:
         for child in self.control.children(self.run.id):
             if below(child.path, scope):
                 pipeline = read_text(child.run.document, Path(child.run.file))
-                yield from Runner(self.control, child.run, pipeline, (), self.listen, self._context(None)).family("")
+                branches = grow(pipeline, Path(child.run.file))
+                runner = Runner(self.control, child.run, pipeline, branches, self.listen, self._context(None))
+                yield from runner.family("")
 
     # ------------------------------------------------------------------ stages and groups
 
@@ -238,7 +241,6 @@ class Runner:
         error = self.secrets.blotted_in(dict(record.error))
         record = replace(record, outputs=outputs, error=error)  # type: ignore[arg-type]
         self._steps[record.path] = record
-        self._told[record.path.rpartition("/")[2]] = _told(record)
         self.control.set_step(self.run.id, record)
 
     def record(self, path: str) -> StepRecord | None:
@@ -257,7 +259,8 @@ class Runner:
 
     def names(self, matrix: Mapping[str, Any]) -> dict[str, Any]:
         """What expressions know."""
-        return names_of(self.run, self.pipeline, self.secrets, dict(self._told), matrix)
+        steps = seen_from(matrix, dict(self._steps), self._values)
+        return names_of(self.run, self.pipeline, self.secrets, steps, matrix)
 
     def context(self, node: Node, record: StepRecord, until: float | None) -> Context:
         """What a step works with."""
@@ -319,17 +322,6 @@ class Runner:
                     self.stop.set()
                     return
                 # The database is busy, perhaps: there will be another sign.
-
-
-def _told(record: StepRecord) -> dict[str, Any]:
-    """A step as expressions know it."""
-    return {
-        **record.outputs,
-        "state": record.state.value,
-        "ok": record.state in ENDED,
-        "outputs": dict(record.outputs),
-        "error": dict(record.error),
-    }
 
 
 def _plain(undone: Undone) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tagback.pipeline.beginning import new_run, read_text, variable
 from tagback.pipeline.context import Context, Stopped
 from tagback.pipeline.document import read
 from tagback.pipeline.failures import TimeLimitError
+from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import OVER, Run, RunState
 from tagback.pipeline.runner import Outcome, Runner
 from tagback.pipeline.specification import Chained
@@ -37,7 +38,8 @@ def pipeline(spec: Chained, context: Context) -> dict[str, Any]:
         late = TimeLimitError("The chained pipeline took longer than the step's timeout.")
         outcome = runner.end(Halt("", described(late), "rollback_pipeline", ""))
     if outcome.run.state is RunState.DONE:
-        return {"run": run.id, "steps": {p.rpartition("/")[2]: dict(s.outputs) for p, s in outcome.steps.items()}}
+        own = context.control.steps(run.id)
+        return {"run": run.id, "steps": {full_name(path): dict(step.outputs) for path, step in own.items()}}
     raise _failure(outcome, context)
 
 

@@ -19,6 +19,7 @@ from tagback.errors import Exit, TagbackError
 from tagback.ledger.history import History, read_history
 from tagback.ledger.store import Ledger
 from tagback.pipeline.context import Context
+from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import ChangeState
 from tagback.pipeline.specification import Apply, Rollback
 from tagback.pipeline.undo import own_tags
@@ -39,7 +40,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
             context.control.set_change(context.run.id, context.path, ChangeState.CHANGED)
             context.tell("it was deployed before the runner ended; it isn't deployed twice")
             return {**known, "deployment": done}
-        tag = spec.tag or f"{context.run.id}-{_short(context.path)}"
+        tag = spec.tag or f"{context.run.id}-{full_name(context.path)}"
         options = ApplyOptions(
             tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible, lock_wait=wait
         )
@@ -136,7 +137,7 @@ def _tag_before(spec: Apply, context: Context, target: Target, history: History)
         drifted = history.deployments and bool(target.status().drift)
         if standing and not drifted:
             return standing[-1]
-        wanted = f"{context.run.id}-{_short(context.path)}-before"
+        wanted = f"{context.run.id}-{full_name(context.path)}-before"
     if wanted not in standing:
         target.tag(wanted, lock_wait=context.lock_wait(spec.target))
     return wanted
@@ -163,7 +164,3 @@ def _history(target: Target) -> History:
         return read_history(Ledger(target.session))
     finally:
         target.session.rollback()
-
-
-def _short(path: str) -> str:
-    return path.rpartition("/")[2]
