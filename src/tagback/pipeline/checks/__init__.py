@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import shlex
 import socket
 import time
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tagback.engines import first_row
-from tagback.errors import TagbackError
+from tagback.errors import TagbackError, UsageError
 from tagback.pipeline.commands import execute
 from tagback.pipeline.context import Context
 from tagback.pipeline.durations import seconds, told
@@ -71,10 +73,15 @@ def _http(spec: HttpCheck, context: Context) -> Look:
 
 def _sql(spec: SqlCheck, before: dict[str, Any], context: Context) -> Look:
     try:
-        values = first_row(context.url_of(spec.target), spec.query, min(seconds(spec.within), context.left))
+        row = first_row(context.url_of(spec.target), spec.query, min(seconds(spec.within), context.left))
     except TagbackError as e:
         return Look(False, f"the query failed: {e.message}")
-    return _expected(spec.expect, values, before, context)
+    try:
+        return _expected(spec.expect, {name: comparable(value) for name, value in row.items()}, before, context)
+    except UsageError:
+        if row:
+            raise
+        return Look(False, f"{spec.expect}: the query has no row")
 
 
 def _command(spec: CommandCheck, context: Context) -> Look:
@@ -120,6 +127,29 @@ def _expected(expression: str, values: dict[str, Any], before: dict[str, Any], c
     seen = ", ".join(f"{k}={v}" for k, v in values.items())
     earlier = f"; before: {', '.join(f'{k}={v}' for k, v in before.items())}" if before else ""
     return Look(holds, f"{expression}: {'holds' if holds else 'does not hold'} ({seen}{earlier})", values)
+
+
+def comparable(value: Any) -> Any:
+    """A database's value as expressions compare it, and as it is kept: the same before a run was gone on with, and after.
+
+    Numbers are numbers, lengths of time are seconds, points in time are text that sorts by time.
+    """
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case decimal.Decimal():
+            whole = value.is_finite() and value == value.to_integral_value()
+            return int(value) if whole else float(value)
+        case datetime.timedelta():
+            return value.total_seconds()
+        case bytes() | bytearray() | memoryview():
+            return bytes(value).hex()
+        case dict():
+            return {str(k): comparable(v) for k, v in value.items()}
+        case list() | tuple():
+            return [comparable(v) for v in value]
+        case _:
+            return str(value)
 
 
 def _judged(shown: str, wrong: list[str], values: dict[str, Any]) -> Look:
