@@ -66,15 +66,39 @@ stages:
     assert folder.rows("shop") == BEFORE
 
 
-def test_the_password_of_a_secret_address_is_secret_too(folder: Folder) -> None:
+@pytest.mark.parametrize("address", ["postgresql://u:hunter%402@h/d", "postgresql://u@h/d?password=hunter%402&x=1"])
+def test_the_password_of_a_secret_address_is_secret_too(folder: Folder, address: str) -> None:
     folder.write(
         "pipeline.yaml",
-        'name: q\nsecrets: {DB: {env: DB}}\nstages: [{name: a, steps: [{name: b, run: {command: "echo $DB; echo $DB | cut -c 16-; exit 1"}}]}]\n',
+        'name: q\nsecrets: {DB: {env: DB}}\nstages: [{name: a, steps: [{name: b, run: {command: "sh token"}}]}]\n',
     )
-    done = folder.run("--events", "events", env={**os.environ, "DB": "postgresql://u:hunter%402@h/d"})
+    folder.write("token", "echo $DB; echo hunter%402; echo hunter@2; exit 1")
+    done = folder.run("--events", "events", env={**os.environ, "DB": address})
     assert done.exit == 1
     for text in (done.out, done.err, everything(folder)):
         assert "hunter" not in text
+
+
+def test_a_service_that_answers_with_secrets_as_numbers_and_names_is_not_quoted(
+    folder: Folder, service: Service
+) -> None:
+    service.body = {"pin": 4711_0815, "s3cret-name": [{"pins": [47110815.0]}], "count": 471108151}
+    folder.write(
+        "pipeline.yaml",
+        """
+name: q
+secrets: {PIN: {env: PIN}, NAME: {env: NAME}}
+variables: {url: ""}
+stages: [{name: a, steps: [{name: b, http: {url: "${{ variables.url }}"}}, {name: c, check: {http: {url: "${{ variables.url }}", json: {"$.pin": 1}}}}]}]
+""",
+    )
+    environment = {**os.environ, "PIN": "47110815", "NAME": "s3cret-name"}
+    done = folder.run("--var", f"url={service.url}", "--events", "events", "--junit", "j.xml", env=environment)
+    assert done.exit == 1, done.err
+    assert done.body["steps"][0]["outputs"]["json"]["count"] == 471108151
+    for text in (done.out, done.err, everything(folder)):
+        assert "47110815" not in text.replace("471108151", "")
+        assert "s3cret-name" not in text
 
 
 def test_a_rollback_that_fails_tells_no_secret(folder: Folder) -> None:

@@ -16,7 +16,7 @@ from tagback.pipeline.specification import Secret
 
 _SHORTEST = 3
 """Characters: shorter ones would blot out half of every text."""
-_PASSWORD = re.compile(r"\w+://[^\s:/@]*:([^\s/@]+)@")
+_PASSWORDS = (re.compile(r"\w+://[^\s:/@]*:([^\s/@]+)@"), re.compile(r"password=([^\s&'\";]+)", re.I))
 
 
 class Secrets(Mapping[str, str]):
@@ -60,19 +60,26 @@ class Secrets(Mapping[str, str]):
         return self._above.blotted(text) if self._above is not None else text
 
     def blotted_in(self, value: object) -> object:
-        """The same for everything in a value of lists and mappings."""
+        """The same for everything in a value of lists and mappings: texts, names, and numbers that are a secret."""
         if isinstance(value, str):
             return self.blotted(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return "***" if self._is_secret(value) else value
         if isinstance(value, dict):
-            return {k: self.blotted_in(v) for k, v in value.items()}
+            return {self.blotted_in(k): self.blotted_in(v) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.blotted_in(v) for v in value]
         return value
 
+    def _is_secret(self, number: float) -> bool:
+        shown = str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
+        return shown in self._shown or (self._above is not None and self._above._is_secret(number))
+
 
 def _forms(value: str) -> Iterator[str]:
     """How a secret may be met: as it is, each line of it, in JSON, in a URL; and the password, where it is a URL."""
-    passwords = [p for found in _PASSWORD.findall(value) for p in (found, unquote(found))]
+    found = [password for pattern in _PASSWORDS for password in pattern.findall(value)]
+    passwords = [form for password in found for form in (password, unquote(password))]
     for part in (value, *value.splitlines(), *passwords):
         yield from (part, part.strip(), quote(part, safe=""), quote(part), quote_plus(part), repr(part)[1:-1])
         yield from (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
