@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - pipeline files, a line for each step
 """A pipeline chains another one: its run is a part of the run, goes back with it, and goes on with it."""
 
 from __future__ import annotations
@@ -212,6 +213,27 @@ def test_a_longer_circle_and_a_mistake_further_down_are_found(both: Folder) -> N
     pipelines(both, more="- {name: bad, wait: {for: soon}}")
     error = both.call("pipeline", "validate", "--json").body["error"]
     assert (error["location"]["file"], error["location"]["line"]) == ("service/pipeline.yaml", 12)
+
+
+CHANGES = [
+    "echo 'name: [' > service/pipeline.yaml",
+    "rm service/pipeline.yaml",
+    "sed -i s/shop.db/other.db/ service/pipeline.yaml service/inner.yaml",
+    "sed 's#file: inner.yaml#file: ../pipeline.yaml#' -i service/pipeline.yaml",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_chained_is_what_it_was_when_the_run_began(both: Folder, change: str) -> None:
+    pipelines(both, more="- {name: inner, pipeline: {file: inner.yaml}}")
+    text = (both.path / "pipeline.yaml").read_text()
+    both.write("pipeline.yaml", text.replace("      - name: service\n", f'      - {{name: change, run: {{command: "{change}"}}}}\n      - name: service\n'))  # fmt: skip
+    inner = 'name: inner\ntargets: {shop: {url: "sqlite:///shop.db"}}\nstages: [{name: a, steps: [{name: proof, verify: {target: shop, tag: v2}}]}]\n'
+    both.write("service/inner.yaml", inner)
+    done = both.run()
+    assert (done.exit, done.body["state"]) == (0, "done"), done.err
+    assert shop(both) == both.rows("stock") == AFTER
+    assert not (both.path / "service/other.db").exists()
 
 
 def test_a_plan_shows_what_is_chained(both: Folder) -> None:

@@ -76,10 +76,11 @@ def test_a_control_database_of_an_earlier_version_gets_what_it_lacks(
 ) -> None:
     url = request.getfixturevalue({"sqlite": "sqlite_url", "postgres": "pg_url"}[engine])
     with Control.open(url, create=True) as control:
-        for table in ("run_retry", "run_child"):
+        for table in ("run_retry", "run_child", "run_chained"):
             control._session.begin()
             control._session.execute(f"DROP TABLE {{{table}}}")
             control._session.commit()
     with Control.open(url) as control:
         assert control.retries("x") == {}
         assert control.children("x") == []
+        assert control.chained_text("x", "a/b") is None

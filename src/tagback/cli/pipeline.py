@@ -46,7 +46,7 @@ def command() -> None:
 @sarif.option
 def validate(file: str) -> Answer:
     """Checks a pipeline file: its keys, its names, its expressions. Nothing is connected to."""
-    pipeline, branches = _read(file)
+    pipeline, branches, _ = _read(file)
     steps = sum(_count(b.nodes) for b in branches)
     fields = {"pipeline": pipeline.name, "stages": [b.stage.name for b in branches], "steps": steps}
     return Answer(fields, lambda page: page.line(("✓ ", "good"), f"{file}: {len(branches)} stages, {steps} steps"))
@@ -69,7 +69,7 @@ def plan(file: str, variables: tuple[str, ...]) -> Answer:
     """Shows all that would happen, in order, with the SQL and the verdict of every apply, without doing it."""
     from tagback.pipeline.planning import planned
 
-    pipeline, branches = _read(file)
+    pipeline, branches, _ = _read(file)
     with _in_folder(file):
         steps = planned(pipeline, branches, _variables(variables, pipeline))
 
@@ -105,14 +105,16 @@ def run(
     otherwise. Exit status: 0 done; 1 failed, and what was changed is back, verified; 5 a database is not back.
     """
     from tagback.pipeline.beginning import new_run
+    from tagback.pipeline.document import text_of
 
-    pipeline, _ = _read(file)
+    document = text_of(Path(file))
+    pipeline, _, chains = _read(file, document)
     given = _variables(variables, pipeline)
     outputs = tuple(os.path.abspath(p) if p and p != "-" else p for p in (events, junit, markdown))
     _check_outputs(outputs)
     with _open(control, file, create=True) as opened, _in_folder(file):
-        run_ = new_run(pipeline, Path(Path(file).name), given)
-        opened.begin_run(run_)
+        run_ = new_run(pipeline, Path(Path(file).name), document, given)
+        opened.begin_run(run_, chains=chains)
         return _driven(opened, run_, outputs)
 
 
@@ -254,15 +256,15 @@ def decide(id: str, step: str, what: str, control: str | None, file: str) -> Ans
 # ---------------------------------------------------------------------- what they have in common
 
 
-def _read(file: str) -> tuple[Pipeline, Any]:
+def _read(file: str, text: str | None = None) -> tuple[Pipeline, Any, dict[str, str]]:
+    """The pipeline, its stages, and the text of what it chains."""
     from tagback.pipeline.chain import check_chain
     from tagback.pipeline.document import read
     from tagback.pipeline.tree import grow
 
-    pipeline = read(Path(file))
+    pipeline = read(Path(file), text)
     branches = grow(pipeline, Path(file))
-    check_chain(pipeline, Path(file))
-    return pipeline, branches
+    return pipeline, branches, check_chain(pipeline, Path(file))
 
 
 def _count(nodes: Any) -> int:
@@ -326,13 +328,13 @@ def _variables(given: tuple[str, ...], pipeline: Pipeline) -> dict[str, Any]:
 def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Answer:
     from tagback.cli.interrupts import Interrupts
     from tagback.cli.pipeline_page import Lines, fields_of_run, show_outcome
-    from tagback.pipeline.beginning import read_text
+    from tagback.pipeline.document import read
     from tagback.pipeline.family import all_changes
     from tagback.pipeline.reports import junit, markdown
     from tagback.pipeline.runner import Runner
     from tagback.pipeline.tree import grow
 
-    pipeline = read_text(run_.document, Path(run_.file))
+    pipeline = read(Path(run_.file), run_.document)
     events, junit_to, markdown_to = outputs
     branches = grow(pipeline, Path(run_.file))
     with Lines(events, branches) as lines, Interrupts():

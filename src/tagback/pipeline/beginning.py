@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import difflib
 import secrets as randomness
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,14 @@ from tagback.pipeline.specification import Pipeline, Step
 from tagback.pipeline.steps.waiting import objection
 
 
-def new_run(pipeline: Pipeline, file: Path, variables: Mapping[str, Any]) -> Run:
+def new_run(pipeline: Pipeline, file: Path, document: str, variables: Mapping[str, Any]) -> Run:
     """A run that begins now, with its own copy of the file: what is changed in it later doesn't concern the run."""
     moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     return Run(
         id=f"{moment}-{randomness.token_hex(2)}",
         pipeline=pipeline.name,
         file=str(file.absolute()),
-        document=file.read_text(),
+        document=document,
         variables=dict(variables),
         state=RunState.RUNNING,
         started=now(),
@@ -61,14 +60,6 @@ def variable(pipeline: Pipeline, name: str, text: str) -> Any:
         ) from None
 
 
-def read_text(document: str, file: Path) -> Pipeline:
-    """The pipeline from a run's own copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / file.name
-        copy.write_text(document)
-        return read(copy)
-
-
 def speak_to(control: Control, run: Run, step: str) -> tuple[Run, str]:
     """Which run it is that somebody speaks to, with the step's place in it: the step may be a chained pipeline's."""
     for member in members(control, run):
@@ -91,7 +82,7 @@ def check_word(run: Run, steps: Mapping[str, StepRecord], step: str, verdict: st
         )
     path = found[0]
     if verdict in ("approved", "rejected"):
-        spec = _step_at(read_text(run.document, Path(run.file)), path)
+        spec = _step_at(read(Path(run.file), run.document), path)
         if spec is None or spec.approve is None:
             raise UsageError(f"{path} waits for no approval.", code="not_waiting")
         why = objection(spec.approve, run.initiator, who)

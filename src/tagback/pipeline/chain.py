@@ -6,15 +6,19 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tagback.pipeline.document import Path_, mistake, read
+from tagback.pipeline.document import Path_, mistake, read, text_of
 from tagback.pipeline.specification import Chained, Pipeline, Step
 from tagback.pipeline.tree import grow
 
 
-def check_chain(pipeline: Pipeline, file: Path, above: Sequence[Path] = ()) -> None:
-    """UsageError, with its place, for the first mistake in what the file chains, however far down."""
+def check_chain(pipeline: Pipeline, file: Path, above: Sequence[Path] = ()) -> dict[str, str]:
+    """The text of what the file chains, however far down, by the names of the steps that do: `service/database`.
+
+    UsageError, with its place, for the first mistake in it.
+    """
     here = [*above, file]
-    for at, spec in _chained(pipeline):
+    texts: dict[str, str] = {}
+    for at, name, spec in _chained(pipeline):
         place = (*at, "pipeline", "file")
         if "${{" in spec.file:
             raise mistake(
@@ -26,10 +30,12 @@ def check_chain(pipeline: Pipeline, file: Path, above: Sequence[Path] = ()) -> N
         if any(os.path.samefile(path, known) for known in here):
             told = " -> ".join(str(p) for p in (*here, path))
             raise mistake(file, place, f"These pipelines chain each other in a circle: {told}.")
-        found = read(path)
+        texts[name] = text_of(path)
+        found = read(path, texts[name])
         grow(found, path)
         _check_variables(spec, found, file, (*at, "pipeline", "variables"))
-        check_chain(found, path, here)
+        texts |= {f"{name}/{below}": text for below, text in check_chain(found, path, here).items()}
+    return texts
 
 
 def _check_variables(spec: Chained, found: Pipeline, file: Path, at: Path_) -> None:
@@ -42,11 +48,11 @@ def _check_variables(spec: Chained, found: Pipeline, file: Path, at: Path_) -> N
             raise mistake(file, (*at, name), f"The variable {name} would keep a secret.", hint)
 
 
-def _chained(pipeline: Pipeline) -> Iterator[tuple[Path_, Chained]]:
-    def below(steps: Sequence[Step], at: Path_) -> Iterator[tuple[Path_, Chained]]:
+def _chained(pipeline: Pipeline) -> Iterator[tuple[Path_, str, Chained]]:
+    def below(steps: Sequence[Step], at: Path_) -> Iterator[tuple[Path_, str, Chained]]:
         for n, step in enumerate(steps):
             if step.pipeline is not None:
-                yield (*at, n), step.pipeline
+                yield (*at, n), step.name, step.pipeline
             yield from below(step.steps or (), (*at, n, "steps"))
 
     for n, stage in enumerate(pipeline.stages):

@@ -50,8 +50,10 @@ _TABLES = {
         PRIMARY KEY (run, path, strategy))""",
     "run_child": """CREATE TABLE {run_child} (
         run TEXT NOT NULL PRIMARY KEY, parent TEXT NOT NULL, path TEXT NOT NULL, root TEXT NOT NULL)""",
+    "run_chained": """CREATE TABLE {run_chained} (
+        run TEXT NOT NULL, steps TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (run, steps))""",
 }
-_NEWEST = "run_child"
+_NEWEST = "run_chained"
 _MINE = "(runner = ? OR id IN (SELECT c.run FROM {run_child} c JOIN {run} r ON r.id = c.root WHERE r.runner = ?))"
 _RUN = "id, pipeline, file, document, variables, state, started, ended, initiator, runner, report"
 
@@ -97,8 +99,14 @@ class Control:
 
     # ------------------------------------------------------------------ runs
 
-    def begin_run(self, run: Run, chained_by: tuple[str, str] | None = None) -> None:
-        """A new run, driven by this process. `chained_by`: the run and the path of the step that it is a part of."""
+    def begin_run(
+        self, run: Run, chained_by: tuple[str, str] | None = None, chains: Mapping[str, str] | None = None
+    ) -> None:
+        """A new run, driven by this process.
+
+        `chained_by`: the run and the path of the step that it is a part of. `chains`: the text of what it chains, as
+        `check_chain` gives it.
+        """
         if chained_by is None:
             self._runner = run.runner
         with self._writing():
@@ -117,6 +125,10 @@ class Control:
                     run.ended, run.initiator, self._runner, _text(run.report), now(),
                 ),
             )  # fmt: skip
+            for steps, document in (chains or {}).items():
+                self._session.execute(
+                    "INSERT INTO {run_chained} (run, steps, document) VALUES (?, ?, ?)", (run.id, steps, document)
+                )
 
     def take_over(self, run: Run, runner: str) -> None:
         """Makes this process the one that drives the run; UnreachableError while another one is alive."""
@@ -177,6 +189,18 @@ class Control:
                 (run,),
             )
         return [Child(str(path), _run(row)) for path, *row in rows]
+
+    def chained_text(self, run: str, path: str) -> str | None:
+        """The text of what a step chains, as it was when all of it began; an older version of this kept none."""
+        with self._reading():
+            steps, root = [_step_name(path)], run
+            while above := self._session.execute("SELECT parent, path FROM {run_child} WHERE run = ?", (root,)):
+                root = str(above[0][0])
+                steps.insert(0, _step_name(str(above[0][1])))
+            rows = self._session.execute(
+                "SELECT document FROM {run_chained} WHERE run = ? AND steps = ?", (root, "/".join(steps))
+            )
+        return str(rows[0][0]) if rows else None
 
     def roots(self) -> dict[str, str]:
         """Of each run that another one chained, the one that all of it belongs to."""
@@ -360,6 +384,11 @@ class Control:
                 yield
             finally:
                 self._session.rollback()
+
+
+def _step_name(path: str) -> str:
+    """As the file has it."""
+    return path.rpartition("/")[2].partition("[")[0]
 
 
 def now() -> str:

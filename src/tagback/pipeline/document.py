@@ -23,9 +23,12 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
 Path_ = tuple[str | int, ...]
 
 
-def read(path: Path) -> Pipeline:
-    """The file's content, checked as far as it can be without running it. UsageError for the first mistake."""
-    places, content = _parsed(path)
+def read(path: Path, text: str | None = None) -> Pipeline:
+    """The file's content, checked as far as it can be without running it. UsageError for the first mistake.
+
+    `text`: the content as it was at another time.
+    """
+    places, content = _parsed(path, text)
     try:
         return msgspec.convert(content, Pipeline)
     except msgspec.ValidationError as e:
@@ -46,15 +49,10 @@ def mistake(path: Path, where: Path_, message: str, hint: str = "") -> UsageErro
     return UsageError(message, code="pipeline", hint=hint, location=_location(path, places, where))
 
 
-def _parsed(path: Path) -> tuple[dict[Path_, tuple[int, int]], Any]:
+def text_of(path: Path) -> str:
+    """The file's text; UsageError if there is none."""
     try:
-        import yaml
-    except ImportError:
-        raise UsageError(
-            "Pipelines need the package PyYAML.", code="package_missing", hint="pip install 'tagback[pipeline]'"
-        ) from None
-    try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except OSError as e:
         raise UsageError(
             f"The pipeline file {path} can't be read: {e.strerror or e}.", code="pipeline", location=Location(str(path))
@@ -63,6 +61,16 @@ def _parsed(path: Path) -> tuple[dict[Path_, tuple[int, int]], Any]:
         before = path.read_bytes()[: e.start]
         place = Location(str(path), before.count(b"\n") + 1, e.start - (before.rfind(b"\n") + 1) + 1)
         raise UsageError("The pipeline file is not UTF-8.", code="pipeline", location=place) from None
+
+
+def _parsed(path: Path, text: str | None = None) -> tuple[dict[Path_, tuple[int, int]], Any]:
+    try:
+        import yaml
+    except ImportError:
+        raise UsageError(
+            "Pipelines need the package PyYAML.", code="package_missing", hint="pip install 'tagback[pipeline]'"
+        ) from None
+    text = text_of(path) if text is None else text
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.load(text, Loader=yaml.SafeLoader)

@@ -15,10 +15,10 @@ from typing import Any
 from tagback.errors import TagbackError
 from tagback.pipeline import events
 from tagback.pipeline.attempts import Attempts, GroupAgainError, Halt, described
-from tagback.pipeline.beginning import read_text
 from tagback.pipeline.commands import end_left_behind
 from tagback.pipeline.context import Context, Stopped, names_of
 from tagback.pipeline.control import HEARTBEAT, RUN_TAKEN, Control, now, taken_over
+from tagback.pipeline.document import read
 from tagback.pipeline.durations import seconds
 from tagback.pipeline.expressions import evaluate
 from tagback.pipeline.family import all_steps, below, end_all, end_taken_back
@@ -148,7 +148,7 @@ class Runner:
         yield replace(self._context(None), stop=threading.Event()), scope
         for child in self.control.children(self.run.id):
             if below(child.path, scope):
-                pipeline = read_text(child.run.document, Path(child.run.file))
+                pipeline = read(Path(child.run.file), child.run.document)
                 branches = grow(pipeline, Path(child.run.file))
                 runner = Runner(self.control, child.run, pipeline, branches, self.listen, self._context(None))
                 yield from runner.family("")

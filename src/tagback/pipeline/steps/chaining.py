@@ -11,9 +11,9 @@ import msgspec
 from tagback.errors import Exit, TagbackError
 from tagback.pipeline import events
 from tagback.pipeline.attempts import Halt, described
-from tagback.pipeline.beginning import new_run, read_text, variable
+from tagback.pipeline.beginning import new_run, variable
 from tagback.pipeline.context import Context, Stopped
-from tagback.pipeline.document import read
+from tagback.pipeline.document import read, text_of
 from tagback.pipeline.failures import TimeLimitError
 from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import OVER, Run, RunState
@@ -25,7 +25,7 @@ from tagback.pipeline.tree import grow
 def pipeline(spec: Chained, context: Context) -> dict[str, Any]:
     """Begins its run, or goes on with it. One that fails has done what its own file says, and is this step's failure."""
     run = _run(spec, context)
-    read_again = read_text(run.document, Path(run.file))
+    read_again = read(Path(run.file), run.document)
     runner = Runner(
         context.control, run, read_again, grow(read_again, Path(run.file)), _passed_on(context), above=context
     )
@@ -48,9 +48,10 @@ def _run(spec: Chained, context: Context) -> Run:
         if child.path == context.path and child.run.state not in OVER:
             return child.run
     path = Path(context.at(spec.file))
-    found = read(path)
+    text = context.control.chained_text(context.run.id, context.path) or text_of(path)
+    found = read(path, text)
     given = {k: variable(found, k, v) if isinstance(v, str) else v for k, v in spec.variables.items()}
-    run = replace(new_run(found, path, given), initiator=context.run.initiator)
+    run = replace(new_run(found, path, text, given), initiator=context.run.initiator)
     context.control.begin_run(run, (context.run.id, context.path))
     return run
 
