@@ -294,7 +294,7 @@ stages:
         '{name: odd, when: "steps.schema.nothing", run: {command: "true"}}',
         '{name: odd, when: "round(float(\'inf\')) > 1", run: {command: "true"}}',
         '{name: odd, run: {command: "echo ${{ 1 / 0 }}"}}',
-        "{name: odd, check: {tcp: {host: localhost, port: 99999}}}",
+        "{name: odd, check: {tcp: {host: localhost, port: 1}}}",
         '{name: odd, check: {http: {url: "ftp://x"}}}',
     ],
 )

@@ -352,7 +352,7 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
     for path, text in ((junit_to, junit), (markdown_to, markdown)):
         if path:
             try:
-                Path(path).write_text(text(outcome, changes))
+                Path(path).write_text(text(outcome, changes), encoding="utf-8", errors="backslashreplace")
             except OSError as e:  # how the run ended must be told nevertheless
                 Page(sys.stderr).line(f"{path} can't be written: {e.strerror}")
     fields = fields_of_run(outcome.run, outcome.steps, changes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -58,7 +60,7 @@ class Lines:
 
         try:  # what can't be written is left out: it must never stop a run
             if self._file is not None:
-                self._file.write(msgspec.json.encode(event).decode() + "\n")
+                self._file.write(json.dumps(msgspec.to_builtins(event), separators=(",", ":")) + "\n")
                 self._file.flush()
         except (OSError, ValueError):
             self._file = None
@@ -131,7 +133,7 @@ def fields_of_run(run: Run, steps: Mapping[str, StepRecord], changes: Sequence[C
                 "attempts": s.attempts,
                 "started": s.started,
                 "ended": s.ended,
-                "outputs": dict(s.outputs),
+                "outputs": _strict(dict(s.outputs)),
                 "error": dict(s.error),
             }
             for s in steps.values()
@@ -141,6 +143,15 @@ def fields_of_run(run: Run, steps: Mapping[str, StepRecord], changes: Sequence[C
             for c in changes
         ],
     }
+
+
+def _strict(value: Any) -> Any:
+    """The same as JSON can have it: a number that is none, as Prometheus knows it, is null there."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _strict(v) for k, v in value.items()}
+    return [_strict(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def show_run(page: Page, run: Run, steps: Mapping[str, StepRecord], changes: Sequence[Change]) -> None:

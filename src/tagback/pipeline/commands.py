@@ -43,8 +43,8 @@ def execute(
             errors="backslashreplace",
             start_new_session=True,
         )
-    except OSError as e:
-        raise CommandError(f"The command can't be started: {e.strerror or e}") from None
+    except (OSError, ValueError) as e:  # what can't stand in a command is a ValueError
+        raise CommandError(f"The command can't be started: {getattr(e, 'strerror', None) or e}") from None
     lines: deque[str] = deque(maxlen=_KEPT)
     turn = threading.Lock()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import re
 import xml.etree.ElementTree as xml
 from collections.abc import Sequence
 
 from tagback.pipeline.durations import told
 from tagback.pipeline.records import Change, StepRecord
 from tagback.pipeline.runner import Outcome
+
+_NOT_IN_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(outcome: Outcome, changes: Sequence[Change]) -> str:
@@ -32,8 +35,9 @@ def junit(outcome: Outcome, changes: Sequence[Change]) -> str:
         suite.set("failures", str(len(suite.findall("testcase/failure"))))
         suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
     properties = xml.SubElement(next(iter(suites.values()), root), "system-out")
-    properties.text = "\n".join(f"{c.target}: {c.state.value} {c.detail}" for c in changes)
-    return xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    properties.text = _clean("\n".join(f"{c.target}: {c.state.value} {c.detail}" for c in changes))
+    text: bytes = xml.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text.decode() + "\n"
 
 
 def markdown(outcome: Outcome, changes: Sequence[Change]) -> str:
@@ -59,7 +63,7 @@ def _seconds(s: StepRecord) -> float:
 
 def _clean(text: object) -> str:
     """Without what XML can't have."""
-    return "".join(c for c in str(text or "") if c in "\n\t" or c >= " ")
+    return _NOT_IN_XML.sub("", str(text or ""))
 
 
 def _cell(text: object) -> str:

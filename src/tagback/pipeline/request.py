@@ -29,9 +29,13 @@ class Response:
     @property
     def json(self) -> Any:
         try:
-            return json.loads(self.text)
-        except ValueError:
+            return json.loads(self.text, parse_constant=_no_json)
+        except (ValueError, RecursionError):
             return None
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def ask(method: str, url: str, headers: Mapping[str, str], body: str | None, within: float) -> Response:

@@ -104,7 +104,7 @@ class TcpCheck(Part, frozen=True, kw_only=True):
     """A TCP port takes a connection."""
 
     host: str
-    port: int
+    port: Annotated[int, Meta(ge=1, le=65535)]
     within: Duration = 5
 
     def __post_init__(self) -> None:

@@ -103,20 +103,23 @@ def _prometheus(spec: PrometheusCheck, before: dict[str, Any], context: Context)
     if not isinstance(answer, dict) or answer.get("status") != "success":
         error = answer.get("error") if isinstance(answer, dict) else "no JSON"
         return Look(False, f"{spec.query}: {error}")
-    data = answer.get("data", {})
-    result = data.get("result") or []
-    if not result:
+    found = at_path(answer, "$.data.result")
+    if found == []:
         return Look(False, f"{spec.query}: no series")
-    pair = result if data.get("resultType") == "scalar" else result[0].get("value")
-    return _expected(spec.expect, {"value": float(pair[1]), "series": len(result)}, before, context)
+    scalar = at_path(answer, "$.data.resultType") == "scalar"
+    try:
+        value = float(at_path(answer, "$.data.result[1]" if scalar else "$.data.result[0].value[1]"))
+    except (TypeError, ValueError):
+        return Look(False, f"{spec.query}: gives no value, but {at_path(answer, '$.data.resultType')}")
+    return _expected(spec.expect, {"value": value, "series": 1 if scalar else len(found)}, before, context)
 
 
 def _tcp(spec: TcpCheck, context: Context) -> Look:
     started = time.monotonic()
     try:
         socket.create_connection((spec.host, spec.port), max(0.01, min(seconds(spec.within), context.left))).close()
-    except OSError as e:
-        return Look(False, f"{spec.host}:{spec.port}: {e.strerror or e}")
+    except (OSError, ValueError) as e:  # a name that can't be one is a ValueError
+        return Look(False, f"{spec.host}:{spec.port}: {getattr(e, 'strerror', None) or e}")
     took = time.monotonic() - started
     return Look(True, f"{spec.host}:{spec.port} takes connections ({told(took)})", {"latency": took})
 

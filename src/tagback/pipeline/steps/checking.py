@@ -46,6 +46,8 @@ def _watch(spec: Check, before: dict[str, Any], context: Context) -> dict[str, A
         too_many = row >= int(limit) if unit == "consecutive" else failed * 100 > int(limit) * max(planned, looks)
         if too_many:
             raise CheckError(f"{failed} of {looks} looks failed, the last: {found.told}")
+        if rest <= 0 and unit == "%" and failed * 100 > int(limit) * looks:  # fewer than there was time for: slow ones
+            raise CheckError(f"{failed} of {looks} looks failed, more than {limit} %; the last: {found.told}")
         if rest <= 0:
             return {"values": found.values, "looks": looks, "failed": failed}
         context.pause(min(seconds(spec.every), rest))
