@@ -108,6 +108,17 @@ def test_no_colour_and_no_moving_line_where_it_is_not_a_terminal(deployed: Proje
     assert "= tag r1" in told.out
 
 
+def test_a_long_statement_is_seen_to_go_on(sqlite_project: Project) -> None:
+    columns = ", ".join(f"column_number_{n}" for n in range(20))
+    sqlite_project.write("001_a.sql", f"create table a ({columns});")
+    (line,) = (
+        line
+        for line in sqlite_project.run("apply", "--changelog", "m", "--dry-run").out.splitlines()
+        if "create" in line
+    )
+    assert line.partition("  [")[0].endswith("…")
+
+
 def test_a_line_for_each_changeset_by_wish(shop: Project) -> None:
     told = shop.run("apply", "--changelog", "m", "-v")
     assert "[1/1] 002_places" in told.err

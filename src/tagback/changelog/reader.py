@@ -129,7 +129,7 @@ def _refuse_duplicates(changesets: Iterable[Changeset]) -> None:
             raise ChangelogError(
                 f"two changesets have the version {what}: {_shown(first)} and {_shown(changeset)}",
                 hint="Give one of them another number.",
-                location=Location(str(changeset.path)),
+                location=Location(str(changeset.path), 1, 1),
             )
 
 
@@ -160,4 +160,6 @@ def _gaps(changesets: list[Changeset]) -> Iterator[Note]:
         missing = range(before + step, after, step)
         if missing:
             names = ", ".join(map(str, missing[:_MISSING_SHOWN])) + (" …" if len(missing) > _MISSING_SHOWN else "")
-            yield Note(f"no changeset has the number {names}, before {changeset.id}", Location(str(changeset.path)))
+            yield Note(
+                f"no changeset has the number {names}, before {changeset.id}", Location(str(changeset.path), 1, 1)
+            )

@@ -10,7 +10,7 @@ from tagback.cli import parameters, sarif
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
 from tagback.cli.measures import size
-from tagback.cli.page import Page, cost, destroyed, short
+from tagback.cli.page import Page, cost, destroyed, one_line, short
 from tagback.deploy.results import Applied, ChangesetVerdict
 from tagback.errors import UsageError, counted
 
@@ -59,7 +59,7 @@ def command(
     settings = call.settings(
         changelog=changelog, format=format, lock_timeout=lock_timeout, lock_wait=lock_wait, shelf_limit=shelf_limit
     )
-    if settings.changelog is None:
+    if not settings.changelog:
         raise UsageError("Which changelog? None was named.", hint="Give --changelog PATH, a folder or a file.")
     options = ApplyOptions(
         tag=tag,
@@ -120,10 +120,10 @@ def _show_plan(page: Page, result: Applied) -> None:
         for reason in verdict.reasons[:3]:
             page.line("    ", (reason, "warn"))
         for step in (s for s in steps if s.object == verdict.id):
-            page.line("    ", " ".join(step.sql.split())[:140], destroyed(step), cost(step))
+            page.line("    ", one_line(step.sql), destroyed(step), cost(step))
     seen = {v.id for v in result.verdicts}
     for step in (s for s in steps if s.object not in seen):
-        page.line("  ", (step.object, "name"), "  ", " ".join(step.sql.split())[:140])
+        page.line("  ", (step.object, "name"), "  ", one_line(step.sql))
 
 
 def _style(verdict: ChangesetVerdict | Applied) -> str:

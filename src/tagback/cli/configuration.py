@@ -70,8 +70,8 @@ def read(path: str) -> Configuration:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         place = _PLACE.search(str(e))
-        line = int(place[1]) if place and place[1] else text.count("\n") + 1
-        column = int(place[2]) if place and place[2] else 0
+        at_end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        line, column = (int(place[1]), int(place[2])) if place and place[1] else at_end
         message = _PLACE.sub("", str(e))
         raise UsageError(f"{message}.", code="config", location=Location(path, line, column)) from None
     reader = _Reader(path, text)

@@ -75,6 +75,12 @@ def clean(text: str) -> str:
     return _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
 
 
+def one_line(sql: str, length: int = 150) -> str:
+    """A statement on one line; where it is longer than that, one sees that it goes on."""
+    line = " ".join(sql.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
 def short(fingerprint: str) -> str:
     """A fingerprint as people compare it."""
     return f"{fingerprint[:8]}…" if fingerprint else "none"

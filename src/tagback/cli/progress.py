@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tagback.cli.page import Page
+from tagback.cli.page import Page, one_line
 from tagback.deploy import events
 from tagback.errors import counted
 
@@ -39,7 +39,7 @@ class Progress:
                 self._page.line((f"[{number}/{total}] ", "dim"), name, (f"  {1000 * seconds:.0f} ms", "dim"))
             case events.StepDone(sql=sql, number=number, total=total):
                 if self._verbose:
-                    self._page.line((f"[{number}/{total}] ", "dim"), " ".join(sql.split())[:160])
+                    self._page.line((f"[{number}/{total}] ", "dim"), one_line(sql))
                 else:
                     self._move(f"[{number}/{total}] {' '.join(sql.split())}")
             case events.Compared(objects=objects):

@@ -46,7 +46,7 @@ def command(
     from tagback.deploy.rehearse import RehearsalOptions, rehearse
 
     settings = call.settings(changelog=changelog, format=format, lock_timeout=lock_timeout)
-    if settings.changelog is None:
+    if not settings.changelog:
         raise UsageError("Which changelog? None was named.", hint="Give --changelog PATH, a folder or a file.")
     options = RehearsalOptions(to=to, format=settings.format, scratch=scratch, lock_timeout=settings.lock_timeout)
     progress = Progress(verbose=verbose)

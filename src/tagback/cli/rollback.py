@@ -10,7 +10,7 @@ import click
 from tagback.cli import parameters
 from tagback.cli.answer import Answer, fields_of
 from tagback.cli.call import Call, Settings
-from tagback.cli.page import Page, cost, destroyed, short
+from tagback.cli.page import Page, cost, destroyed, one_line, short
 from tagback.cli.progress import Progress
 from tagback.deploy.back import ColumnOrder
 from tagback.deploy.drift import OnDrift
@@ -157,7 +157,7 @@ def _show_plan(page: Page, result: RolledBack) -> None:
     if len(result.changesets) > 12:
         page.line(f"  … and {len(result.changesets) - 12} more")
     for step in result.plan or ():
-        page.line("  ", (" ".join(step.sql.split())[:150], "dim"), destroyed(step), cost(step))
+        page.line("  ", (one_line(step.sql), "dim"), destroyed(step), cost(step))
     for kept in result.kept_drift:
         page.line(("would keep: ", "warn"), kept)
     _show_rows(page, result)

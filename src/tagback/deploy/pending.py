@@ -40,7 +40,7 @@ def find_pending(changelog: Changelog, history: History, to: str | None = None) 
             f"Changeset {changeset.id} was changed after it was deployed: its checksum was {applied.checksum[:12]}"
             f" and is now {changeset.checksum[:12]}.",
             code="checksum",
-            location=Location(str(changeset.path), changeset.first_line),
+            location=Location(str(changeset.path), changeset.first_line, 1),
             hint="Put the file back and write a new changeset; or, if the change is only cosmetic, accept it with"
             f" `tagback apply --accept-changed {changeset.id}`. Nothing was touched.",
         )
@@ -82,7 +82,7 @@ def statements_of(changesets: Sequence[Changeset], session: Session) -> dict[str
         for s in found[c.id]:
             if not s.transactional:
                 raise ChangelogError(
-                    f"{' '.join(s.words(2))} can't run inside a deployment on {session.server}.",
+                    f"{' '.join(s.words(2)).removesuffix(' ;')} can't run inside a deployment on {session.server}.",
                     code="not_transactional",
                     location=locate(c, s.start),
                     hint="Run it by hand, before or after. Nothing was touched.",

@@ -115,6 +115,7 @@ def test_gaps_are_noted_with_the_file_after_them(numbers: list[int], missing: li
     changelog = read_changelog(written(tmp_path, {f"{number:04}_a.sql": "SELECT 1;" for number in numbers}))
     assert [note.message.split(" number ")[1].split(", before")[0] for note in changelog.notes] == missing
     assert all(Path(note.location.file).exists() for note in changelog.notes)
+    assert all((note.location.line, note.location.column) == (1, 1) for note in changelog.notes)
 
 
 @pytest.mark.parametrize("layout", ["migrate", "goose"])

@@ -81,5 +81,5 @@ def refuse_blank(file: SourceFile) -> None:
         raise ChangelogError(
             f"{file.path.name} is empty",
             hint="If nothing is meant to happen, say so in a comment: -- nothing to do",
-            location=Location(str(file.path)),
+            location=Location(str(file.path), 1, 1),
         )
