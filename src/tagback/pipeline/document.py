@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _AT = re.compile(r"(?P<message>.*?)(?: - at `(?P<path>.*)`)?\Z", re.S)
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
+
+_NO_VALUE = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
+"""What PyYAML 6 lets through of a date or a number that is none: it is for mistakes in YAML that it has an error."""
 
 Path_ = tuple[str | int, ...]
 
@@ -80,6 +84,12 @@ def _parsed(path: Path, text: str | None = None) -> tuple[dict[Path_, tuple[int,
         raise UsageError(f"{e.problem or e.context}.", code="pipeline", location=place) from None
     except yaml.YAMLError as e:
         raise UsageError(" ".join(str(e).split()), code="pipeline", location=Location(str(path))) from None
+    except RecursionError:
+        raise UsageError(
+            "The pipeline file is nested too deeply.", code="pipeline", location=Location(str(path))
+        ) from None
+    except _NO_VALUE as e:
+        raise _no_value(path, text, e) from None
     places: dict[Path_, tuple[int, int]] = {}
     try:
         if node is not None:
@@ -87,6 +97,27 @@ def _parsed(path: Path, text: str | None = None) -> tuple[dict[Path_, tuple[int,
     except RecursionError:
         raise UsageError("The pipeline file contains itself.", code="pipeline", location=Location(str(path))) from None
     return places, content
+
+
+def _no_value(path: Path, text: str, why: Exception) -> UsageError:
+    """The mistake that a value is none of the kind that it looks like, with the place of the first such one."""
+    import yaml
+
+    nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    while nodes:
+        node = nodes.pop(0)
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                yaml.SafeLoader("").construct_object(node)
+            except _NO_VALUE:
+                place = Location(str(path), node.start_mark.line + 1, node.start_mark.column + 1)
+                message = f"{node.value[:40]!r} reads as {node.tag.rpartition(':')[2]}, and is none."
+                return UsageError(message, code="pipeline", hint="Put a text in quotes.", location=place)
+        elif isinstance(node, yaml.MappingNode):
+            nodes[:0] = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes[:0] = node.value
+    return UsageError(f"{why}.", code="pipeline", location=Location(str(path)))
 
 
 def _note(path: Path, node: yaml.Node, at: Path_, places: dict[Path_, tuple[int, int]]) -> None:
@@ -112,7 +143,7 @@ def _note(path: Path, node: yaml.Node, at: Path_, places: dict[Path_, tuple[int,
 def _mistake(path: Path, places: dict[Path_, tuple[int, int]], content: Any, text: str) -> UsageError:
     found = _AT.match(text)
     assert found is not None
-    where = tuple(_steps(found["path"] or "$", content))
+    where = _steps(found["path"] or "$", content, found["message"])
     message, hint = found["message"], ""
     unknown = _UNKNOWN.match(message)
     if unknown:
@@ -125,19 +156,60 @@ def _mistake(path: Path, places: dict[Path_, tuple[int, int]], content: Any, tex
         message = message.replace("Object missing required field", "The key") + " is missing."
     else:
         message = f"{message[:1].upper()}{message[1:]}{'' if message.endswith('.') else '.'}"
-        if "got `bool`" in message:
+        if (found["path"] or "").startswith("key`"):
+            message, where = "A key has to be a text.", _odd_key(where, places, content)
+            hint = "YAML takes yes, no, on and off for true and false: put a text in quotes."
+        elif "got `bool`" in message:
             hint = "YAML takes yes, no, on and off for true and false: put a text in quotes."
     return UsageError(message, code="pipeline", hint=hint, location=_location(path, places, where))
 
 
-def _steps(text: str, content: Any) -> list[str | int]:
-    """The path of msgspec's message; of a mapping's value it tells only `[...]`, so the first that fits is taken."""
+def _steps(text: str, content: Any, message: str) -> Path_:
+    """The path of msgspec's message; of a mapping's value it tells only `[...]`: whichever alone gives the same message."""
     found: list[str | int] = []
     for name, number in _PART.findall(text):
         if number == "...":
-            break
-        found.append(name or int(number))
-    return found
+            here = _at(content, found)
+            fitting = (k for k in here if isinstance(k, str) and _alone(content, found, k) == message)
+            key = next(fitting, None)
+            if key is None:
+                break
+            found.append(key)
+        else:
+            found.append(name or int(number))
+    return tuple(found)
+
+
+def _at(content: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        content = content[step]
+    return content
+
+
+def _alone(content: Any, path: Sequence[str | int], key: str) -> str:
+    """The mistake in the content if the mapping at the path had this key only."""
+
+    def changed(part: Any, rest: Sequence[str | int]) -> Any:
+        if not rest:
+            return {key: part[key]}
+        inner = changed(part[rest[0]], rest[1:])
+        if isinstance(part, dict):
+            return {**part, rest[0]: inner}
+        return [inner if n == rest[0] else p for n, p in enumerate(part)]
+
+    try:
+        msgspec.convert(changed(content, path), Pipeline)
+    except msgspec.ValidationError as e:
+        found = _AT.match(str(e))
+        return found["message"] if found is not None else ""
+    return ""
+
+
+def _odd_key(where: Path_, places: Mapping[Path_, tuple[int, int]], content: Any) -> Path_:
+    """The place of the first key in a mapping that is no text."""
+    keys = [place for place in places if len(place) == len(where) + 1 and place[: len(where)] == where]
+    odd = next((n for n, key in enumerate(_at(content, where)) if not isinstance(key, str)), 0)
+    return keys[odd] if odd < len(keys) else where
 
 
 def _keys(where: Path_) -> list[str]:

@@ -33,6 +33,8 @@ def check_references(pipeline: Pipeline, file: Path) -> None:
         "run": dict.fromkeys(_OF_RUN),
     }
     for at, text, condition in _texts(msgspec.to_builtins(pipeline), ()):
+        if text.count("${{") > len(expressions_in(text)):
+            raise mistake(file, at, "`${{` has no `}}` behind it.")
         for expression in [text] if condition else expressions_in(text):
             tree = _check(expression, known, at, file, any_name=at[-1] == "expect")
             for name in (_part(node) for node in ast.walk(tree)):

@@ -85,6 +85,7 @@ class CommandCheck(Part, frozen=True, kw_only=True):
     within: Duration = 60
 
     def __post_init__(self) -> None:
+        _some(self.run)
         _lengths(self.within)
 
 
@@ -162,6 +163,10 @@ class Rollback(Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if sum(place is not None for place in (self.to, self.deployment, self.count)) > 1:
             raise ValueError("to, deployment and count exclude each other")
+        if self.count is not None and self.count < 1:
+            raise ValueError("count is 1 or more")
+        if isinstance(self.deployment, str) and not self.deployment.isdecimal() and "${{" not in self.deployment:
+            raise ValueError(f"{self.deployment!r} is no deployment: `tagback history` has their numbers")
 
 
 class Preview(Part, frozen=True, kw_only=True):
@@ -197,6 +202,9 @@ class Run(Part, frozen=True, kw_only=True):
     command: str | list[str]
     env: dict[str, str] = {}
     cwd: str | None = None
+
+    def __post_init__(self) -> None:
+        _some(self.command)
 
 
 class Http(Part, frozen=True, kw_only=True):
@@ -377,6 +385,11 @@ def _one_of(part: Part, *names: str) -> None:
     if len(given) != 1:
         told = f"{' and '.join(given)} exclude each other" if given else f"one of {', '.join(names)} is needed"
         raise ValueError(told)
+
+
+def _some(command: str | list[str]) -> None:
+    if not command:
+        raise ValueError("the command is empty")
 
 
 def _lengths(*given: str | int | float | None) -> None:

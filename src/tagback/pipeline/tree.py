@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tagback.engines.url import parse
+from tagback.errors import UsageError
 from tagback.pipeline.document import Path_, mistake
 from tagback.pipeline.references import check_references
 from tagback.pipeline.specification import Pipeline, Stage, Step, Strategy
@@ -47,6 +49,7 @@ class Branch:
 def grow(pipeline: Pipeline, file: Path) -> tuple[Branch, ...]:
     """The stages in the order in which they run. UsageError for names that are there twice and needs that aren't met."""
     _check_names(pipeline, file)
+    _check_targets(pipeline, file)
     check_references(pipeline, file)
     branches = []
     for n, stage in enumerate(pipeline.stages):
@@ -68,6 +71,15 @@ def _nodes(step: Step, above: str, matrix: Mapping[str, Any], levels: tuple[Sequ
         children = tuple(node for child in step.steps or () for node in _nodes(child, path, within, own))
         found.append(Node(path, step, within, own, children))
     return found
+
+
+def _check_targets(pipeline: Pipeline, file: Path) -> None:
+    for name, target in pipeline.targets.items():
+        if "${{" not in target.url:
+            try:
+                parse(target.url)
+            except UsageError as e:
+                raise mistake(file, ("targets", name, "url"), e.message, e.hint) from None
 
 
 def _check_names(pipeline: Pipeline, file: Path) -> None:
