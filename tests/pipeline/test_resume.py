@@ -124,6 +124,7 @@ def test_an_aborted_run_takes_back_what_it_did_if_that_is_asked_for(folder: Fold
 
 APPROVED = """
 name: approved
+variables: {third: cyd}
 targets: {shop: {url: "sqlite:///shop.db"}}
 stages:
   - name: one
@@ -131,7 +132,7 @@ stages:
       - {name: look, preview: {apply: {target: shop, changelog: shop}, file: preview.json}}
       - name: consent
         %s
-        approve: {by: [ann, bob, cyd], count: 2, message: "release?"}
+        approve: {by: [ann, bob, "${{ variables.third }}"], count: 2, message: "release?"}
       - {name: schema, apply: {target: shop, changelog: shop}}
 """
 

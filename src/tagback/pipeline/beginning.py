@@ -14,12 +14,11 @@ import msgspec
 from tagback.deploy.author import author
 from tagback.errors import RefusedError, UsageError
 from tagback.pipeline.control import Control, now, this_runner
-from tagback.pipeline.document import read
 from tagback.pipeline.family import members
 from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import Run, RunState, StepRecord, StepState
-from tagback.pipeline.specification import Pipeline, Step
-from tagback.pipeline.steps.waiting import objection
+from tagback.pipeline.specification import Approve, Pipeline
+from tagback.pipeline.steps.waiting import ASKED, objection
 
 
 def new_run(pipeline: Pipeline, file: Path, document: str, variables: Mapping[str, Any]) -> Run:
@@ -82,23 +81,12 @@ def check_word(run: Run, steps: Mapping[str, StepRecord], step: str, verdict: st
         )
     path = found[0]
     if verdict in ("approved", "rejected"):
-        spec = _step_at(read(Path(run.file), run.document), path)
-        if spec is None or spec.approve is None:
+        asked = waiting[path].intent.get(ASKED)
+        if asked is None:
             raise UsageError(f"{path} waits for no approval.", code="not_waiting")
-        why = objection(spec.approve, run.initiator, who)
+        why = objection(msgspec.convert(asked, Approve), run.initiator, who)
         if why:
             raise RefusedError(f"{why}.", code="not_allowed")
     elif not waiting[path].error:
         raise UsageError(f"{path} waits for no decision.", code="not_waiting")
     return path
-
-
-def _step_at(pipeline: Pipeline, path: str) -> Step | None:
-    name = path.rpartition("/")[2].partition("[")[0]
-    queue = [s for stage in pipeline.stages for s in stage.steps]
-    while queue:
-        step = queue.pop()
-        if step.name == name:
-            return step
-        queue += step.steps or []
-    return None

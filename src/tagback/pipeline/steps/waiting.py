@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import msgspec
+
 from tagback.pipeline.context import Context
 from tagback.pipeline.control import now
 from tagback.pipeline.durations import seconds, told
 from tagback.pipeline.failures import RejectedError, TimeLimitError
 from tagback.pipeline.specification import Approve, Wait
 
+ASKED = "asked"
+"""What is noted of a step that waits for people: whom it asks, as expressions in the file have it."""
 _LOOK = 1.0  # seconds between two looks at what people said
 
 
@@ -32,6 +36,7 @@ def approve(spec: Approve, context: Context) -> dict[str, Any]:
     context.tell(f"{asked}tagback pipeline approve {context.run.id} {context.path}")
     if spec.message:
         context.tell(spec.message)
+    context.intend(**{ASKED: msgspec.to_builtins(spec)})
     with context.waiting():
         while True:
             answers = context.control.answers(context.run.id, context.path)
