@@ -339,3 +339,28 @@ def test_runs_are_found_by_the_pipelines_file(folder: Folder) -> None:
     assert "one/w" in shown.out
     assert folder.run("deep er/pipeline.yaml", "--control", "sqlite:///other.db").exit == 0
     assert (folder.path / "other.db").exists()
+
+
+def test_where_runs_are_kept_may_be_an_expression(folder: Folder) -> None:
+    folder.write(
+        "pipeline.yaml",
+        """
+name: quick
+secrets: {RUNS: {env: RUNS}}
+control: "sqlite:///${{ secrets.RUNS }}.db"
+stages: [{name: one, steps: [{name: w, wait: {for: 0}}]}]
+""",
+    )
+    environment = {**os.environ, "RUNS": "kept"}
+    assert folder.run(env=environment).exit == 0
+    assert (folder.path / "kept.db").exists()
+    assert len(json.loads(folder.call("pipeline", "list", "--json", env=environment).out)["runs"]) == 1
+    missing = folder.call("pipeline", "list", "--json")
+    assert (missing.exit, missing.body["error"]["code"]) == (2, "secret")
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "jdbc:mysql"])
+def test_a_control_database_is_of_a_kind_that_can_be_one(folder: Folder, scheme: str) -> None:
+    folder.write("pipeline.yaml", "name: quick\nstages: [{name: one, steps: [{name: w, wait: {for: 0}}]}]\n")
+    refused = folder.run("--control", f"{scheme}://root@127.0.0.1:1/runs")
+    assert (refused.exit, refused.body["error"]["code"]) == (2, "control")

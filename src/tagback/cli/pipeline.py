@@ -273,14 +273,15 @@ def _count(nodes: Any) -> int:
 
 def _open(url: str | None, file: str, *, create: bool = False) -> Control:
     """The control database: what is given, or what the file says, in the file's folder."""
+    from tagback.pipeline.beginning import control_of
     from tagback.pipeline.control import DEFAULT, Control
 
     given = url or os.environ.get("TAGBACK_CONTROL")
     if given:
         return Control.open(given, create=create)
-    of_file = _read(file)[0].control if os.path.exists(file) else None
+    pipeline = _read(file)[0] if os.path.exists(file) else None
     with _in_folder(file):
-        return Control.open(of_file or DEFAULT, create=create)
+        return Control.open((control_of(pipeline) if pipeline is not None else None) or DEFAULT, create=create)
 
 
 def _root(control: Control, id: str) -> Run:

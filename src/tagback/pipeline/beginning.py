@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import os
 import secrets as randomness
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,11 @@ import msgspec
 from tagback.deploy.author import author
 from tagback.errors import RefusedError, UsageError
 from tagback.pipeline.control import Control, now, this_runner
+from tagback.pipeline.expressions import filled
 from tagback.pipeline.family import members
 from tagback.pipeline.outputs import full_name
 from tagback.pipeline.records import Run, RunState, StepRecord, StepState
+from tagback.pipeline.secrets import Secrets
 from tagback.pipeline.specification import Approve, Pipeline
 from tagback.pipeline.steps.waiting import ASKED, objection
 
@@ -57,6 +60,14 @@ def variable(pipeline: Pipeline, name: str, text: str) -> Any:
         raise UsageError(
             f"{name} is {text!r}, and in the file of the type {wanted.__name__}.", code="variable"
         ) from None
+
+
+def control_of(pipeline: Pipeline) -> str | None:
+    """The database that keeps its runs, if the file says so: whoever looks for a run knows no run's variables yet."""
+    if pipeline.control is None:
+        return None
+    names = {"variables": pipeline.variables, "secrets": Secrets(pipeline.secrets), "env": dict(os.environ)}
+    return str(filled(pipeline.control, names))
 
 
 def speak_to(control: Control, run: Run, step: str) -> tuple[Run, str]:

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 from tagback.engines import connect
 from tagback.engines.session import Session, StatementError, Value
+from tagback.engines.url import parse
 from tagback.errors import UnreachableError, UsageError
 from tagback.pipeline.processes import began, identity, is_here
 from tagback.pipeline.records import Answer, Change, ChangeState, Child, Run, RunState, StepRecord, StepState
@@ -74,6 +75,12 @@ class Control:
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
         """Connects. `create`: an SQLite file is made, with its folder, if it isn't there; else UsageError."""
+        if parse(url).scheme in ("mysql", "mariadb"):
+            raise UsageError(
+                "MariaDB and MySQL can't be a control database.",
+                code="control",
+                hint="It is an SQLite file, sqlite:///runs.db, or in PostgreSQL, postgresql://user@host/database.",
+            )
         if url.startswith("sqlite:///"):
             name = url.removeprefix("sqlite:///")
             if not name.startswith("/"):  # the folder that it is relative to may be left
