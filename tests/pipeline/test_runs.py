@@ -133,6 +133,59 @@ def test_what_a_step_took_back_to_a_named_place_is_told_as_changed(folder: Folde
     assert folder.rows("shop") == BEFORE
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_below_what_the_run_found_is_where_a_step_took_it(folder: Folder, again: bool) -> None:
+    """What the step took back stays so: the place that the run found is gone with it. What came since goes back."""
+    folder.database("shop")
+    folder.database("stock")
+    assert folder.call("--url", "sqlite:///shop.db", "apply", "--changelog", "shop", "--tag", "v2").exit == 0
+    folder.write("shop/003_third.sql", "create table third (id integer primary key);")
+    text = """
+name: below
+targets: {shop: {url: "sqlite:///shop.db"}, stock: {url: "sqlite:///stock.db"}}
+stages:
+  - name: a
+    steps:
+      - {name: up, apply: {target: shop, changelog: shop, tag: v3}}
+      - {name: stock, apply: {target: stock, changelog: stock}}
+      - {name: down, rollback: {target: shop, to: v1}}
+"""
+    more = "      - {name: again, apply: {target: shop, changelog: shop}}\n" if again else ""
+    folder.write("pipeline.yaml", text + more + "      - {name: bad, run: {command: 'false'}}\n")
+    done = folder.run()
+    assert (done.exit, done.body["state"]) == (1, "rolled back"), done.err
+    stands = [(d["step"], d["state"]) for d in done.body["databases"] if d["target"] == "shop"]
+    assert stands == [("a/up", "back"), ("a/down", "changed"), *([("a/again", "back")] if again else [])]
+    assert done.body["databases"][0]["detail"] == "a step took it back, below v2"
+    assert done.body["error"]["hint"].endswith("shop stands as the run changed it.")
+    assert folder.rows("shop") == folder.rows("stock") == BEFORE
+    assert folder.call("--url", "sqlite:///shop.db", "verify", "--tag", "v1").exit == 0
+
+
+PLACES = """
+name: places
+targets: {shop: {url: "sqlite:///shop.db"}}
+stages:
+  - name: a
+    steps:
+      - {name: up, apply: {target: shop, changelog: shop, tag: v2}}
+      - {name: nothing, apply: {target: shop, changelog: shop, tag: v3}}
+      - {name: look, preview: {rollback: {target: shop}, file: preview.json}}
+      - {name: back, rollback: {target: shop, deployment: "${{ steps.nothing.deployment }}"}, on_failure: [{do: ignore}]}
+"""
+
+
+def test_a_place_without_a_value_is_not_the_runs_start(folder: Folder) -> None:
+    folder.database("shop")
+    folder.write("pipeline.yaml", PLACES)
+    done = folder.run()
+    assert done.exit == 0, done.err
+    assert done.body["steps"][-1]["error"]["message"] == "The place to go back to has no value."
+    assert folder.rows("shop") == AFTER
+    shown = json.loads((folder.path / "preview.json").read_text())
+    assert (shown["deployments"], shown["tag"]) == ([2], "v1")
+
+
 TWO = """
 name: both
 targets:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tagback.errors import TagbackError
+from tagback.errors import TagbackError, UsageError
 from tagback.pipeline import events
 from tagback.pipeline.context import Stopped
 from tagback.pipeline.control import now
@@ -19,7 +19,7 @@ from tagback.pipeline.expressions import filled_in, length
 from tagback.pipeline.failures import type_of
 from tagback.pipeline.records import StepRecord, StepState
 from tagback.pipeline.retries import place_of
-from tagback.pipeline.specification import Strategy
+from tagback.pipeline.specification import Rollback, Strategy
 from tagback.pipeline.steps import perform
 from tagback.pipeline.tree import Node
 
@@ -109,6 +109,9 @@ class Attempts:
         if node.step.timeout is not None:
             context = replace(context, until=time.monotonic() + length(node.step.timeout, context.names))
         part = filled_in(getattr(node.step, node.step.kind), context.names)
+        if isinstance(part, Rollback) and node.step.rollback is not None and node.step.rollback.placed != part.placed:
+            # What this run found is another place than the one that the file names.
+            raise UsageError("The place to go back to has no value.", code="expression")
         try:
             return perform(node.step.kind, msgspec.structs.replace(node.step, **{node.step.kind: part}), context)
         except (TagbackError, Stopped):

@@ -168,6 +168,11 @@ class Rollback(Part, frozen=True, kw_only=True):
         if isinstance(self.deployment, str) and not self.deployment.isdecimal() and "${{" not in self.deployment:
             raise ValueError(f"{self.deployment!r} is no deployment: `tagback history` has their numbers")
 
+    @property
+    def placed(self) -> bool:
+        """Whether it says where to go back to."""
+        return (self.to, self.deployment, self.count) != (None, None, None)
+
 
 class Preview(Part, frozen=True, kw_only=True):
     """SQL and verdict of an apply or a rollback, without doing it; kept for whoever approves."""

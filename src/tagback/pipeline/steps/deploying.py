@@ -16,13 +16,12 @@ from tagback.deploy.rollback import OnConflict, RollbackOptions
 from tagback.deploy.tags import check_free
 from tagback.deploy.target import Target
 from tagback.errors import Exit, TagbackError
-from tagback.ledger.history import History, read_history
-from tagback.ledger.store import Ledger
+from tagback.ledger.history import History
 from tagback.pipeline.context import Context
 from tagback.pipeline.outputs import full_name
-from tagback.pipeline.records import ChangeState
+from tagback.pipeline.records import Change, ChangeState
 from tagback.pipeline.specification import Apply, Rollback
-from tagback.pipeline.undo import own_tags
+from tagback.pipeline.undo import history_of, own_tags
 
 _NOTHING_LEFT = (Exit.FAILED, Exit.USAGE, Exit.REFUSED)
 """Exit statuses that say that the database is as it was."""
@@ -35,7 +34,7 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
         known = context.record.intent
         wait = context.lock_wait(spec.target)
         target.recover(lock_wait=wait)
-        history = _history(target)
+        history = history_of(target)
         if known and (done := _deployed(history, str(known["tag"]))) is not None:
             context.control.set_change(context.run.id, context.path, ChangeState.CHANGED)
             context.tell("it was deployed before the runner ended; it isn't deployed twice")
@@ -70,12 +69,8 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
 def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
     """Goes back: to a tag, a deployment, over a count of changesets, or to what this run found."""
     place, only = spec.to, None
-    found = []
-    if spec.to is None and spec.deployment is None and spec.count is None:
-        found = [
-            c for c in context.control.changes(context.run.id)
-            if c.target == spec.target and c.tag_before and c.state in (ChangeState.CHANGED, ChangeState.CHANGING)
-        ]  # fmt: skip
+    found = [] if spec.placed else changes_of_run(context, spec.target)
+    if not spec.placed:
         if not found:
             context.tell("this run has not changed it: there is nothing to take back")
             return {"target": spec.target, "deployments": [], "verified": True}
@@ -97,6 +92,14 @@ def rollback(spec: Rollback, context: Context) -> dict[str, Any]:
     outputs: dict[str, Any] = msgspec.to_builtins(done)
     outputs.pop("plan")
     return {**outputs, "target": spec.target}
+
+
+def changes_of_run(context: Context, target: str) -> list[Change]:
+    """What this run did to a database that is not taken back; the first says what it found."""
+    return [
+        c for c in context.control.changes(context.run.id)
+        if c.target == target and c.tag_before and c.state in (ChangeState.CHANGED, ChangeState.CHANGING)
+    ]  # fmt: skip
 
 
 def _elsewhere(spec: Rollback, context: Context, target: Target, options: RollbackOptions) -> RolledBack:
@@ -122,7 +125,7 @@ def _count(spec: Rollback, context: Context, target: Target) -> int | None:
     """A count means what it meant when the step first began: changesets that are gone already don't count again."""
     if spec.count is None:
         return None
-    history = _history(target)
+    history = history_of(target)
     if not context.record.intent:
         context.intend(depth=history.depth - spec.count)
         return spec.count
@@ -156,11 +159,3 @@ def _deployed(history: History, tag: str) -> int | None:
         if t.name == tag:
             return int(t.deployment)
     return None
-
-
-def _history(target: Target) -> History:
-    target.session.begin_reading()
-    try:
-        return read_history(Ledger(target.session))
-    finally:
-        target.session.rollback()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tagback.deploy.apply import ApplyOptions
+from tagback.deploy.drift import OnDrift
 from tagback.deploy.rehearse import RehearsalOptions
 from tagback.deploy.rehearse import rehearse as try_there_and_back
 from tagback.deploy.rollback import OnConflict, RollbackOptions
@@ -16,6 +17,8 @@ from tagback.engines.session import Session
 from tagback.errors import TagbackError
 from tagback.pipeline.context import Context
 from tagback.pipeline.specification import Preview, Rehearse, SetTag, Verify
+from tagback.pipeline.steps.deploying import changes_of_run
+from tagback.pipeline.undo import own_tags
 
 
 def preview(spec: Preview, context: Context) -> dict[str, Any]:
@@ -36,13 +39,22 @@ def preview(spec: Preview, context: Context) -> dict[str, Any]:
     else:
         assert spec.rollback is not None
         place = spec.rollback
+        to, only = place.to, None
+        if not place.placed:
+            found_first = changes_of_run(context, place.target)
+            if not found_first:
+                context.tell("this run has not changed it: there is nothing to take back")
+                return {"target": place.target, "deployments": []}
+            to, only = found_first[0].tag_before, own_tags(context, place.target)
         with context.target(place.target) as target:
             done = target.rollback(
                 RollbackOptions(
-                    to=place.to,
+                    to=to,
                     deployment=int(place.deployment) if place.deployment is not None else None,
                     count=place.count,
                     on_conflict=OnConflict(place.on_conflict),
+                    on_drift=OnDrift(place.on_drift),
+                    only=only,
                     dry_run=True,
                     lock_wait=context.lock_wait(place.target),
                 )
