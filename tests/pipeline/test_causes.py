@@ -31,6 +31,7 @@ targets:
   stock: {url: "sqlite:///stock.db"}
   other: {url: "sqlite:///other.db", lock_timeout: 50ms, lock_wait: 200ms}
   server: {url: "${{ variables.url }}", lock_timeout: "${{ variables.wait }}"}
+  strict: {url: "${{ variables.url }}", at_worst: free}
 stages:
   - name: first
     steps:
@@ -95,6 +96,13 @@ def data_loss(scene: Scene) -> str:
     scene.folder.write("m/000_t.sql", "create table t (id int primary key); insert into t values (1);")
     assert scene.folder.call("--url", scene.url, "apply", "--changelog", "m").exit == 0
     return scene.changelog("-- tagback: no-keep\ndelete from t;")
+
+
+def policy(scene: Scene) -> str:
+    """A column of the target that may only be deployed to where nothing has to be kept."""
+    scene.folder.write("m/000_t.sql", "create table t (id int primary key, a int); insert into t values (1, 1);")
+    assert scene.folder.call("--url", scene.url, "apply", "--changelog", "m").exit == 0
+    return scene.changelog("alter table t drop column a;").replace("server", "strict")
 
 
 def lock_timeout(scene: Scene) -> str:
@@ -304,6 +312,7 @@ CAUSES: dict[Callable[[Scene], str], str] = {
     constraint: "constraint",
     checksum: "checksum",
     data_loss: "data_loss",
+    policy: "policy",
     lock_timeout: "lock_timeout",
     lock_timeout_of_a_file: "lock_timeout",
     deadlock: "deadlock",

@@ -417,3 +417,16 @@ def test_a_control_database_is_of_a_kind_that_can_be_one(folder: Folder, scheme:
     folder.write("pipeline.yaml", "name: quick\nstages: [{name: one, steps: [{name: w, wait: {for: 0}}]}]\n")
     refused = folder.run("--control", f"{scheme}://root@127.0.0.1:1/runs")
     assert (refused.exit, refused.body["error"]["code"]) == (2, "control")
+
+
+def test_a_plan_says_what_a_target_would_refuse(folder: Folder) -> None:
+    folder.database("shop")
+    strict = SHOP.replace('url: "sqlite:///shop.db"', 'url: "sqlite:///shop.db", at_worst: free')
+    folder.write("pipeline.yaml", strict)
+    assert "it would be refused: at shop the way back has to be free" in folder.call("pipeline", "plan").out
+    done = folder.run()
+    assert (done.exit, done.body["error"]["code"]) == (1, "policy")
+    assert "would be captured; here it has to be free:" in done.body["error"]["message"]
+    assert folder.rows("shop") == BEFORE
+    folder.write("pipeline.yaml", strict.replace("at_worst: free", "at_worst: captured"))
+    assert "refused" not in folder.call("pipeline", "plan").out

@@ -21,7 +21,7 @@ from tagback.deploy.stage import Observed, Work, hold_foreseen, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.turn import in_turn
-from tagback.deploy.verdict import FREE, Verdict, worst
+from tagback.deploy.verdict import FREE, Verdict, is_worse, worst
 from tagback.engines.session import Session
 from tagback.errors import RefusedError, UsageError, counted
 from tagback.ledger.history import History, read_history
@@ -44,6 +44,8 @@ from tagback.ledger.store import Ledger
 class ApplyOptions:
     """How to deploy. A dry run gives its answer even if the deployment would be refused as irreversible.
 
+    `at_worst`: the worst verdict on the way back that it may have, also where an irreversible one is allowed.
+
     `lock_wait`: seconds to wait for the deployment lock; `attempts`: runs when locks aren't to be had.
 
     `shelf_limit`: bytes that the shelf may take in all; `shelf_retention`: what is kept longer is dropped at the end.
@@ -55,6 +57,7 @@ class ApplyOptions:
     granular: bool = False
     dry_run: bool = False
     allow_irreversible: bool = False
+    at_worst: Reversibility | None = None
     accept_changed: tuple[str, ...] = ()
     shelf_limit: int | None = None
     shelf_retention: datetime.timedelta | None = None
@@ -276,7 +279,15 @@ def told(changesets: int, tag: str, options: ApplyOptions) -> str:
 
 
 def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
-    """RefusedError for what could not be taken back, unless that was allowed."""
+    """RefusedError for what could not be taken back, unless that was allowed, and for what is worse than it may be."""
+    limit = options.at_worst
+    if limit is not None and is_worse(verdict.reversibility, limit):
+        raise RefusedError(
+            f"The way back from this deployment would be {verdict.reversibility.value}; here it has to be {limit.value}"
+            f"{' or better' if limit is not Reversibility.FREE else ''}:\n  " + "\n  ".join(verdict.reasons),
+            code="policy",
+            hint="It was tried and undone: the database is as it was before.",
+        )
     if verdict.reversibility is Reversibility.IRREVERSIBLE and not options.allow_irreversible:
         raise no_way_back(verdict.reasons)
 

@@ -25,6 +25,11 @@ class Verdict:
 FREE = Verdict(Reversibility.FREE, ())
 
 
+def is_worse(one: Reversibility, other: Reversibility) -> bool:
+    """Whether one verdict is worse than the other."""
+    return _ORDER.index(one) > _ORDER.index(other)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """All of them as one: for what can't be taken back, only the reasons of that."""
     every = list(verdicts)

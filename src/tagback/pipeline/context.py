@@ -14,6 +14,7 @@ from urllib.parse import quote
 from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
 from tagback.errors import TagbackError, UsageError
+from tagback.ledger.records import Reversibility
 from tagback.pipeline.control import Control
 from tagback.pipeline.events import Listener, StepTold
 from tagback.pipeline.expressions import filled, length
@@ -101,6 +102,11 @@ class Context:
     def lock_wait(self, name: str) -> float:
         """Seconds to wait for somebody else's deployment of a target to end."""
         return length(self.pipeline.targets[name].lock_wait, self.names)
+
+    def at_worst(self, name: str) -> Reversibility | None:
+        """The worst verdict that a deployment to a target may have, if there is one."""
+        limit = self.pipeline.targets[name].at_worst
+        return Reversibility(limit) if limit is not None else None
 
     @contextmanager
     def target(self, name: str, *, create: bool = False) -> Iterator[Target]:

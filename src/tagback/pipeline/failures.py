@@ -9,7 +9,7 @@ from tagback.pipeline.specification import Strategy
 
 ERRORS = (
     "lock_timeout", "deadlock", "connection", "authentication", "authorization", "syntax", "constraint", "checksum",
-    "drift", "data_loss", "conflict", "verification", "health", "command", "http", "timeout", "approval_rejected",
+    "drift", "data_loss", "conflict", "verification", "policy", "health", "command", "http", "timeout", "approval_rejected",
     "usage", "interrupted", "other",
 )  # fmt: skip
 """The names of error types, as `errors` of a strategy has them."""
@@ -36,6 +36,7 @@ _BY_CODE = {
     "deployed_since": "conflict",
     "difference": "verification",
     "not_equal": "verification",
+    "policy": "policy",
     "health": "health",
     "command": "command",
     "http": "http",

@@ -15,7 +15,9 @@ import msgspec
 
 from tagback.deploy.apply import ApplyOptions
 from tagback.deploy.target import Target
+from tagback.deploy.verdict import is_worse
 from tagback.errors import TagbackError
+from tagback.ledger.records import Reversibility
 from tagback.pipeline.document import read
 from tagback.pipeline.expressions import filled_in
 from tagback.pipeline.specification import Chained, Pipeline
@@ -112,6 +114,9 @@ def _tried(spec: Any, pipeline: Pipeline, names: dict[str, Any]) -> list[str]:
                 ApplyOptions(tag=spec.tag, to=spec.to, granular=spec.granular, dry_run=True),
             )
     steps = done.plan or ()
-    told = [f"{len(done.changesets)} pending, way back: {done.reversibility.value}", *done.reasons]
+    limit = pipeline.targets[spec.target].at_worst
+    refused = limit is not None and is_worse(done.reversibility, Reversibility(limit))
+    told = [f"it would be refused: at {spec.target} the way back has to be {limit}"] if refused else []
+    told += [f"{len(done.changesets)} pending, way back: {done.reversibility.value}", *done.reasons]
     told += [" ".join(s.sql.split())[:120] for s in steps[:_MOST]]
     return told + ([f"… and {len(steps) - _MOST} more statements"] if len(steps) > _MOST else [])

@@ -27,6 +27,10 @@ class Target(Part, frozen=True, kw_only=True):
     url: Annotated[str, Meta(description="sqlite:///file.db, postgresql://user@host/database, ${{ secrets.NAME }}.")]
     environment: str = ""
     tags: list[str] = []
+    at_worst: Annotated[
+        Literal["free", "captured", "conditional"] | None,
+        Meta(description="The worst verdict on the way back that a deployment may have here; worse is refused."),
+    ] = None
     lock_timeout: Annotated[Duration | None, Meta(description="How long a statement may wait for a lock.")] = None
     lock_wait: Annotated[Duration, Meta(description="How long to wait for somebody else's deployment to end.")] = 60
 

@@ -41,7 +41,12 @@ def apply(spec: Apply, context: Context) -> dict[str, Any]:
             return {**known, "deployment": done}
         tag = spec.tag or f"{context.run.id}-{full_name(context.path)}"
         options = ApplyOptions(
-            tag=tag, to=spec.to, granular=spec.granular, allow_irreversible=spec.allow_irreversible, lock_wait=wait
+            tag=tag,
+            to=spec.to,
+            granular=spec.granular,
+            allow_irreversible=spec.allow_irreversible,
+            at_worst=context.at_worst(spec.target),
+            lock_wait=wait,
         )
         if any(t.name == tag for t in history.tags):
             if not _stands_there(target, history, tag, changelog):
