@@ -34,6 +34,12 @@ def test_granular_is_refused_where_the_places_in_between_can_not_be_recorded(con
     assert concurrent.schema() == before
 
 
+def test_a_dry_run_that_tries_nothing_does_not_say_so(concurrent: Project) -> None:
+    told = concurrent.run("apply", "--changelog", "m", "--accept-changed", "001_people", "--dry-run")
+    assert "would deploy" in told.out
+    assert "tried and undone" not in told.out
+
+
 def test_a_dry_run_says_what_would_be_and_not_that_it_is(concurrent: Project) -> None:
     body = concurrent.apply("--accept-changed", "001_people", "--dry-run").body
     assert body["message"].endswith("nothing was changed.")

@@ -273,3 +273,8 @@ def test_a_dry_run_writes_nothing(database: Database) -> None:
     database.write({"001_shop.sql": SHOP})
     assert database.apply("v1", dry_run=True).plan
     assert database.ask("SHOW TABLES") == []
+    database.apply("v1")
+    database.write({"002_more.sql": "ALTER TABLE customer DROP COLUMN age;"})
+    start = database.state()
+    assert [s.object for s in database.apply("v2", dry_run=True).plan or ()]
+    assert database.state() == start

@@ -113,7 +113,8 @@ def _show_plan(page: Page, result: Applied) -> None:
     if not result.changesets:
         page.line("Nothing is pending.")
         return
-    page.line(f"would deploy {counted(len(result.changesets), 'changeset')}; it was tried and undone:")
+    tried = "; it was tried and undone" if result.verdicts else ""
+    page.line(f"would deploy {counted(len(result.changesets), 'changeset')}{tried}:")
     steps = result.plan or ()
     for verdict in result.verdicts:
         page.line("  ", (verdict.id, "name"), ": ", (verdict.reversibility.value, _style(verdict)), _told(verdict))

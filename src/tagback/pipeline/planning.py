@@ -116,7 +116,8 @@ def _tried(spec: Any, pipeline: Pipeline, names: dict[str, Any]) -> list[str]:
     steps = done.plan or ()
     limit = pipeline.targets[spec.target].at_worst
     refused = limit is not None and is_worse(done.reversibility, Reversibility(limit))
-    told = [f"it would be refused: at {spec.target} the way back has to be {limit}"] if refused else []
+    may = "would" if done.verdicts else "may"  # those that aren't tried are conditional until then
+    told = [f"it {may} be refused: at {spec.target} the way back has to be {limit}"] if refused else []
     told += [f"{len(done.changesets)} pending, way back: {done.reversibility.value}", *done.reasons]
     told += [" ".join(s.sql.split())[:120] for s in steps[:_MOST]]
     return told + ([f"… and {len(steps) - _MOST} more statements"] if len(steps) > _MOST else [])

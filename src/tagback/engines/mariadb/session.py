@@ -128,6 +128,7 @@ class MariadbSession:
 
     def begin_reading(self) -> None:
         self._settings.own()
+        self._ask("ROLLBACK")  # what was read until now began a transaction, and the next one's kind is told before it
         self._ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         self._ask("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
