@@ -36,7 +36,13 @@ def test_a_query_sees_and_writes_nothing(url: str) -> None:
         "void": None,
     }
     assert first_row(url, "SELECT id FROM sale WHERE id > 9", 5) == {}
-    for sql in ("DELETE FROM sale", "DROP TABLE sale", "CREATE TABLE other (id INTEGER)", "SELEC 1"):
+    for sql in (
+        "DELETE FROM sale",
+        "COMMIT; DELETE FROM sale; SELECT 1 AS n",
+        "DROP TABLE sale",
+        "CREATE TABLE other (id INTEGER)",
+        "SELEC 1",
+    ):
         with pytest.raises(StatementError):
             first_row(url, sql, 5)
     assert len(client.rows(url, "SELECT id FROM sale")) == 2

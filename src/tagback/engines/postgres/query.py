@@ -13,6 +13,7 @@ def first_row(url: Url, sql: str, within: float) -> dict[str, Value]:
     session = PostgresSession.open(url)
     try:
         with refusals(session._connection):
+            session._connection.execute("SET default_transaction_read_only = on")  # also behind a COMMIT in the query
             session._connection.execute("BEGIN READ ONLY")
             session._connection.execute(f"SET LOCAL statement_timeout = {max(1, round(within * 1000))}".encode())
             cursor = session._connection.execute(sql.encode())
