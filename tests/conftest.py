@@ -19,6 +19,7 @@ from tests.support.postgres import PostgresServer, running_server
 from tests.support.process import ServerFailed
 from tools import mariadb_programs, postgres_programs
 
+URLS = {"sqlite": "sqlite_url", "postgres": "pg_url", "mariadb": "mariadb_url"}
 SKIP_POSTGRES = os.environ.get("TAGBACK_TEST_SKIP_POSTGRES", "") not in ("", "0")
 SKIP_MARIADB = os.environ.get("TAGBACK_TEST_SKIP_MARIADB", "") not in ("", "0")
 
@@ -74,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.postgres)
         if SKIP_POSTGRES and item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_POSTGRES is set"))
-        if "mariadb_programs_found" in getattr(item, "fixturenames", ()):
+        if "mariadb_programs_found" in getattr(item, "fixturenames", ()) or parameters.get("target_url") == "mariadb":
             item.add_marker(pytest.mark.mariadb)
             if SKIP_MARIADB:
                 item.add_marker(pytest.mark.skip(reason="TAGBACK_TEST_SKIP_MARIADB is set"))
@@ -149,7 +150,7 @@ def sqlite_url(tmp_path: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgres"])
 def target_url(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh database, once on each engine; pick one with -k sqlite or -k postgres."""
-    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgres": "pg_url"}[request.param])
+    url: str = request.getfixturevalue(URLS[request.param])
     return url
 
 

@@ -296,8 +296,8 @@ CASES = (
     MergeCase(
         "a new column that was filled and then written",
         SHOP,
-        "ALTER TABLE t ADD COLUMN c TEXT; UPDATE t SET c = 'v' || id",
-        "UPDATE t SET c = 'v' || (3 - id) WHERE id < 3",
+        "ALTER TABLE t ADD COLUMN c TEXT; UPDATE t SET c = id",
+        "UPDATE t SET c = 3 - id WHERE id < 3",
         {"t": START},
     ),
     MergeCase(

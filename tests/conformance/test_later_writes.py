@@ -12,6 +12,11 @@ from tests.conformance.merge_cases import CASES, SHOP, MergeCase, Tables
 from tests.support import client
 
 merging = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
+ONE_BY_ONE = {
+    "a table that was made anew by way of another": "rows that were deleted from the new table come back",
+    "a dropped table and another under its name": "the row of the new table counts as a conflict, too",
+}
+"""Where each statement is taken back by itself, as on MariaDB: what is otherwise there."""
 
 
 @merging
@@ -76,6 +81,8 @@ def test_rolling_back_a_rollback_over_and_over_is_quiet(target_url: str, tmp_pat
 
 
 def _deploy_and_write(url: str, folder: Path, case: MergeCase) -> None:
+    if url.startswith("mariadb") and case.name in ONE_BY_ONE:
+        pytest.xfail(ONE_BY_ONE[case.name])
     changelog = folder / "changelog"
     changelog.mkdir()
     (changelog / "001_setup.sql").write_text(case.setup)
@@ -86,6 +93,11 @@ def _deploy_and_write(url: str, folder: Path, case: MergeCase) -> None:
     client.write(url, case.write)
     with tagback.open(url) as target:
         assert [t.reachable for t in target.tags()] == [True, True]
+
+
+def _can_be_granular(url: str) -> None:
+    if url.startswith("mariadb"):
+        pytest.skip("--granular is refused where statements commit by themselves")
 
 
 def _deploy_again(url: str, folder: Path) -> None:
@@ -119,6 +131,7 @@ def _everything(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_a_new_column_that_a_later_changeset_renames_is_no_conflict(target_url: str, tmp_path: Path) -> None:
+    _can_be_granular(target_url)
     changelog = tmp_path / "changelog"
     changelog.mkdir()
     (changelog / "001_setup.sql").write_text(
@@ -157,7 +170,7 @@ def test_rows_with_a_text_for_a_key_are_found_again(target_url: str, tmp_path: P
     changelog = tmp_path / "changelog"
     changelog.mkdir()
     (changelog / "001_setup.sql").write_text(
-        "CREATE TABLE t (id TEXT PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES ('x', 'one', '1'), ('y', 'two', '2');"
+        "CREATE TABLE t (id VARCHAR(20) PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES ('x', 'one', '1'), ('y', 'two', '2');"
     )
     with tagback.open(target_url, create=True) as target:
         target.apply(changelog, tagback.ApplyOptions(tag="before"))
@@ -170,6 +183,7 @@ def test_rows_with_a_text_for_a_key_are_found_again(target_url: str, tmp_path: P
 
 
 def test_a_later_changeset_that_gives_a_column_another_type_is_no_write(target_url: str, tmp_path: Path) -> None:
+    _can_be_granular(target_url)
     changelog = tmp_path / "changelog"
     changelog.mkdir()
     (changelog / "001_setup.sql").write_text(

@@ -123,6 +123,9 @@ SHOP = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER); INSERT INTO 
 DROP = "ALTER TABLE t DROP COLUMN a; UPDATE t SET b = 0 WHERE id = 1"
 
 
+both = pytest.mark.parametrize("target_url", ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
 def changelog(target_url: str, tmp_path: Path) -> Path:
     """The shop is there, tagged `before`; one changeset is pending."""
@@ -135,6 +138,7 @@ def changelog(target_url: str, tmp_path: Path) -> Path:
     return folder
 
 
+@both
 def test_an_unmanaged_object_a_hot_fix_is_present_and_stays(
     target_url: str, changelog: Path, look: Look, twin: str
 ) -> None:
@@ -152,6 +156,7 @@ def test_an_unmanaged_object_a_hot_fix_is_present_and_stays(
     assert differences(look(twin), look(target_url)) == []
 
 
+@both
 def test_out_of_order_changesets_are_told_and_go_back_in_the_order_they_came(
     target_url: str, changelog: Path, look: Look
 ) -> None:
@@ -169,6 +174,7 @@ def test_out_of_order_changesets_are_told_and_go_back_in_the_order_they_came(
     assert differences(start, look(target_url)) == []
 
 
+@both
 @pytest.mark.parametrize("what", ["renamed", "dropped"])
 def test_the_shelf_s_table_is_renamed_or_dropped_by_hand(
     target_url: str, changelog: Path, look: Look, what: str

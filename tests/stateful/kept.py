@@ -25,6 +25,7 @@ class Kept:
         """Keeps one, at once."""
         self._count(seed, outcomes)
         if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a") as file:
                 file.write(json.dumps({**self._of, "seed": seed, "outcomes": outcomes}) + "\n")
 

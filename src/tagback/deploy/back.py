@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tagback.catalog import (
     SUBORDINATE,
@@ -45,7 +45,8 @@ class Leg:
     """A part of the way back. `renamed`: name at the target, name now. `shelves`: rows to be merged at the target.
 
     `undoes` are the changesets (deployment and position) that it takes back. `since`: what was renamed after the stage
-    that the shelves are of. `looked_at`: tables that the changesets may have written to, by their names at the target; those
+    that the shelves are of. `passing` are columns, by table at the target, that won't be there at the end of the way.
+    `looked_at`: tables that the changesets may have written to, by their names at the target; those
     that go by their names now.
     """
 
@@ -55,6 +56,7 @@ class Leg:
     undoes: tuple[tuple[int, int], ...] = ()
     since: tuple[Rename, ...] = ()
     looked_at: frozenset[ObjectId] = frozenset()
+    passing: Mapping[ObjectId, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,10 @@ def bring_back(
         run_steps(session, homing, {}, done, listen, len(done) + len(homing))
         live = session.read_catalog()
         shelves = [s for s in shelves if s not in home]
-    rules = {s.kept.place: Rules(restore=restore, back=s.back) for s in shelves}
+    rules = {
+        s.kept.place: Rules(restore=restore, back=s.back, passing=leg.passing.get(s.kept.table, frozenset()))
+        for s in shelves
+    }
     _hold(session, live, target, shelves)
     merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moved))
     if merge.conflicts_total and strict:

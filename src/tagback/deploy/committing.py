@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Catalog, Rename
-from tagback.deploy.back import Leg, Return, bring_back
+from tagback.catalog import Catalog, ObjectId, Rename
+from tagback.deploy.back import Leg, Return, bring_back, has_place
 from tagback.deploy.events import Listener
+from tagback.deploy.moves import moves
 from tagback.deploy.recover import return_to_start
 from tagback.deploy.results import PlannedStep
 from tagback.deploy.shelves import place_label
 from tagback.deploy.steps import UnfitError
-from tagback.engines.session import Session
+from tagback.engines.session import Disagreement, Rules, Session
 from tagback.errors import RefusedError
 from tagback.ledger.records import Deployment, JournalEntry, Shelf
 from tagback.ledger.store import Ledger
@@ -80,6 +81,8 @@ def _run_leg(
     done = go(at, leg, place_label(record.id, stage), decided)
     if done.after.fingerprint != done.target.fingerprint:
         # Where the server chose another name than could be foreseen, the next plan sees it.
+        session.commit()
+        session.begin()
         again = bring_back(session, done.after, Leg(done.target), place_label(record.id, stage) + "_again", listen)
         done = replace(done, after=again.after, steps=(*done.steps, *again.steps))
     first = ledger.next_shelf(record.id)
@@ -88,6 +91,34 @@ def _run_leg(
     )
     ledger.write_journal(record.id, JournalEntry(stage, "a leg of the way back", "done"))
     return done
+
+
+def foreseen_conflicts(
+    session: Session, live: Catalog, way: Sequence[Leg], label: str
+) -> list[tuple[Disagreement, ...]]:
+    """What would be in conflict on each leg, as far as it can be told with nothing done.
+
+    That is until names change, once for a table, and where no leg before gives the table other columns.
+    """
+    found: list[tuple[Disagreement, ...]] = []
+    met: set[ObjectId] = set()
+    here = live
+    for leg in way:
+        if moves(live, leg.target, leg.renamed, cased=session.capabilities.cased_names):
+            break
+        shelves = [s for s in leg.shelves if has_place(s.kept, leg.target) and s.kept.table not in met]
+        shelves = [s for s in shelves if _parts(here, s.kept.table) == _parts(live, s.kept.table)]
+        here = leg.target
+        met |= {s.kept.table for s in leg.shelves}
+        rules = {s.kept.place: Rules(back=s.back, passing=leg.passing.get(s.kept.table, frozenset())) for s in shelves}
+        session.begin_stage(label, live, commits=False)
+        found.append(session.merge([s.kept for s in shelves], live, leg.target, rules, {}).conflicts)
+        session.forget_start()
+    return found
+
+
+def _parts(catalog: Catalog, table: ObjectId) -> frozenset[ObjectId]:
+    return frozenset(catalog.objects[table].parts) if table in catalog.objects else frozenset()
 
 
 def foreseen(live: Catalog, way: Sequence[Leg]) -> tuple[PlannedStep, ...]:

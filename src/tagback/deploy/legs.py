@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from tagback.catalog import Catalog, LossKind, ObjectId, Rename, follow
@@ -58,24 +59,35 @@ def legs(
     ]
     written = _at_start(looked_at, renamed) | _at_end(made, renamed)
     net = Leg(target, _net(renamed), (), tuple(everything), (), written)
-    if not shelves and not (len({c.deployment for c in undone}) > 1 and _takes_rows(session, live, net)):
-        return [net]
+    committing = session.capabilities.schema_changes_commit
     noted = [s for s in ledger.everything_kept() if s.snapshot != NO_SNAPSHOT]
     places = _places(history, undone, shelves, [s for s in noted if _is_undone(s.deployment, s.stage, undone, history)])
+    deployments = len({c.deployment for c in undone})
+    if committing:
+        places = _with_gaps(places, ledger, live)
+    in_parts = committing and len(places) > deployments
+    if not shelves and not in_parts and not (deployments > 1 and _takes_rows(session, live, net)):
+        return [net]
     found = []
     until = (float("inf"), 0)
     for n, place in enumerate(places):
         since = (place.deployment, place.stage)
         last = n == len(places) - 1
-        whole = target
+        whole, passing = target, {}
+        of_leg = tuple(s for s in shelves if since <= (s.deployment, s.stage) < until)
         if not last:
             recorded = ledger.load_snapshot(place.snapshot)
+            if committing:
+                before = _net((d, stage, r) for d, stage, r in renamed if (d, stage) < since)
+                earlier = {r.after: r.before for r in before}
+                recorded = _without_new(recorded, target, earlier)
+                passing = {s.kept.table: _passing(s, target, earlier) for s in of_leg}
             whole = keep(recorded, live, kept)[0] if kept else recorded
         found.append(
             Leg(
                 whole,
                 _net((d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until),
-                tuple(s for s in shelves if since <= (s.deployment, s.stage) < until),
+                of_leg,
                 tuple(c for c in everything if _belongs(c, since, until, history)),
                 _net((d, stage, r) for d, stage, r in renamed if since < (d, stage) < until),
                 _at_start(
@@ -83,9 +95,13 @@ def legs(
                     [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
                 )
                 | _at_end(
-                    [(d, stage, t) for d, stage, t in made if since <= (d, stage) < until],
+                    [
+                        *((d, stage, t) for d, stage, t in made if since <= (d, stage) < until),
+                        *((s.deployment, s.stage, s.kept.table) for s in of_leg if s.kept.table not in whole.objects),
+                    ],
                     [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
                 ),
+                passing,
             )
         )
         until = since
@@ -167,6 +183,69 @@ def _places(
             # Inside a granular deployment this is the point itself, whose schema is known.
             found.add(_Place(deployment, stage, history.by_id[c.deployment].snapshot_before))
     return sorted(found, reverse=True)
+
+
+def _with_gaps(places: Sequence[_Place], ledger: Ledger, live: Catalog) -> list[_Place]:
+    """Legs end, too, where a table or a column wasn't there that is there before and after: these are two of one name."""
+    found = list(places)
+    later = live
+    journals = {p.deployment: ledger.journal(DeploymentId(p.deployment)) for p in places}
+    for n, place in enumerate(places):
+        until = places[n - 1] if n else None
+        start = ledger.load_snapshot(place.snapshot)
+        for entry in journals[place.deployment]:
+            ends_before = until is None or (place.deployment, entry.position) < until[:2]
+            if place.stage < entry.position and ends_before and entry.snapshot != NO_SNAPSHOT:
+                between = ledger.load_snapshot(entry.snapshot)
+                if _has_gap(start, between, later):
+                    found.append(_Place(place.deployment, entry.position, entry.snapshot))
+        later = start
+    return sorted(found, reverse=True)
+
+
+def _has_gap(before: Catalog, between: Catalog, after: Catalog) -> bool:
+    for i in before.objects.keys() & after.objects.keys():
+        if i.kind != "table":
+            continue
+        was, then = ({p.name[-1].casefold() for p in c.objects[i].parts} for c in (before, after))
+        if i not in between.objects:
+            if not was & then:
+                return True
+        elif (was & then) - {p.name[-1].casefold() for p in between.objects[i].parts}:
+            return True
+    return False
+
+
+def _passing(s: Shelf, target: Catalog, earlier: Mapping[ObjectId, ObjectId]) -> frozenset[str]:
+    """Columns of what was kept that aren't in the table at the end of the way."""
+    table = s.kept.table
+    then = target.objects.get(earlier.get(table, table))
+    if then is None:
+        return frozenset()
+    there = {p.name[-1].casefold() for p in then.parts}
+    named = {c: ObjectId("column", (*table.name, c)) for c in s.kept.names}
+    return frozenset(c for c, i in named.items() if earlier.get(i, i).name[-1].casefold() not in there)
+
+
+def _without_new(recorded: Catalog, target: Catalog, earlier: Mapping[ObjectId, ObjectId]) -> Catalog:
+    """Tables that aren't at the end of the way go at its beginning, with all that was written to them, and what needs them.
+
+    `earlier`: names at the end of the way by those here.
+    """
+    gone = {i for i in recorded.objects if i.kind == "table" and earlier.get(i, i) not in target.objects}
+    while gone:
+        hanging = {
+            i
+            for i, o in recorded.objects.items()
+            if i not in gone
+            and (o.part_of in gone or any(recorded.owner_of(n) in gone for n in recorded.dependencies.get(i, ())))
+        }
+        if not hanging:
+            break
+        gone |= hanging
+    stay = {i: o for i, o in recorded.objects.items() if i not in gone}
+    needs = {i: needed for i, needed in recorded.dependencies.items() if i in stay}
+    return replace(recorded, objects=stay, dependencies=needs, _cache={}) if gone else recorded
 
 
 def _belongs(changeset: tuple[int, int], since: tuple[int, int], until: tuple[float, int], history: History) -> bool:

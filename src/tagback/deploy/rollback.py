@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from tagback.catalog import Catalog, ObjectId, by_appending, reordered
 from tagback.deploy.author import author
 from tagback.deploy.back import ColumnOrder, Leg, Return, bring_back
-from tagback.deploy.committing import Going, foreseen, run_legs, undone_unless_done
+from tagback.deploy.committing import Going, foreseen, foreseen_conflicts, run_legs, undone_unless_done
+from tagback.deploy.conflicts import told_of
 from tagback.deploy.drift import Gap, OnDrift, check_rows, column_order, is_drift, keep, not_together, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
 from tagback.deploy.legs import legs, net_renames, undone_shelves, undone_tables
-from tagback.deploy.results import Conflict, Restored, RolledBack, Shelved
+from tagback.deploy.results import Restored, RolledBack, Shelved
 from tagback.deploy.shelf import expire, expired, limit, purged_reasons
 from tagback.deploy.shelves import place_label, shelved
 from tagback.deploy.steps import STEP_FAILED
@@ -151,8 +152,9 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
             raise not_together(e) from e
 
     if session.capabilities.schema_changes_commit and options.dry_run:
+        met = foreseen_conflicts(session, live, way, place_label(deployment, 0))
         session.rollback()
-        return _not_taken(history, point, undone, live, way)
+        return _not_taken(history, point, undone, live, way, met, options)
     with contextlib.ExitStack() as safe:
         if session.capabilities.schema_changes_commit:
             before = ledger.save_snapshot(live, (history.attested, ledger.load_snapshot(history.attested)))
@@ -173,7 +175,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
             session, ledger, history, point, undone, (live, recorded, at), tag, (deployment, began), kept, elsewhere
         )
         _note_rows(ledger, deployment, way, done)
-        conflicts, conflicts_total = _conflicts(way, done, restore=options.on_conflict is OnConflict.RESTORE)
+        restore = options.on_conflict is OnConflict.RESTORE
+        conflicts, listed = told_of(way, [r.conflicts for r in done], restore=restore)
         purged = expire(session, ledger, options.shelf_retention)
         if options.dry_run:
             session.rollback()
@@ -189,8 +192,8 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         fingerprint_expected=goal.fingerprint,
         verified=at.fingerprint == goal.fingerprint,
         restored=_restored(done),
-        conflicts=conflicts,
-        conflicts_total=conflicts_total,
+        conflicts=conflicts[:_MOST_CONFLICTS],
+        conflicts_total=sum(r.conflicts_total for r in done) - (listed - len(conflicts)),
         shelved=shelved(k for r in done for k in r.kept),
         kept_drift=kept,
         reordered=tuple(str(i) for i in elsewhere),
@@ -265,31 +268,6 @@ def _restored(done: Sequence[Return]) -> tuple[Restored, ...]:
         for table, count in r.restored.items():
             rows[table.path] = rows.get(table.path, 0) + count
     return tuple(Restored(table, count) for table, count in sorted(rows.items()))
-
-
-def _conflicts(way: Sequence[Leg], done: Sequence[Return], *, restore: bool) -> tuple[tuple[Conflict, ...], int]:
-    """What is in conflict, by the names at the end of the way, and how much. What several legs met counts once."""
-    found: dict[tuple[ObjectId, str, str], Conflict] = {}
-    listed = 0
-    for n, r in enumerate(done, 1):
-        for c in r.conflicts:
-            table, column = _at_the_end(c, way[n:])
-            stands = "restored" if restore or c.superseded else "later"
-            found[table, c.key, column] = Conflict(table.path, c.key, column, stands)
-            listed += 1
-    total = sum(r.conflicts_total for r in done) - (listed - len(found))
-    return tuple(found.values())[:_MOST_CONFLICTS], total
-
-
-def _at_the_end(c: Disagreement, legs: Sequence[Leg]) -> tuple[ObjectId, str]:
-    """The names of the table and the column after these legs."""
-    table, column = c.table, ObjectId("column", (*c.table.name, c.column))
-    for leg in legs:
-        earlier = {r.after: r.before for r in leg.renamed}
-        there = earlier.get(table, table)
-        column = earlier.get(column, ObjectId("column", (*there.name, column.name[-1])))
-        table = there
-    return table, column.name[-1]
 
 
 def _note_rows(ledger: Ledger, deployment: DeploymentId, way: Sequence[Leg], done: Sequence[Return]) -> None:
@@ -376,9 +354,16 @@ def _rollback_record(
 
 
 def _not_taken(
-    history: History, point: Point, undone: Sequence[AppliedChangeset], live: Catalog, way: Sequence[Leg]
+    history: History,
+    point: Point,
+    undone: Sequence[AppliedChangeset],
+    live: Catalog,
+    way: Sequence[Leg],
+    met: Sequence[Sequence[Disagreement]],
+    options: RollbackOptions,
 ) -> RolledBack:
     """What a dry run says where steps can't be tried."""
+    conflicts, _ = told_of(way, met, restore=options.on_conflict is OnConflict.RESTORE)
     ids = tuple(dict.fromkeys(c.deployment for c in reversed(undone)))
     nothing = _nothing(history, point, live, live, (), dry_run=True)
     return replace(
@@ -387,6 +372,8 @@ def _not_taken(
         changesets=tuple(c.id for c in reversed(undone)),
         fingerprint_expected=way[-1].target.fingerprint,
         verified=False,
+        conflicts=conflicts[:_MOST_CONFLICTS],
+        conflicts_total=len(conflicts),
         message=f"{told(len(undone), len(ids), point.name, kept=False, dry_run=True)} It wasn't tried: every step commits.",
         plan=foreseen(live, way),
     )

@@ -87,7 +87,8 @@ def overlays_of(
         legs = sorted({(s.deployment, -s.stage) for s in shelves})
         of_legs = [[s for s in shelves if (s.deployment, -s.stage) == leg] for leg in legs]
         first = min(numbers[one] for s in shelves for one in s.undoes)
-        overlay = together([_Overlay(session, ledger, some, first) for some in of_legs])
+        single = [_Overlay(session, ledger, some, first) for some in of_legs]
+        overlay = _Chain(single) if session.capabilities.schema_changes_commit else together(single)
         if overlay is not None:
             overlays[number] = overlay
     return overlays
@@ -95,14 +96,18 @@ def overlays_of(
 
 def _named_as_in_the_end(s: Shelf, renamed: Iterable[tuple[DeploymentId, int, Rename]]) -> Shelf:
     """The table that stood after the leg by the names that later legs of the rollback gave it and its columns back."""
-    stood = s.kept.stood
-    if stood is None:
-        return s
     stretches: dict[int, list[Rename]] = {}
     for deployment, stage, rename in renamed:
         if deployment == s.deployment and stage > s.stage:
             stretches.setdefault(stage, []).append(rename)
-    names = {r.before: r.after for r in follow(tuple(stretches[stage]) for stage in sorted(stretches))}
+    return _named_by(s, {r.before: r.after for r in follow(tuple(stretches[stage]) for stage in sorted(stretches))})
+
+
+def _named_by(s: Shelf, names: Mapping[ObjectId, ObjectId]) -> Shelf:
+    """With other names for the table that stood and its columns."""
+    stood = s.kept.stood
+    if stood is None:
+        return s
 
     def at_end(column: str) -> str:
         i = ObjectId("column", (*stood.table.name, column))
@@ -121,6 +126,7 @@ class _Overlay:
         self._session, self._ledger, self._shelves = session, ledger, shelves
         self._before: Catalog | None = None
         self._digests: Mapping[ObjectId, str] = {}
+        self._began: Mapping[ObjectId, Catalog] = {}  # where that isn't what was there before
         self.first = first
 
     def begin(self, before: Catalog) -> None:
@@ -135,6 +141,21 @@ class _Overlay:
         names = {r.before: r.after for r in renames(began, before)}
         stood = [stood.table for s in self._shelves if (stood := _stood(s.kept, began)) is not None]
         return {names.get(table, table) for table in stood} & before.objects.keys()
+
+    def follows(self, others: Iterable[_Overlay], after: Catalog) -> None:
+        """Where these have put the same table's rows, it begins with what they led to, not with what was there before."""
+        before = self._before
+        assert before is not None
+        tables = {s.kept.table for s in self._shelves} & {s.kept.table for o in others for s in o._shelves}
+        if not tables:
+            return
+        names = {r.before: r.after for r in renames(before, after)}
+        self._shelves = [_named_by(s, names) if s.kept.table in tables else s for s in self._shelves]
+        stood = [s.kept.stood.table for s in self._shelves if s.kept.table in tables and s.kept.stood is not None]
+        there = [table for table in stood if table in after.objects]
+        self._session.set_aside(there, after)
+        self._digests = {**self._digests, **self._session.digests(there, after)}
+        self._began = {**self._began, **dict.fromkeys(there, after)}
 
     def put(self, after: Catalog) -> str:
         session, by = self._session, self._shelves[0].deployment
@@ -164,6 +185,8 @@ class _Overlay:
     def _stood_where_it_is(self, kept: KeptRows, after: Catalog) -> Stood | None:
         """The table before the changesets ran, if it isn't one that they renamed or dropped and made another one for."""
         assert self._before is not None
+        if kept.stood is not None and kept.stood.table in self._began:
+            return _stood(kept, self._began[kept.stood.table])
         moved = {r.before for r in renames(self._before, after)}
         return None if kept.stood is None and kept.table in moved else _stood(kept, self._before)
 
@@ -202,6 +225,21 @@ class _Together:
 
     def put(self, after: Catalog) -> str:
         return "; ".join(note for overlay in self._overlays if (note := overlay.put(after)))
+
+
+class _Chain(_Together):
+    """Overlays of legs that each took back a part of what one changeset did: each goes on where the last one has ended."""
+
+    def __init__(self, overlays: Sequence[_Overlay]) -> None:
+        super().__init__(overlays)
+        self._legs = overlays
+
+    def put(self, after: Catalog) -> str:
+        notes = []
+        for n, overlay in enumerate(self._legs):
+            overlay.follows(self._legs[:n], after)
+            notes.append(overlay.put(after))
+        return "; ".join(filter(None, notes))
 
 
 def together(overlays: Sequence[Overlay]) -> Overlay | None:

@@ -13,15 +13,12 @@ change left if it is new, or if a rollback asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tagback.engines.session import Disagreement, KeptColumn, KeptRows, Rules
+from tagback.engines.session import KeptColumn, KeptRows, Rules
 from tagback.errors import RefusedError
-
-MOST_CONFLICTS = 1000
-"""Conflicts of one table that are listed."""
 
 GONE, NEW, CHANGED = "gone", "new", "changed"
 WHICH = '"change"'  # the column's name, which is a word of MariaDB's
@@ -266,6 +263,8 @@ class Merging:
             *values,
             *along,
         ]
+        if kept.whole and kept.key and any(name not in today.own for name in kept.names):
+            gone = [*addresses, "1", "1", *self._of_another(kept, today, rules), *along]
         untouched = self._w.same("h.r", "n.r")
         new = [
             *addresses,
@@ -303,6 +302,19 @@ class Merging:
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
 
+    def _of_another(self, kept: KeptRows, today: Side, rules: Rules) -> list[str]:
+        """What is in conflict, the key and the values where the table went and another one has its name.
+
+        What that one has no column for comes back in any case.
+        """
+        digits, values = ["'2'"] * len(kept.columns), [f"h.v{n}" for n in range(len(kept.columns))]
+        for n, c in enumerate(kept.columns):
+            if c.name in today.own:
+                digits[n] = f"CASE WHEN {self._w.alike(c, f'h.v{n}', f'n.q{n}')} THEN '0' ELSE '1' END"
+                values[n] = f"CASE WHEN n.k0 IS NULL OR {int(rules.restore)} = 1 THEN h.v{n} ELSE n.q{n} END"
+        keys = [f"h.{k}" for k in self._key_names(kept)]
+        return [f"CASE WHEN n.k0 IS NULL THEN '' ELSE {' || '.join(digits)} END", *keys, *values]
+
     def differing(self, kept: KeptRows, decision: str, today: Side | None) -> str:
         """A query over what was decided: whether rows that move come or go, and for each column if they get other values.
 
@@ -339,9 +351,11 @@ class _Column:
     """One column of a row that the change changed, as expressions over the shelf's row `h` and today's `n`."""
 
     def __init__(self, words: Words, kept: KeptRows, today: Side, rules: Rules, n: int) -> None:
-        name = kept.names[n]
-        took_part = f"substr(h.d, {n + 1}, 1) = '1'"
+        name, took_part = kept.names[n], f"substr(h.d, {n + 1}, 1) = '1'"
         self.conflicts = self.superseded = "1 = 0"
+        if name in rules.passing and name in today.own:
+            self.moves, self.value = "1 = 0", f"n.q{n}" if today.kept[name] else "NULL"
+            return
         if name in today.turned:
             changed = f"NOT ({words.same(f'n.b{n}', f'h.b{n}')})"
             self.conflicts = f"({took_part} AND {changed})"
@@ -399,14 +413,6 @@ def _named(expressions: Sequence[str], names: Sequence[str]) -> str:
     return ", ".join(f"{e} AS {n}" for e, n in zip(expressions, names, strict=True))
 
 
-def counts(decision: str) -> str:
-    """A query over what was decided: rows that move, rows that are put in, and conflicts."""
-    return (
-        "SELECT coalesce(sum(moves), 0), coalesce(sum(moves * stays), 0),"
-        f" coalesce(sum(CASE WHEN c = 'row' THEN 1 ELSE length(replace(c, '0', '')) END), 0) FROM {decision}"
-    )
-
-
 def shelf_missing(kept: KeptRows, place: str) -> RefusedError:
     """What was kept isn't where it was put."""
     return RefusedError(
@@ -414,22 +420,3 @@ def shelf_missing(kept: KeptRows, place: str) -> RefusedError:
         code="shelf_missing",
         hint="It was renamed, moved or dropped by hand: put it back under that name. Nothing was touched.",
     )
-
-
-def disagreements(kept: KeptRows, rows: Iterable[Sequence[object]]) -> list[Disagreement]:
-    """What is in conflict, from rows of `c` and the key's columns as text."""
-    found = []
-    for digits, *key in rows:
-        if kept.key:
-            told = ", ".join(f"{name}={value}" for name, value in zip(kept.key, key, strict=True))
-        else:
-            told = f"row {key[0]}, {key[1]}"
-        if digits == "row":
-            found.append(Disagreement(kept.table, told, ""))
-            continue
-        found += [
-            Disagreement(kept.table, told, kept.names[n], superseded=digit == "2")
-            for n, digit in enumerate(str(digits))
-            if digit != "0"
-        ]
-    return found

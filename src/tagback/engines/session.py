@@ -181,12 +181,14 @@ class Redo:
 class Rules:
     """How to merge. `restore`: what the change took away stands against what was written since.
 
-    `back` are expressions over today's columns, by the start's column that they give again.
+    `back` are expressions over today's columns, by the start's column that they give again. `passing` are columns that
+    won't be there at the end of the way: they keep what they have till then.
     """
 
     restore: bool = False
     redo: Redo | None = None
     back: Mapping[str, str] = field(default_factory=dict)
+    passing: frozenset[str] = frozenset()
 
 
 class Session(Staged, Protocol):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tagback.catalog import Catalog, ObjectId, Restoration
+from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.mariadb.bags import NUMBER, Bag, found_by, gather
 from tagback.engines.mariadb.copies import Copies, Copy, stored
 from tagback.engines.mariadb.kinds.base import column_id
@@ -18,11 +19,8 @@ from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
 from tagback.engines.merging import (
     CHANGED,
     GONE,
-    MOST_CONFLICTS,
     NEW,
     Side,
-    counts,
-    disagreements,
     nothing_given,
     shelf_missing,
 )
@@ -244,6 +242,8 @@ class Shelf:
         """See Session.set_aside."""
         self._made += 1
         copy = f"{OWN_PREFIX}held_{self._made}"
+        if table.id in self._held:
+            self._ask(f"DROP TEMPORARY TABLE {ident(self._held[table.id][0])}")
         columns = ", ".join(map(ident, stored(table)))
         self._ask(
             f"CREATE TEMPORARY TABLE {ident(copy)} ENGINE=InnoDB AS SELECT {columns} FROM {table.address} FOR UPDATE"
@@ -344,11 +344,12 @@ class Shelf:
 
     def _changed(self, k: KeptRows, rule: Rules) -> list[bool]:
         """For each column whether any row may get another value in it."""
-        if rule.redo is not None:
+        if rule.redo is not None or k.whole or (rule.restore and k.gone):
             return [True] * len(k.columns)
         digits = [f"coalesce(max(substr(d, {n + 1}, 1)), '0')" for n in range(len(k.columns))]
         (row,) = self._ask(f"SELECT {', '.join(digits)} FROM {_address(k.place)} WHERE \"change\" = '{CHANGED}'")
-        return [digit == "1" or name in rule.back for digit, name in zip(row, k.names, strict=True)]
+        given = {name for digit, name in zip(row, k.names, strict=True) if digit == "1"} | rule.back.keys()
+        return [name in given - rule.passing for name in k.names]
 
     def _bag(self, k: KeptRows, now: Table, then: Table) -> Bag | None:
         """The table's rows by number, where no key finds them again."""

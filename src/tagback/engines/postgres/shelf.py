@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_today
-from tagback.engines.merging import MOST_CONFLICTS, Side, counts, disagreements, nothing_given, shelf_missing, size_of
+from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
+from tagback.engines.merging import Side, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
 from tagback.engines.postgres.copies import Copy, Described
 from tagback.engines.postgres.images import Images

@@ -8,15 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId, Restoration
+from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.merging import (
     CHANGED,
     GONE,
-    MOST_CONFLICTS,
     NEW,
     Side,
     columns_of,
-    counts,
-    disagreements,
     nothing_given,
     shelf_missing,
     size_of,
