@@ -46,6 +46,7 @@ CASES = (
     conditional("partition dropped, the default one stays", PARTED, "DROP TABLE p1"),
     captured("partition dropped, no default one", PARTED + "DROP TABLE pd", "DROP TABLE p1"),
     conditional("table made a partitioned one", "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, 'x' FROM generate_series(1, 9) n", "ALTER TABLE t RENAME TO old; CREATE TABLE t (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (5); CREATE TABLE td PARTITION OF t DEFAULT; INSERT INTO t SELECT * FROM old; DROP TABLE old"),
+    conditional("table with a serial column made a partitioned one", SERIAL, "ALTER TABLE t RENAME TO old; CREATE TABLE t (id int NOT NULL DEFAULT nextval('t_id_seq'), a text, PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE td PARTITION OF t DEFAULT; INSERT INTO t SELECT * FROM old; ALTER SEQUENCE t_id_seq OWNED BY t.id; DROP TABLE old"),
     exact("partition attached", PARTED + "CREATE TABLE n (id int NOT NULL, at date NOT NULL, v text CONSTRAINT p_v_check CHECK (v <> '')); INSERT INTO n VALUES (9, '2010-01-01', 'n')", "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM ('2010-01-01') TO ('2011-01-01')"),
     exact("partition detached", PARTED, "ALTER TABLE p DETACH PARTITION p1"),
     exact("partition renamed and moved", PARTED + "CREATE SCHEMA s", "ALTER TABLE p1 RENAME TO q1; ALTER TABLE q1 SET SCHEMA s; ALTER TABLE p RENAME TO q"),

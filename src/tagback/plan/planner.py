@@ -336,10 +336,11 @@ class _Planner:
         return _Node(Action.DROP, object_id)
 
     def _goes_along(self, o: SchemaObject) -> bool:
-        """Whether dropping what this object is part of takes it away already."""
+        """Whether dropping what this object is part of takes it away already. What is only lifted must not go."""
         whole = o.part_of
         return (
             whole is not None
+            and not (o.id in self.lifted and o.carries_data)
             and not self.parts_go_first
             and (whole in self.removed or whole in self.rebuilt)
             and not self._goes_first(o.id, whole)
