@@ -8,19 +8,26 @@ from dataclasses import replace
 
 from tagback.catalog import Action, Correction, Restoration, Step
 from tagback.engines.postgres.sqltext import ident, literal, qualified
-from tagback.engines.session import KeptRows
+from tagback.engines.session import KeptColumn, KeptRows
 
 ROW_EXCLUSIVE = "ROW EXCLUSIVE"
 _NEXTVAL = re.compile(r"nextval\(('(?:[^']|'')+')::regclass\)\Z")
 
 
 def restoration(
-    k: KeptRows, decision: str, staying: Sequence[str], corrected: Collection[str], *, there: bool
+    k: KeptRows,
+    decision: str,
+    staying: Sequence[str],
+    corrected: Collection[str],
+    counted: Collection[str],
+    *,
+    there: bool,
 ) -> Restoration:
     """Takes out what moves and puts in what stays. An identity column goes on behind what it has then.
 
-    `staying` are columns whose values rows take along. `corrected`: the columns in which all rows that move differ from
-    today's; nothing if some come, go or are made anew.
+    `staying` are columns whose values rows take along. `counted`: columns that come back and can't be NULL; where they have
+    a sequence, rows of today are counted behind the values that come back. `corrected`: the columns in which all rows that
+    move differ from today's; nothing if some come, go or are made anew.
     """
     table = qualified(*k.table.name)
     out = []
@@ -39,8 +46,9 @@ def restoration(
     steps = [Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE) for sql in into]
     # An identity that is generated always takes no value by UPDATE.
     fixed = any(c.numbered and c.name in corrected for c in k.columns)
-    instead = _correction(k, decision, corrected) if corrected and not fixed else None
-    return Restoration(tuple(out), (*steps, *_numbers(k)), instead)
+    instead = _correction(k, decision, corrected, counted) if corrected and not fixed else None
+    behind = _behind(k, decision, counted) if there else []
+    return Restoration(tuple(out), (*behind, *steps, *_numbers(k)), instead)
 
 
 def which_differ(k: KeptRows, answer: Sequence[Sequence[object]]) -> tuple[str, ...]:
@@ -54,7 +62,7 @@ def _insertion(table: str, values: Mapping[str, str], source: str) -> str:
     return f"INSERT INTO {table}{into} SELECT {', '.join(values.values())} FROM pg_temp.{source}"
 
 
-def _correction(k: KeptRows, decision: str, columns: Collection[str]) -> Correction:
+def _correction(k: KeptRows, decision: str, columns: Collection[str], counted: Collection[str]) -> Correction:
     """Found by the key and not by the place: a table whose columns are put in order is written anew before."""
     table = qualified(*k.table.name)
     values = _values(k)
@@ -66,8 +74,38 @@ def _correction(k: KeptRows, decision: str, columns: Collection[str]) -> Correct
     given = ", ".join(f"{ident(c)} = {value}" for c, value in values.items() if c in columns)
     sql = f"UPDATE ONLY {table} t SET {given} FROM pg_temp.{decision} d WHERE d.moves = 1 AND {found}"
     numbers = [step for c in k.columns if c.name in columns for step in _numbers(replace(k, columns=(c,)))]
-    steps = (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *numbers)
+    behind = _behind(
+        k, decision, counted, f" AND NOT EXISTS (SELECT FROM pg_temp.{decision} d WHERE d.moves = 1 AND {found})"
+    )
+    steps = (Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE), *behind, *numbers)
     return Correction(frozenset(columns), frozenset(k.key), steps)
+
+
+def _behind(k: KeptRows, decision: str, counted: Collection[str], others: str = "") -> list[Step]:
+    """Steps that count rows which nothing is put into behind the values that come back: what they have may be one of these.
+
+    An identity's sequence is there already; that of a default isn't, if it was dropped with its column.
+    """
+    table, values, found = qualified(*k.table.name), _values(k), []
+    for c in (c for c in k.columns if c.name in counted):
+        nextval = _NEXTVAL.match(c.default)
+        name = ident(c.name)
+        coming = f"(SELECT {values[c.name]} AS {name} FROM pg_temp.{decision} WHERE moves = 1 AND stays = 1) d"
+        if c.numbered:
+            found.append(_go_on(k, c, coming))
+            sql = f"UPDATE ONLY {table} SET {name} = DEFAULT"
+        elif nextval:
+            sql = (
+                f"UPDATE ONLY {table} t SET {name} = s.number"
+                " FROM (SELECT t.ctid AS place, m.last + row_number() OVER () AS number"
+                f" FROM ONLY {table} t, (SELECT max({name}) AS last FROM {coming}) m"
+                f" WHERE m.last IS NOT NULL AND pg_catalog.to_regclass({nextval[1]}) IS NULL{others}) s"
+                " WHERE t.ctid = s.place"
+            )
+        else:
+            continue
+        found.append(Step(sql, k.table, Action.INSERT, ROW_EXCLUSIVE))
+    return found
 
 
 def _values(k: KeptRows) -> dict[str, str]:
@@ -77,25 +115,25 @@ def _values(k: KeptRows) -> dict[str, str]:
 
 def _numbers(k: KeptRows) -> list[Step]:
     """Steps that set the sequences of numbered columns behind the values that came back, never further back."""
-    table = qualified(*k.table.name)
-    found = []
-    for c in k.columns:
-        nextval = _NEXTVAL.match(c.default)
-        if not c.numbered and not nextval:
-            continue
-        own = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(c.name)})::pg_catalog.regclass"
-        sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
-        name, last = ident(c.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
-        found.append(
-            Step(
-                "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
-                f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
-                f"::bigint AS last FROM {table}) v"
-                f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
-                f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
-                f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
-                k.table,
-                Action.ALTER,
-            )
-        )
-    return found
+    return [_go_on(k, c, qualified(*k.table.name)) for c in k.columns if c.numbered or _NEXTVAL.match(c.default)]
+
+
+def _go_on(k: KeptRows, column: KeptColumn, source: str) -> Step:
+    """Sets the column's sequence behind the values that are in `source`."""
+    nextval = _NEXTVAL.match(column.default)
+    own = (
+        f"pg_catalog.pg_get_serial_sequence({literal(qualified(*k.table.name))}, {literal(column.name)})"
+        "::pg_catalog.regclass"
+    )
+    sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
+    name, last = ident(column.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
+    return Step(
+        "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
+        f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
+        f"::bigint AS last FROM {source}) v"
+        f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
+        f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
+        f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
+        k.table,
+        Action.ALTER,
+    )

@@ -272,13 +272,19 @@ class Shelf:
                 along = tuple(today.staying) if today is not None else ()
                 compared = self._merging.differing(k, f"pg_temp.{decision}", today)
                 corrected = which_differ(k, self._text(compared)) if compared else ()
-                rows[k.table] = restoration(k, decision, along, corrected, there=today is not None)
+                back = self._come_back(k, target) if today is not None else set()
+                rows[k.table] = restoration(k, decision, along, corrected, back, there=today is not None)
             if _int(staying):
                 restored[k.table] = _int(staying)
             total += _int(in_conflict)
             if _int(in_conflict) and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
         return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+
+    def _come_back(self, k: KeptRows, target: Catalog) -> set[str]:
+        """Columns that aren't there now, and can't be NULL when they are."""
+        there = {c.name for c in self._rows.described([k.table])[k.table].columns}
+        return target.objects[k.table].required(target).keys() - there
 
     def _one_by_one(self, k: KeptRows, today: Side) -> Side:
         """The same, where columns of another type are turned into the start's only for rows that stay as they are."""

@@ -16,6 +16,7 @@ from tagback.catalog import Action, Loss, LossKind, ObjectId, Step
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE
 from tagback.engines.postgres.kinds.column import Column, cast, keeps_values, settings
+from tagback.engines.postgres.kinds.sequence import Counting, Identity
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 
 _MOST_ATTRIBUTES = 1500  # the server's limit is 1,600, dropped ones included
@@ -37,6 +38,7 @@ class Layout:
     tail: int  # where in `after` the columns begin that are added or moved
     defaults_before: Mapping[str, str] = field(default_factory=dict)
     defaults_after: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, Counting] = field(default_factory=dict)  # NOT NULL by a sequence that comes back later
 
     @property
     def possible(self) -> bool:
@@ -161,7 +163,12 @@ END"""
         return self._added(column).definition(self.defaults_after.get(column.name, ""))
 
     def _added(self, column: Column) -> Column:
-        """Rows that are there may have nothing in it yet."""
+        """Rows that are there may have nothing in it yet, or are counted: by an identity that is there till then."""
+        if column.name in self.counted:
+            sequence = (self.table.name[0], self._copy_name(column))
+            return msgspec.structs.replace(
+                column, identity=Identity(sequence=sequence, counting=self.counted[column.name])
+            )
         return column if column.generated or column.name in self.defaults_after else column.nullable
 
     def _copy_name(self, column: Column) -> str:
@@ -213,6 +220,7 @@ def lay_out(
     after: Sequence[Column],
     defaults_before: Mapping[str, str],
     defaults_after: Mapping[str, str],
+    counted: Mapping[str, Counting],
 ) -> Layout:
     """Finds what has to be done with each column; columns are the same when their names are."""
     new = {c.name: c for c in after}
@@ -248,6 +256,7 @@ def lay_out(
     return Layout(
         table, owner, old, tuple(after), tuple(n for n in old if n in dropped), tuple(n for n in old if n in retyped),
         frozenset(remade), moved, freed, tail, defaults_before, defaults_after,
+        {n: counting for n, counting in counted.items() if n not in old},
     )  # fmt: skip
 
 

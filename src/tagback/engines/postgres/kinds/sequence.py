@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
@@ -122,6 +123,18 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
             sqls.append(f"ALTER SEQUENCE {self.address} {after.counting.clause(data_type)}")
         steps = self.steps(sqls, lock="SHARE ROW EXCLUSIVE") + before.resettle(after)
         return Alteration(steps if after.owned_by == self.owned_by else steps + after.put_back())
+
+
+def counted(columns: Iterable[str], table: ObjectId, live: Catalog, target: Catalog) -> dict[str, Counting]:
+    """How those of the columns are counted that have a sequence of their own, which isn't there now."""
+    found = {}
+    for name in columns:
+        default = ObjectId("default", (*table.name, name))
+        for needed in target.dependencies.get(default, ()) if default in target.objects else ():
+            sequence = target.objects.get(needed)
+            if isinstance(sequence, Sequence) and sequence.owned_by == default.name and needed not in live.objects:
+                found[name] = sequence.counting
+    return found
 
 
 def go_on_behind(sequence: tuple[str, ...], table: tuple[str, ...], column: str, increment: int) -> str:

@@ -24,6 +24,7 @@ from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.layout import lay_out
+from tagback.engines.postgres.kinds.sequence import counted
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
@@ -201,6 +202,9 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             after.columns,
             _defaults(self, live, None),
             _defaults(after, target, live),
+            {}
+            if after._is_related(target)
+            else counted([c.name for c in after.columns if c.not_null], self.id, live, target),
         )
         if not layout.possible or not layout.touched.isdisjoint(self.key):
             return None
@@ -239,6 +243,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         same = columns[0] == columns[1]
         return same and order == after.parents and (self.parents == after.parents or not self._has_inherited)
 
+    def _is_related(self, catalog: Catalog) -> bool:
+        """Whether what is a column here is one of other tables or of a type, too."""
+        return bool(self.parents or self.partition_by or self.of_type) or catalog.has_parts(self.id)
+
     @property
     def _has_inherited(self) -> bool:
         return any(c.is_heirloom for c in self.columns)
@@ -262,7 +270,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         while True:
             stay = [c.name for c in live.columns if c.name in wanted and c.name not in again]
             columns = [wanted[n] for n in (*stay, *(n for n in wanted if n not in stay))]
-            layout = lay_out(self.id, self.owner, live.columns, columns, {}, {})
+            layout = lay_out(self.id, self.owner, live.columns, columns, {}, {}, {})
             # Columns that are dropped to be made anew come to stand behind those that stay.
             anew = again | layout.remade | (wanted.keys() & set(layout.dropped))
             if anew == again:
