@@ -70,6 +70,30 @@ def test_a_second_runner_is_refused_there_too(shop: Folder) -> None:
     assert shop.rows("shop") == BEFORE
 
 
+def test_a_run_whose_notes_are_lost_says_how_the_databases_stand(folder: Folder) -> None:
+    folder.database("shop")
+    folder.write(
+        "pipeline.yaml",
+        """
+name: lost
+targets: {shop: {url: "sqlite:///shop.db"}}
+stages:
+  - name: one
+    steps:
+      - {name: schema, apply: {target: shop, changelog: shop}}
+      - {name: lose, run: {command: "test -e lost || { touch lost; mv .tagback gone; }"}}
+""",
+    )
+    done = folder.run()
+    assert (done.exit, done.body["error"]["code"]) == (6, "unreachable"), done.err
+    assert "stops, for the control database fails it" in done.body["error"]["message"]
+    assert "what it changed stands: shop, which stood at v1." in done.body["error"]["hint"]
+    (folder.path / "gone").rename(folder.path / ".tagback")
+    run = done.body["error"]["message"].split()[1]
+    assert folder.call("pipeline", "resume", run, "--json").databases() == {"shop": "changed"}
+    assert folder.rows("shop") == AFTER
+
+
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_a_control_database_of_an_earlier_version_gets_what_it_lacks(
     engine: str, request: pytest.FixtureRequest, tmp_path: object

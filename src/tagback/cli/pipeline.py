@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -302,8 +302,8 @@ class _in_folder:
         self._folder = os.path.dirname(os.path.abspath(file))
 
     def __enter__(self) -> None:
-        self._before = os.getcwd()
         try:
+            self._before = os.getcwd()
             os.chdir(self._folder)
         except OSError as e:
             raise UsageError(
@@ -349,6 +349,8 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
                 exit_code=Exit.INTERRUPTED,
                 hint=f"tagback pipeline abort --rollback {run_.id} takes back what it changed.",
             ) from None
+        except TagbackError as e:
+            raise _unnoted(e, run_, runner.intents) from e
     changes = all_changes(control, run_)
     for path, text in ((junit_to, junit), (markdown_to, markdown)):
         if path:
@@ -358,6 +360,23 @@ def _driven(control: Control, run_: Run, outputs: tuple[str | None, ...]) -> Ans
                 Page(sys.stderr).line(f"{path} can't be written: {e.strerror}")
     fields = fields_of_run(outcome.run, outcome.steps, changes)
     return Answer(fields, lambda page: show_outcome(page, outcome, changes), _error(outcome, changes))
+
+
+def _unnoted(e: TagbackError, run_: Run, intents: Sequence[Mapping[str, Any]]) -> TagbackError:
+    """The runner can't note what it does any more, and stops: the databases are as they are, and that has to be said."""
+    from tagback.pipeline.control import RUN_TAKEN
+
+    if e.code == RUN_TAKEN:
+        return e
+    touched = {str(i["target"]): str(i["tag_before"]) for i in reversed(intents) if "tag_before" in i}
+    stood = ", ".join(f"{target}, which stood at {tag}" for target, tag in touched.items())
+    return TagbackError(
+        f"Run {run_.id} stops, for the control database fails it: {e.message}",
+        code=e.code,
+        exit_code=e.exit_code,
+        hint=f"`tagback pipeline resume {run_.id}` goes on once that is well again."
+        + (f" Until then what it changed stands: {stood}." if stood else " It had changed no database."),
+    )
 
 
 def _check_outputs(paths: tuple[str | None, ...]) -> None:

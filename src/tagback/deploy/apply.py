@@ -284,7 +284,8 @@ def check_allowed(verdict: Verdict, options: ApplyOptions) -> None:
     if limit is not None and is_worse(verdict.reversibility, limit):
         raise RefusedError(
             f"The way back from this deployment would be {verdict.reversibility.value}; here it has to be {limit.value}"
-            f"{' or better' if limit is not Reversibility.FREE else ''}:\n  " + "\n  ".join(verdict.reasons),
+            f"{' or better' if limit is not Reversibility.FREE else ''}"
+            + (":\n  " + "\n  ".join(verdict.reasons) if verdict.reasons else "."),
             code="policy",
             hint="It was tried and undone: the database is as it was before.",
         )

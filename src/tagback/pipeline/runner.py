@@ -247,6 +247,11 @@ class Runner:
         """How a step stands."""
         return self._steps.get(path)
 
+    @property
+    def intents(self) -> list[Mapping[str, Any]]:
+        """What steps were about to do to databases, as far as this runner knows, in order."""
+        return [record.intent for record in self._steps.values() if record.intent]
+
     def forget(self, nodes: Sequence[Node]) -> None:
         """These are to run again, from now on; what they intended for databases is still known."""
         for node in nodes:
