@@ -73,7 +73,9 @@ def test_a_dry_run_tells_what_each_statement_destroys_and_locks(pending: Project
 
 def test_a_gap_in_the_numbers_is_told_in_words(shop: Project) -> None:
     shop.write("007_later.sql", "create table later (id integer);")
-    assert shop.apply().body["notes"] == ["m/007_later.sql: no changeset has the number 3, 4, 5, 6, before 007_later"]
+    assert shop.apply().body["notes"] == [
+        "m/007_later.sql:1:1: no changeset has the number 3, 4, 5, 6, before 007_later"
+    ]
 
 
 def test_a_materialised_view_that_goes_is_known_to_be_filled_anew(shop: Project) -> None:
@@ -93,3 +95,45 @@ def test_a_materialised_view_that_goes_is_known_to_be_filled_anew(shop: Project)
     ]
     assert shop.run("rollback", "--to", "r2", "--yes").exit == 0
     assert shop.sql("select id from seen order by id") == shop.sql("select id from people order by id")
+
+
+def test_a_rename_beside_it_hides_no_condition(shop: Project) -> None:
+    shop.write(
+        "002_places.sql",
+        """
+        create table other (id integer primary key, a integer, v integer);
+        insert into other values (1, 1, 1);
+        """,
+    )
+    shop.apply("--tag", "r2")
+    shop.write(
+        "003_wider.sql",
+        """
+        alter table other rename column v to w;
+        alter table people rename to persons;
+        create table made (id integer primary key, a text, w integer);
+        insert into made select * from other;
+        drop table other;
+        alter table made rename to other;
+        """,
+    )
+    body = shop.apply().body
+    assert body["reversibility"] == "conditional"
+    assert any("can hold every value of column a of" in reason for reason in body["reasons"])
+    assert shop.json("rollback", "--to", "r2", "--yes").body["verified"]
+
+
+def test_a_rename_beside_it_hides_not_that_there_is_no_way_back(shop: Project) -> None:
+    if shop.is_sqlite:
+        pytest.skip("SQLite has no types of one's own")
+    shop.write("002_places.sql", "create type place as (id int); create table places of place;")
+    shop.apply("--tag", "r2")
+    shop.write(
+        "003_plain.sql",
+        """
+        alter table people rename column name to called;
+        alter type place add attribute city text cascade;
+        """,
+    )
+    result = shop.json("apply", "--changelog", "m")
+    assert (result.exit, result.error["code"]) == (3, "irreversible")

@@ -20,6 +20,7 @@ from tagback.catalog import (
     ObjectId,
     Rename,
     Restoration,
+    Step,
     by_appending,
     renames,
 )
@@ -103,9 +104,7 @@ def bring_back(
     done: list[PlannedStep] = []
     target = leg.target
     start = live
-    moved = moves(live, target, leg.renamed, cased=session.capabilities.cased_names)
-    naming = [*missing_schemas([there for _, there in moved], live, target)]
-    naming += [step for here, there in moved for step in session.rename(Rename(here, there)) or ()]
+    moved, naming = names_back(session, live, target, leg.renamed)
     if naming:
         run_steps(session, naming, {}, done, listen, len(naming))
         live = session.read_catalog()
@@ -158,6 +157,15 @@ def bring_back(
     return Return(
         tuple(done), start, target, after, kept, restored, merge.conflicts, merge.conflicts_total, home, taken
     )
+
+
+def names_back(
+    session: Session, live: Catalog, target: Catalog, renamed: Sequence[Rename]
+) -> tuple[list[Move], list[Step]]:
+    """What is renamed before anything else, and the steps for it."""
+    moved = moves(live, target, renamed, cased=session.capabilities.cased_names)
+    steps = [*missing_schemas([there for _, there in moved], live, target)]
+    return moved, steps + [step for here, there in moved for step in session.rename(Rename(here, there)) or ()]
 
 
 def has_place(kept: KeptRows, target: Catalog) -> bool:

@@ -11,11 +11,14 @@ from typing import Protocol
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.changelog.directives import BACK, NO_KEEP, directives
+from tagback.deploy.back import names_back
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
-from tagback.deploy.verdict import Verdict, judge, way_back, worst
+from tagback.deploy.steps import run_steps
+from tagback.deploy.verdict import Verdict, judge, worst
 from tagback.engines.session import KeptRows, Session, StatementError, Unkept
-from tagback.errors import ChangelogError, FailedError, Location, TagbackError
+from tagback.errors import ChangelogError, FailedError, Location, RefusedError, TagbackError
 from tagback.ledger.records import Reversibility
+from tagback.plan import Plan, plan
 
 _MOST_RUNS = 4
 WRITES = {"UPDATE", "DELETE", "INSERT", "REPLACE", "TRUNCATE", "MERGE", "COPY", "WITH"}
@@ -142,13 +145,33 @@ def run_stage(
         rows,
         unkept,
         [k.table for k in unwanted if k.rows],
-        way_back(before, after, renamed),
+        _way_back(session, before, after, renamed, commits=commits),
         renamed,
         ways,
     )
     if rows and session.doubts():
         verdict = worst([verdict, Verdict(Reversibility.CONDITIONAL, session.doubts())])
     return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes, seconds)
+
+
+def _way_back(
+    session: Session, before: Catalog, after: Catalog, renamed: Sequence[Rename], *, commits: bool
+) -> Plan | None:
+    """The plan of the way back. Where names have to be given back first, that is tried and undone, if it can be."""
+    _, naming = names_back(session, after, before, renamed)
+    if not naming:
+        return None if renamed and commits else plan(after, before)
+    if commits or session.capabilities.schema_changes_commit:
+        return None
+    session.savepoint()
+    try:
+        run_steps(session, naming, {}, [], lambda event: None, len(naming))
+        named = session.read_catalog()
+    except (FailedError, RefusedError):  # what the rollback would run into it tells when it is asked for
+        return None
+    finally:
+        session.rollback_to_savepoint()
+    return plan(named, before)
 
 
 def hold_foreseen(session: Session, before: Catalog, works: Sequence[Work]) -> None:

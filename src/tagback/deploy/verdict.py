@@ -9,7 +9,7 @@ from tagback.catalog import SUBORDINATE, Action, Catalog, Loss, LossKind, Object
 from tagback.engines.session import KeptRows, Unkept
 from tagback.errors import counted
 from tagback.ledger.records import Reversibility
-from tagback.plan import Plan, plan
+from tagback.plan import Plan
 
 _ORDER = list(Reversibility)
 
@@ -38,11 +38,6 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     found = max((v.reversibility for v in every), key=_ORDER.index)
     said = [v for v in every if v.reversibility is found or found is not Reversibility.IRREVERSIBLE]
     return Verdict(found, tuple(dict.fromkeys(reason for v in said for reason in v.reasons)))
-
-
-def way_back(before: Catalog, after: Catalog, renamed: Sequence[Rename]) -> Plan | None:
-    """The plan from `after` to `before`, where it can be told without renaming first."""
-    return None if renamed else plan(after, before)
 
 
 def judge(
