@@ -66,12 +66,16 @@ def test_each_reason_for_no_connection_has_its_words(
         "The database nowhere does not exist": refusal(mariadb_server.url("nowhere")),
         "The server refuses the password of guarded": refusal(mariadb_server.url(name, guarded, "s3cret2")),
         "The server wants a password for guarded": refusal(mariadb_server.url(name, guarded)),
-        f"The server lets guarded not into the database {name}": refusal(mariadb_server.url(name, guarded, "s3cret")),
+        f"The server does not let guarded into the database {name}": refusal(
+            mariadb_server.url(name, guarded, "s3cret")
+        ),
     }
     for words, error in cases.items():
         assert words in error.message
         assert error.hint
         assert error.exit_code is Exit.UNREACHABLE
+    codes = [error.code for error in cases.values()]
+    assert codes == [*["unreachable"] * 4, "authentication", "authentication", "permission"]
 
 
 def test_something_else_at_the_port_is_told(tmp_path: Path) -> None:
@@ -94,5 +98,8 @@ def test_a_killed_session_is_a_lost_connection(mariadb_server: MariadbServer, ma
     with pytest.raises(StatementError) as raised:
         connection.ask("SELECT 1")
     assert raised.value.lost
+    connection.driver._force_close()  # type: ignore[attr-defined]  # as PyMySQL does: it then has no words for it
+    with pytest.raises(StatementError, match="connection to the server was lost"):
+        connection.ask("SELECT 1")
     assert raised.value.exit_code is Exit.UNREACHABLE
     connection.close()

@@ -172,7 +172,7 @@ _CAUSES: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
     (
         (ER.DBACCESS_DENIED_ERROR,),
         r"",
-        "The server lets {user} not into the database {database}.",
+        "The server does not let {user} into the database {database}.",
         "It needs rights there: GRANT ALL ON {database}.* TO the user.",
     ),
     (
@@ -202,6 +202,15 @@ _CAUSES: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
 )
 
 
+_CODES = {
+    ER.ACCESS_DENIED_ERROR: "authentication",
+    1698: "authentication",  # of a plugin that knows no password
+    ER.HOST_NOT_PRIVILEGED: "authentication",
+    ER.DBACCESS_DENIED_ERROR: "permission",
+}
+"""Of accounts that are refused; all else is unreachable."""
+
+
 def _connection_error(error: Exception, url: Url, options: dict[str, Any]) -> TagbackError:
     """Why no connection came about, in tagback's own words. The password is in none of them."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
@@ -219,7 +228,8 @@ def _connection_error(error: Exception, url: Url, options: dict[str, Any]) -> Ta
         return UsageError(f"A file that the URL's options name is not there: {error.filename}.")
     for numbers, pattern, message, hint in _CAUSES:
         if number in numbers and re.search(pattern, text):
-            return UnreachableError(message.format_map(place), hint=hint.format_map(place))
+            code = _CODES.get(number, "unreachable")
+            return UnreachableError(message.format_map(place), hint=hint.format_map(place), code=code)
     told = " ".join(text.split())
     if url.password:
         told = told.replace(url.password, "***")

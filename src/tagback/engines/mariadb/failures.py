@@ -56,7 +56,7 @@ def statement_error(error: pymysql.Error, driver: pymysql.Connection[Any]) -> St
     lost = number in _LOST or isinstance(error, pymysql.err.InterfaceError) or not driver.open
     code = _CODES.get(number) or ("data" if isinstance(error, pymysql.err.DataError) else "statement")
     return StatementError(
-        text,
+        text or ("The connection to the server was lost." if lost else f"The server reports error {number}."),
         code="unreachable" if lost else code,
         sqlstate=str(number),
         retryable=number in _RETRYABLE and not lost,
