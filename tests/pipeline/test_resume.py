@@ -118,6 +118,7 @@ def test_an_aborted_run_takes_back_what_it_did_if_that_is_asked_for(folder: Fold
     assert folder.rows("shop") == AFTER
     (run,) = json.loads(folder.call("pipeline", "list", "--json").out)["runs"]
     done = folder.call("pipeline", "abort", "--rollback", run["run"], "--json")
+    assert (done.exit, done.body["ok"]) == (0, True), done.err
     assert done.body["state"] == "rolled back"
     assert folder.rows("shop") == folder.rows("stock") == BEFORE
 

@@ -217,7 +217,9 @@ def abort(id: str, rollback: bool, control: str | None, file: str) -> Answer:
             halt = Halt("", {"type": "aborted", "message": f"{who} aborted the run."}, "rollback_pipeline", "")
             opened.set_state(run_.id, RunState.RUNNING, {"pending": halt.fields})
             with _in_folder(run_.file):
-                return _driven(opened, opened.run(run_.id), (None, None, None))
+                done = _driven(opened, opened.run(run_.id), (None, None, None))
+            # That the run ended is what was asked for; a database that is not back is not.
+            return done if done.fields["state"] == RunState.STUCK.value else Answer(done.fields, done.show)
         for member in list(members(opened, run_)):
             end_left_behind(opened, member.run.id, lambda event: None)
         end_all(opened, run_, RunState.ABORTED)
