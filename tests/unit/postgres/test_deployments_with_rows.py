@@ -310,3 +310,17 @@ def test_over_and_over_the_same_rows_are_there(trial: Trial) -> None:
         assert differences(before, trial.state()) == []
         trial.deploy()
         assert differences(after, trial.state()) == []
+
+
+def test_a_new_label_that_is_used_at_once_is_told_the_way_and_the_way_is_one(trial: Trial) -> None:
+    trial.setup("CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (m mood); INSERT INTO t VALUES ('sad');")
+    before = trial.state()
+    with pytest.raises(tagback.TagbackError) as refused:
+        trial.deploy("ALTER TYPE mood ADD VALUE 'ok';", "UPDATE t SET m = 'ok';")
+    assert "`-- no-transaction`" in refused.value.hint
+    first = next(path for path in sorted(trial.changelog.iterdir()) if "ADD VALUE" in path.read_text())
+    first.write_text(f"-- no-transaction\n{first.read_text()}")
+    trial.deploy()
+    assert trial.rows("SELECT m::text FROM t") == [("ok",)]
+    trial.back()
+    assert differences(before, trial.state()) == []

@@ -44,6 +44,11 @@ def statement_error(error: psycopg.Error, connection: psycopg.Connection[Any]) -
     hint = "The connection to the server is gone." if lost else ""
     if state == "42501":
         hint = missing(parts[0], connection.info.parameter_status("session_authorization") or connection.info.user)
+    if state == "55P04" and "enum" in parts[0]:
+        hint = (
+            "Deploy what adds the value by itself first, with `tagback apply --to CHANGESET`; or begin its file with the"
+            " comment `-- no-transaction`, so that it is committed before what follows."
+        )
     return StatementError(
         "\n".join(parts),
         code="unreachable" if lost else _CODES.get(state) or _CLASSES.get(state[:2], "statement"),
