@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -36,40 +35,17 @@ import pytest
 
 import tagback
 from tagback.errors import RefusedError
+from tests.conformance import mariadb_trap_cases
+from tests.conformance.conftest import Look
 from tests.conformance.trap_cases import CASES, Trap
-from tests.support.oracle import State, differences, postgres_state, row_differences, sqlite_state
+from tests.support import client
+from tests.support.oracle import State, differences, row_differences
 
-Look = Callable[[str], State]
-
-
-@pytest.fixture
-def look(request: pytest.FixtureRequest) -> Look:
-    """Asks the oracle."""
-
-    def state(url: str) -> State:
-        if url.startswith("sqlite"):
-            return sqlite_state(Path(url.removeprefix("sqlite:///")))
-        server = request.getfixturevalue("postgres_server")
-        database = url.rpartition("/")[2]
-        with server.connect(database) as connection:
-            return postgres_state(server, database, connection)
-
-    return state
-
-
-@pytest.fixture
-def twin(request: pytest.FixtureRequest, target_url: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of another database, that tagback never sees."""
-    if target_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / 'twin.db'}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    name = server.create_database()
-    yield server.url(name)
-    server.drop_database(name)
-
-
-ON_EACH = [pytest.param(case, engine, id=f"{case.name}-{engine}") for case in CASES for engine in case.engines]
+ON_EACH = [
+    pytest.param(case, engine, id=f"{case.name}-{engine}")
+    for case in (*CASES, *mariadb_trap_cases.CASES)
+    for engine in case.engines
+]
 
 
 @pytest.mark.parametrize(("case", "target_url"), ON_EACH, indirect=["target_url"])
@@ -112,6 +88,9 @@ def _run(url: str, script: str) -> None:
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
         connection.executescript(script)
         connection.close()
+        return
+    if url.startswith("mariadb"):
+        client.write(url, script)
         return
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(script.encode())

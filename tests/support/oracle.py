@@ -1,6 +1,7 @@
 """What a database holds, seen without tagback: the schema as its own tools tell it, and every row.
 
-SQLite: `sqlite_schema` and the pragmas. PostgreSQL: `pg_dump --schema-only`, cut into its entries. tagback's own tables
+SQLite: `sqlite_schema` and the pragmas. PostgreSQL: `pg_dump --schema-only`, cut into its entries. MariaDB:
+`mariadb-dump --no-data`. tagback's own tables
 are left out; so are positions of sequences, which aren't schema. The order of rows means nothing.
 """
 
@@ -22,6 +23,7 @@ from tagback.ledger.schema import TABLES
 if TYPE_CHECKING:
     import psycopg
 
+    from tests.support.mariadb import MariadbServer
     from tests.support.postgres import PostgresServer
 
 _ENTRY = re.compile(r"^--\n-- (Name: .*?; Type: .*?; Schema: .*?); Owner: .*\n--\n", re.M)
@@ -207,3 +209,20 @@ def postgres_rows(connection: psycopg.Connection[Any]) -> dict[str, Rows]:
         values = Counter(tuple(repr(v) for v in row) for row in connection.execute(query))
         found[f"{quoted(schema)}.{quoted(table)}"] = Rows(tuple(columns), values)
     return found
+
+
+def mariadb_state(server: MariadbServer, database: str) -> State:
+    """The state of a database; how far AUTO_INCREMENT has come is no schema."""
+    with server.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW FULL TABLES")
+        kinds = {str(name): str(kind) for name, kind in cursor.fetchall()}
+        own = [name for name in kinds if name.startswith("tagback_")]
+        rows = {}
+        for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE" and name not in own):
+            cursor.execute(f"SELECT * FROM `{name.replace('`', '``')}`")
+            columns = tuple(c[0] for c in cursor.description)
+            rows[name] = Rows(columns, Counter(tuple(repr(v) for v in row) for row in cursor.fetchall()))
+    without = [f"--ignore-table={database}.{name}" for name in own]
+    shown = ["--no-data", "--routines", "--triggers", "--events", "--skip-comments"]
+    text = server.run("mariadb-dump", *shown, *without, database)
+    return State({"dump": re.sub(r" AUTO_INCREMENT=\d+", "", text)}, rows)

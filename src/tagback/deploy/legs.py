@@ -131,7 +131,7 @@ def net_renames(ledger: Ledger, history: History, depth: int) -> tuple[Rename, .
 
 
 def failed_legs(
-    ledger: Ledger, deployment: int, target: Catalog, snapshot: SnapshotId, until: int | None
+    ledger: Ledger, deployment: int, live: Catalog, target: Catalog, snapshot: SnapshotId, until: int | None
 ) -> list[tuple[int, Leg]]:
     """The way back from a deployment that ended between its parts, each leg with the stage to whose beginning it goes.
 
@@ -146,11 +146,11 @@ def failed_legs(
     ]
     shelves = [s for s in noted if s.kept.place and s.state is ShelfState.KEPT]
     # What was kept is compared with what its part left, so a later one that looked at rows goes by itself.
-    stages = sorted({(s.stage, s.snapshot) for s in noted}, reverse=True)
-    if not stages or stages[-1][1] != snapshot:
-        stages.append((0, snapshot))
+    places = sorted({_Place(deployment, s.stage, s.snapshot) for s in noted}, reverse=True)
+    if not places or places[-1].snapshot != snapshot:
+        places.append(_Place(deployment, 0, snapshot))
     found = []
-    for stage, at in stages:
+    for _, stage, at in _with_gaps(places, ledger, live, end):
         leg = Leg(
             target if at == snapshot else ledger.load_snapshot(at),
             _net((d, s, r) for d, s, r in renamed if stage <= s < end),
@@ -185,16 +185,19 @@ def _places(
     return sorted(found, reverse=True)
 
 
-def _with_gaps(places: Sequence[_Place], ledger: Ledger, live: Catalog) -> list[_Place]:
-    """Legs end, too, where a table or a column wasn't there that is there before and after: these are two of one name."""
+def _with_gaps(places: Sequence[_Place], ledger: Ledger, live: Catalog, end: float = float("inf")) -> list[_Place]:
+    """Legs end, too, where a table or a column wasn't there that is there before and after: these are two of one name.
+
+    `end`: the stage at which `live` is.
+    """
     found = list(places)
     later = live
     journals = {p.deployment: ledger.journal(DeploymentId(p.deployment)) for p in places}
     for n, place in enumerate(places):
-        until = places[n - 1] if n else None
+        until = places[n - 1][:2] if n else (float("inf"), 0)
         start = ledger.load_snapshot(place.snapshot)
         for entry in journals[place.deployment]:
-            ends_before = until is None or (place.deployment, entry.position) < until[:2]
+            ends_before = (place.deployment, entry.position) < until and entry.position < end
             if place.stage < entry.position and ends_before and entry.snapshot != NO_SNAPSHOT:
                 between = ledger.load_snapshot(entry.snapshot)
                 if _has_gap(start, between, later):

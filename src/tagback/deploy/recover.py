@@ -98,7 +98,7 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
     live = session.read_catalog()
     position = ledger.next_shelf(deployment.id)
     until = ledger.way_back(deployment.id)
-    for stage, leg in failed_legs(ledger, deployment.id, target, deployment.snapshot_before, until):
+    for stage, leg in failed_legs(ledger, deployment.id, live, target, deployment.snapshot_before, until):
         homeless = [s.kept.table for s in leg.shelves if s.kept.rows and not has_place(s.kept, leg.target)]
         if homeless:
             raise StuckError(f"what was kept of {homeless[0]} has no place in the schema that it is to go back to")

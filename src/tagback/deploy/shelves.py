@@ -159,7 +159,7 @@ class _Overlay:
 
     def put(self, after: Catalog) -> str:
         session, by = self._session, self._shelves[0].deployment
-        there = [s for s in self._shelves if s.kept.table in after.objects]
+        there = [s for s in self._shelves if _is_there(s.kept, after)]
         stood = {s.position: self._stood_where_it_is(s.kept, after) for s in there}
         lost = [s.kept.table.path for s in there if not _can_be_told(s.kept, stood[s.position])]
         if lost:
@@ -192,6 +192,12 @@ class _Overlay:
 
     def _redo(self, stood: Stood | None) -> Redo:
         return Redo(stood, unwritten=stood is not None and self._digests.get(stood.table) == stood.digest)
+
+
+def _is_there(kept: KeptRows, after: Catalog) -> bool:
+    """Whether the table is; one between a leg and the end may have had its name."""
+    table = after.objects.get(kept.table)
+    return table is not None and {p.name[-1] for p in table.parts} >= set(kept.key or kept.matched)
 
 
 def _can_be_told(kept: KeptRows, stood: Stood | None) -> bool:

@@ -32,12 +32,11 @@ class Bag:
     told: str
     columns: tuple[str, ...]
 
-    def moved(self, decision: str) -> tuple[str, ...]:
-        """The statements that find the rows alike to some that move."""
+    def moved(self, decision: str) -> str:
+        """The statement that finds the rows alike to some that move."""
         return (
-            f"ALTER TABLE {decision} ADD KEY (a0)",
             f"CREATE TEMPORARY TABLE {self.alike} (KEY ({_TOLD})) ENGINE=InnoDB AS SELECT DISTINCT x.{_TOLD}"
-            f" FROM {self.rows} x JOIN {decision} d ON d.a0 = x.{NUMBER} WHERE d.moves = 1",
+            f" FROM {self.rows} x JOIN {decision} d ON d.a0 = x.{NUMBER} WHERE d.moves = 1"
         )
 
     def out(self, decision: str) -> tuple[Step, ...]:
@@ -50,10 +49,8 @@ class Bag:
             f" JOIN {self.alike} g ON g.{_TOLD} = x.{_TOLD}"
             f" WHERE NOT EXISTS (SELECT 1 FROM {decision} d WHERE d.a0 = x.{NUMBER} AND d.moves = 1)"
         )
-        return (
-            Step(delete, self.table, Action.INSERT, LOCK),
-            Step(insert, self.table, Action.INSERT, LOCK),
-        )
+        steps = (Step(delete, self.table, Action.INSERT, LOCK), Step(insert, self.table, Action.INSERT, LOCK))
+        return steps if self.columns else steps[:1]  # of what has no column in common no row has a place
 
 
 def gather(ask: Ask, now: Table, then: Table, rows: str, alike: str) -> Bag:

@@ -317,11 +317,11 @@ class Shelf:
                 query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
             else:
                 query = self._merging.decide(k, _address(k.place), today, rule)
-            self._ask(f"CREATE TEMPORARY TABLE {ident(decision)} ENGINE=InnoDB AS {query}")
+            keyed = " (KEY (a0))" if bag is not None else ""
+            self._ask(f"CREATE TEMPORARY TABLE {ident(decision)}{keyed} ENGINE=InnoDB AS {query}")
             ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
             if moving and bag is not None:
-                for sql in bag.moved(ident(decision)):
-                    self._ask(sql)
+                self._ask(bag.moved(ident(decision)))
             elif moving and today is not None:
                 found = " AND ".join(f"d.a{n} = t.{a}" for n, a in enumerate(today.address))
                 self.leaving[k.table] = f"EXISTS (SELECT 1 FROM {ident(decision)} d WHERE d.moves = 1 AND {found})"
