@@ -56,13 +56,15 @@ class Outcome:
 class Engine:
     """What an engine makes of values. `default`: the value of a default, ANY where it isn't a constant.
 
-    `convert`: a value in another type's column, from and to. `told`: a key's value in words.
+    `convert`: a value in another type's column, from and to. `told`: a key's value in words. `first_names`: renames of
+    columns are followed in a table that was made anew under the name of another one.
     """
 
     fold: Callable[[str], str]
     default: Callable[[Column], str]
     convert: Callable[[str, Column, Column], str]
     told: Callable[[str], str]
+    first_names: bool = False
 
 
 def today(place: Place) -> dict[str, Expected]:
@@ -74,7 +76,7 @@ def go_back(engine: Engine, began: Place, ended: Place, now: Mapping[str, Expect
     """One deployment is taken back: from today's tables, which bear the names it left, to those it found."""
     outcome = Outcome({})
     for table, start in began.rows.items():
-        pair = ended.identities.pairs(began.identities, table, engine.fold)
+        pair = ended.identities.pairs(began.identities, table, engine.fold, first_names=engine.first_names)
         if pair is None or pair[0] not in now:
             outcome.tables[table] = Expected(start.columns, start.values)
             continue
@@ -86,7 +88,7 @@ def go_back(engine: Engine, began: Place, ended: Place, now: Mapping[str, Expect
 def shelved_nothing(engine: Engine, began: Place, ended: Place) -> bool:
     """Whether the rows that a deployment left would be those that it found, by a change of the schema alone."""
     for table, start in began.rows.items():
-        pair = ended.identities.pairs(began.identities, table, engine.fold)
+        pair = ended.identities.pairs(began.identities, table, engine.fold, first_names=engine.first_names)
         if pair is None:
             if start.values:
                 return False

@@ -53,7 +53,9 @@ class _Redo:
     def __init__(self, engine: Engine, story: Story, table: str) -> None:
         self._engine, self._table, self._story = engine, table, story
         self._left, self._made = story.left.rows[table], story.made.rows.get(table)
-        pair = story.returned.identities.pairs(story.left.identities, table, engine.fold)
+        pair = story.returned.identities.pairs(
+            story.left.identities, table, engine.fold, first_names=engine.first_names
+        )
         self._name, self._there = pair if pair is not None else ("", {})
         self._there = {c: t for c, t in self._there.items() if c in self._left.columns}
         self._types = {c.name: c for c in story.left.sketch.tables[table]}

@@ -199,7 +199,10 @@ class Returning(Account):
             return False
         for stage in stages:
             for table, columns in stage.began.sketch.tables.items():
-                pair = stage.ended.identities.pairs(stage.began.identities, table, self.database.values.fold)
+                values = self.database.values
+                pair = stage.ended.identities.pairs(
+                    stage.began.identities, table, values.fold, first_names=values.first_names
+                )
                 if pair is not None:
                     types = {c.name: c.type for c in stage.ended.sketch.tables[pair[0]]}
                     if any(c.name in pair[1] and types[pair[1][c.name]] != c.type for c in columns):

@@ -64,12 +64,13 @@ class _Place:
 class Identities:
     """Tells the same table and the same column under all their names, independently of what tagback thinks."""
 
-    def __init__(self, tables: Mapping[str, _Place] | None = None) -> None:
+    def __init__(self, tables: Mapping[str, _Place] | None = None, first: Mapping[int, str] | None = None) -> None:
         self._tables: dict[str, _Place] = dict(tables or {})
+        self._first: dict[int, str] = dict(first or {})  # the names that columns had when they came
 
     def copy(self) -> Identities:
         """As it is now."""
-        return Identities(self._tables)
+        return Identities(self._tables, self._first)
 
     def follow(self, change: Change, after: Sketch) -> None:
         """Takes note of a change that was made, and of what is there now."""
@@ -94,6 +95,7 @@ class Identities:
             place = known.get(name, _Place(next(_tokens), {}))
             mine = {c.name: place.columns.get(c.name) or next(_tokens) for c in columns}
             self._tables[name] = _Place(place.token, mine)
+            self._first |= {token: c for c, token in mine.items() if token not in self._first}
 
     def known_as(self, now: Identities, table: str, column: str) -> tuple[str, str]:
         """What a column of this time is called at that one; its name here where it isn't there."""
@@ -106,12 +108,13 @@ class Identities:
         return name, next((c for c, t in theirs.items() if t == token), column)
 
     def pairs(
-        self, then: Identities, table: str, fold: Callable[[str], str] = str
+        self, then: Identities, table: str, fold: Callable[[str], str] = str, *, first_names: bool = False
     ) -> tuple[str, dict[str, str]] | None:
         """For a table of `then`: its name now and its columns' names, then to now; None if it is gone.
 
         A table or column that was dropped and made anew under its old name counts as the same, because its rows have
-        no other place to go to. `fold` gives what is equal in column names that mean the same.
+        no other place to go to. `fold` gives what is equal in column names that mean the same. `first_names`: in a table
+        made anew that is true of the names that columns had when they came.
         """
         was = then._tables[table]
         found = [n for n, p in self._tables.items() if p.token == was.token]
@@ -124,7 +127,9 @@ class Identities:
             return None  # that one has another name to go back to
         now = self._tables[name].columns
         by_token = {token: column for column, token in now.items()}
-        by_name = {fold(column): column for column, token in now.items() if token not in was.columns.values()}
+        new = {column: token for column, token in now.items() if token not in was.columns.values()}
+        anew = first_names and self._tables[name].token != was.token
+        by_name = {fold(self._first[token] if anew else column): column for column, token in new.items()}
         columns = {}
         for column, token in was.columns.items():
             if token in by_token:

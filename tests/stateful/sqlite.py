@@ -260,7 +260,7 @@ class SqliteDatabase:
     """See `tests.stateful.database.Database`."""
 
     engine = "sqlite"
-    values = Engine(_lower, _default, _convert, _told)
+    values = Engine(_lower, _default, _convert, _told, first_names=True)
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "target.db"
