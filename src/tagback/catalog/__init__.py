@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tagback.catalog.appending import by_appending, reordered, same_but_for_order
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
-from tagback.catalog.lineage import SUBORDINATE, Rename, follow, is_gone, name_today, renames
+from tagback.catalog.lineage import LABEL, SUBORDINATE, Rename, follow, is_gone, knowing, name_today, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
 from tagback.catalog.step import Action, Alteration, Correction, Loss, LossKind, Restoration, Step
 
 __all__ = [
+    "LABEL",
     "SUBORDINATE",
     "Action",
     "Alteration",
@@ -30,6 +31,7 @@ __all__ = [
     "explain",
     "follow",
     "is_gone",
+    "knowing",
     "name_today",
     "nothing",
     "renames",

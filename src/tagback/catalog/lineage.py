@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagback.catalog.model import Catalog, ObjectId
 
@@ -19,13 +19,25 @@ class Rename:
     after: ObjectId
 
 
-SUBORDINATE = frozenset({"attachment", "column", "constraint", "trigger", "policy", "rule", "default"})
-"""Kinds whose path begins with their table's: they aren't renamed when only the table is."""
+SUBORDINATE = frozenset({"attachment", "column", "constraint", "trigger", "policy", "rule", "default", "label"})
+"""Kinds whose path begins with their table's, or their enum's: they aren't renamed when only that is."""
+
+LABEL = "label"
+"""A value of an enum. It isn't renamed before everything else, but when the enum is changed: rows are compared by it."""
 
 
 def gone(table: ObjectId) -> ObjectId:
     """A name that nothing can have, for a table that isn't there any more though another one has its name."""
     return ObjectId(table.kind, (*table.name, ""))
+
+
+def knowing(live: Catalog, renamed: Iterable[Rename]) -> Catalog:
+    """The same, for a plan that leads to where these renames began: labels are told apart from others that came and went."""
+    former: dict[ObjectId, dict[str, str]] = {}
+    for r in renamed:
+        if r.before.kind == LABEL:
+            former.setdefault(ObjectId("enum", r.before.name[:-1]), {})[r.after.name[-1]] = r.before.name[-1]
+    return replace(live, former=former) if former else live
 
 
 def is_gone(name: ObjectId) -> bool:
@@ -79,7 +91,7 @@ def follow(chain: Iterable[tuple[Rename, ...]]) -> tuple[Rename, ...]:
     origin: dict[ObjectId, ObjectId] = {}  # name now -> name at the start
     for stretch in chain:
         moved = {r.before: r.after for r in stretch}
-        tables = {r.before.name: r.after.name for r in stretch if r.before.kind == "table"}
+        tables = {r.before.name: r.after.name for r in stretch if r.before.kind in ("table", "enum")}
         carried = {_moved(now, moved, tables): start for now, start in origin.items()}
         known = set(origin.values())
         for r in stretch:
@@ -110,7 +122,7 @@ def _at_start(name: ObjectId, origin: Mapping[ObjectId, ObjectId], known: Set[Ob
     """The name at the start of an object not renamed so far; None for one that came later, under a name given up."""
     start = name
     if name.kind in SUBORDINATE:
-        table = ObjectId("table", name.name[:-1])
+        table = ObjectId("enum" if name.kind == LABEL else "table", name.name[:-1])
         if table in origin:
             start = ObjectId(name.kind, (*origin[table].name, name.name[-1]))
         elif table in known:

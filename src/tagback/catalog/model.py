@@ -179,7 +179,8 @@ class Catalog:
 
     `dependencies` maps an object to the objects *or parts* it needs. `lineage` maps objects and columns to what
     identifies them physically for as long as one transaction: it tells a rename from a drop and a create, and isn't
-    part of the fingerprint. Nor is `maker`: the role that whatever a plan makes is made by.
+    part of the fingerprint. Nor is `maker`: the role that whatever a plan makes is made by; nor are `former` names of what
+    is renamed only when its owner changes, known for a plan: by owner, the name now and the one at the target.
     """
 
     engine: str
@@ -188,6 +189,7 @@ class Catalog:
     dependencies: Mapping[ObjectId, frozenset[ObjectId]] = field(default_factory=dict)
     lineage: Mapping[ObjectId, str] = field(default_factory=dict)
     maker: str = ""
+    former: Mapping[ObjectId, Mapping[str, str]] = field(default_factory=dict)
     _cache: dict[str, object] = field(default_factory=dict, repr=False)
 
     @property

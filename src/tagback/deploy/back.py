@@ -22,6 +22,7 @@ from tagback.catalog import (
     Restoration,
     Step,
     by_appending,
+    knowing,
     renames,
 )
 from tagback.deploy.events import Compared, Listener
@@ -103,11 +104,11 @@ def bring_back(
     """
     done: list[PlannedStep] = []
     target = leg.target
-    start = live
+    start = live = knowing(live, leg.renamed)
     moved, naming = names_back(session, live, target, leg.renamed)
     if naming:
         run_steps(session, naming, {}, done, listen, len(naming))
-        live = session.read_catalog()
+        live = knowing(session.read_catalog(), leg.renamed)
     if order is ColumnOrder.LOGICAL:
         target = by_appending(live, target)
     session.begin_stage(label, live, commits=session.capabilities.schema_changes_commit)
@@ -117,7 +118,7 @@ def bring_back(
     if home:
         homing = [*missing_schemas([s.kept.table for s in home], live, target), *itertools.chain(*ways_home.values())]
         run_steps(session, homing, {}, done, listen, len(done) + len(homing))
-        live = session.read_catalog()
+        live = knowing(session.read_catalog(), leg.renamed)
         shelves = [s for s in shelves if s not in home]
     rules = {
         s.kept.place: Rules(restore=restore, back=s.back, passing=leg.passing.get(s.kept.table, frozenset()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tagback.catalog import Catalog, Loss, LossKind, ObjectId, SchemaObject, diff, explain
+from tagback.catalog import LABEL, Catalog, Loss, LossKind, ObjectId, SchemaObject, diff, explain, knowing
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
@@ -258,12 +258,13 @@ class Reader:
             return purged
         if all(c.reversibility is not Reversibility.CONDITIONAL for c in undone):
             return ()
-        if net_renames(self.ledger, self.history, depth):
+        renamed = net_renames(self.ledger, self.history, depth)
+        if any(r.before.kind != LABEL for r in renamed):
             # The plan is known only after renaming.
             self._unknown.append("not known: something was renamed since, and `rollback --dry-run` is needed to tell")
             return ()
         target = self.ledger.load_snapshot(snapshot)
-        back = plan(self.live, target)
+        back = plan(knowing(self.live, renamed), target)
         if back.blocked:
             return back.blocked
         given = [s.kept for s in shelves if s.kept.rows and s.kept.place]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, renames
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, knowing, renames
 from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
 from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.back import names_back
@@ -160,7 +160,7 @@ def _way_back(
     """The plan of the way back. Where names have to be given back first, that is tried and undone, if it can be."""
     _, naming = names_back(session, after, before, renamed)
     if not naming:
-        return None if renamed and commits else plan(after, before)
+        return None if renamed and commits else plan(knowing(after, renamed), before)
     if commits or session.capabilities.schema_changes_commit:
         return None
     session.savepoint()
@@ -171,7 +171,7 @@ def _way_back(
         return None
     finally:
         session.rollback_to_savepoint()
-    return plan(named, before)
+    return plan(knowing(named, renamed), before)
 
 
 def hold_foreseen(session: Session, before: Catalog, works: Sequence[Work]) -> None:

@@ -109,11 +109,16 @@ class _Planner:
         if (
             not before.lets_rows_stay(after, r.instead.columns)
             or not key <= {*before.parts} & {*after.parts}
+            or not columns.isdisjoint(self._turned_by_others(table))
             or self._exchanges(self.live, table, columns)
             or self._exchanges(self.target, table, columns)
         ):
             return replace(r, instead=None)
         return Restoration((), r.instead.steps, r.instead)
+
+    def _turned_by_others(self, table: ObjectId) -> set[ObjectId]:
+        """Columns whose values are turned over to a type that is made anew: today's may not go into it."""
+        return {part for i, a in self.alterations.items() if i != table for part in a.disturbs}
 
     @staticmethod
     def _exchanges(catalog: Catalog, table: ObjectId, columns: frozenset[ObjectId]) -> bool:

@@ -315,3 +315,24 @@ def test_rows_get_numbers_in_a_table_that_was_empty(trial: Trial) -> None:
     trial.back()
     assert trial.state().schema == before.schema
     assert trial.rows("SELECT n, k FROM t ORDER BY n") == [(1, 30), (2, 31)]
+
+
+def test_labels_that_were_renamed_go_back_over_several_deployments(trial: Trial) -> None:
+    trial.setup(
+        "CREATE SCHEMA s; CREATE TYPE s.mood AS ENUM ('sad', 'ok');"
+        "CREATE TABLE t (id int PRIMARY KEY, m s.mood NOT NULL DEFAULT 'ok'); INSERT INTO t VALUES (1, 'sad'), (2, 'ok');"
+    )
+    before = trial.state()
+    trial.deploy("ALTER TYPE s.mood RENAME VALUE 'ok' TO 'fine';", tag="renamed")
+    between = trial.state()
+    trial.deploy("ALTER TYPE s.mood RENAME TO temper; ALTER TYPE s.temper SET SCHEMA public;")
+    trial.deploy("ALTER TYPE temper RENAME VALUE 'sad' TO 'blue'; ALTER TYPE temper ADD VALUE 'mad' BEFORE 'fine';")
+    after = trial.state()
+    trial.back("renamed")
+    assert differences(between, trial.state()) == []
+    trial.deploy()
+    assert differences(after, trial.state()) == []
+    trial.write("INSERT INTO t VALUES (3, 'blue'), (4, 'fine')")
+    trial.back()
+    assert trial.state().schema == before.schema
+    assert trial.rows("SELECT id, m::text FROM t ORDER BY id") == [(1, "sad"), (2, "ok"), (3, "sad"), (4, "ok")]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 import msgspec
 
-from tagback.catalog import Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
+from tagback.catalog import LABEL, Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.table import Table
@@ -25,6 +26,9 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typowner, t.typacl::text[], for
        END,
        CASE WHEN t.typtype = 'e' THEN
          ARRAY(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY enumsortorder)
+       END,
+       CASE WHEN t.typtype = 'e' THEN
+         ARRAY(SELECT e.oid::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY enumsortorder)
        END
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -123,8 +127,8 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
 class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
     """Labels can be added, but not used in the same transaction, nor removed or moved: so the type is always replaced.
 
-    A label that got another name is told from one that was removed and one that was added by nothing but its place, so
-    that isn't tried: rows with the old label make the replacement fail, and nothing is lost.
+    Which label got which name is known of deployments; of what was changed by hand, it is only told where nothing else
+    changed. Otherwise rows with a label that isn't there make the replacement fail, and nothing is lost.
     """
 
     labels: tuple[str, ...] = ()
@@ -140,12 +144,23 @@ class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
         assert isinstance(after, Enum)
         if after.labels == self.labels:
             return Alteration(self.resettle(after))
-        renamed = self._renamed(after)
-        if renamed:
-            alter = f"ALTER TYPE {self.address} RENAME VALUE"
-            sqls = [f"{alter} {literal(old)} TO {literal(new)}" for old, new in renamed]
-            return Alteration(self.steps(sqls) + self.resettle(after))
-        return self.replaced(after, live, target)
+        renamed = self._known(after, live) or self._renamed(after)
+        names = dict(renamed)
+        alter = f"ALTER TYPE {self.address} RENAME VALUE"
+        steps = self.steps([f"{alter} {literal(old)} TO {literal(new)}" for old, new in renamed])
+        if tuple(names.get(label, label) for label in self.labels) == after.labels:
+            return Alteration(steps + self.resettle(after))
+        rest = self.replaced(after, live, target)
+        return replace(rest, steps=steps + rest.steps)
+
+    def _known(self, after: Enum, live: Catalog) -> list[tuple[str, str]]:
+        """Labels that are known to have got another name, where no other one has it by now: values follow."""
+        pairs = live.former.get(self.id, {}).items()
+        return [
+            (old, new)
+            for old, new in pairs
+            if old in self.labels and new in after.labels and old not in after.labels and new not in self.labels
+        ]
 
     def _renamed(self, after: Enum) -> list[tuple[str, str]]:
         """Labels that are others in the same places: values follow, so nothing that has them is touched."""
@@ -320,7 +335,7 @@ def read(r: Reading) -> None:
         checks.setdefault(domain, []).append(check)
         domain_of[oid] = domain
     for (
-        oid, schema, name, kind, owner, acl, spelled, relation, base, not_null, default, collation, labels,
+        oid, schema, name, kind, owner, acl, spelled, relation, base, not_null, default, collation, labels, label_oids,
     ) in r.rows(_TYPES):  # fmt: skip
         if r.is_member(PG_TYPE, oid) or (relation and r.is_member(PG_CLASS, relation)):
             continue
@@ -337,6 +352,8 @@ def read(r: Reading) -> None:
                 spelled=spelled,
                 labels=tuple(labels),
             )
+            for label, label_oid in zip(labels, label_oids, strict=True):
+                r.lineage[ObjectId(LABEL, (schema, name, label))] = label_oid
         elif kind == "d":
             found = Domain(
                 id=ObjectId("domain", (schema, name)),
