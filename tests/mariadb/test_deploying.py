@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tagback.errors import Exit, TagbackError
@@ -277,4 +279,21 @@ def test_a_dry_run_writes_nothing(database: Database) -> None:
     database.write({"002_more.sql": "ALTER TABLE customer DROP COLUMN age;"})
     start = database.state()
     assert [s.object for s in database.apply("v2", dry_run=True).plan or ()]
+    assert database.state() == start
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "UNIQUE"])
+def test_a_column_of_many_rows_goes_and_comes_in_time(database: Database, key: str) -> None:
+    """Rows are found by their keys in what is kept: each with each would take minutes."""
+    rows = "SELECT seq, concat('some text of row ', seq) FROM seq_1_to_20000"
+    database.write(
+        {"001_many.sql": f"CREATE TABLE many (id INT NOT NULL {key}, a VARCHAR(50)); INSERT INTO many {rows};"}
+    )
+    database.apply("v1")
+    start = database.state()
+    database.write({"002_less.sql": "ALTER TABLE many DROP COLUMN a;"})
+    began = time.monotonic()
+    database.apply("v2")
+    assert database.rollback("v1").verified
+    assert time.monotonic() - began < 25
     assert database.state() == start

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tagback.catalog import Catalog, ObjectId
-from tagback.engines.mariadb.kinds.table import PRIMARY, Table
+from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, idents, literal
 from tagback.errors import FailedError
 
@@ -28,6 +28,10 @@ SELECT table_name, table_comment FROM information_schema.tables
 _COLUMNS = """
 SELECT column_name FROM information_schema.columns
  WHERE table_schema = database() AND table_name = %s AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position
+"""
+_INDEXED = """
+SELECT group_concat(column_name ORDER BY seq_in_index SEPARATOR '/') FROM information_schema.statistics
+ WHERE table_schema = database() AND table_name = %s GROUP BY index_name HAVING count(sub_part) = 0
 """
 _START, _END = "tagback: the start of ", "tagback: the end"
 
@@ -109,7 +113,8 @@ class Copies:
             )
 
     def _form(self, table: Table) -> str:
-        key = next((k.text for k in table.keys if k.name == PRIMARY and "`(" not in k.text), "")
+        text = (k.text for k in table.keys if k.unique and k.columns == table.key and "`(" not in k.text)
+        key = next(text, "") if {*table.key} <= {*stored(table)} else ""
         return f"{f'({key}) ' if key else ''}ENGINE=InnoDB AS SELECT {idents(stored(table))} FROM {table.address}"
 
     def waits_for(self, table: ObjectId) -> bool:
@@ -151,7 +156,11 @@ class Copies:
         for i, end in ends.items():
             columns = [str(name) for (name,) in self._ask(_COLUMNS, (i.name[0],))]
             if columns:
-                form = f"ENGINE=InnoDB COMMENT='{_END}' AS SELECT {idents(columns)} FROM {ident(i.name[0])}"
+                key = self.starts[i].table.key
+                # Both copies are joined by it: without an index it would be each row with each.
+                whole = bool(key) and ("/".join(key),) in self._ask(_INDEXED, (i.name[0],)) and {*key} <= {*columns}
+                keyed = f"(KEY ({idents(key)})) " if whole else ""
+                form = f"{keyed}ENGINE=InnoDB COMMENT='{_END}' AS SELECT {idents(columns)} FROM {ident(i.name[0])}"
                 self._ask(f"CREATE OR REPLACE TABLE {ident(end)} {form}")
                 self.starts[i] = replace(self.starts[i], end=end)
 
