@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+import msgspec
+
 from tagback.catalog import Action, Loss, ObjectId, SchemaObject, Step
 from tagback.engines.postgres import privileges
 from tagback.engines.postgres.privileges import Acl, Grant
@@ -74,11 +76,14 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=F
         """From one state to another; None is what there is at first. Of tables that is all, MAINTAIN included from 17 on."""
         first = self.first_privileges(owner)
         if (owner, _ALL_ON_TABLES) not in [(g.grantee, g.privileges) for g in first]:
-            return privileges.statements(before or first, after or first, owner, self._granted)
+            return privileges.statements(
+                first if before is None else before, first if after is None else after, owner, self._granted
+            )
         if before is not None and after is not None:
             return privileges.statements(before, after, owner, self._granted)
         own = tuple(g for g in (before if after is None else after) or () if g.grantee == owner)
         if after is None:
+            own = tuple(msgspec.structs.replace(g, grantable="") for g in own)
             revokes = privileges.statements(before or (), own, owner, self._granted)
             return [*revokes, f"GRANT ALL ON {self._granted} TO {ident(owner)}"]
         grants = privileges.statements((), own, owner, self._granted)
