@@ -234,10 +234,10 @@ def test_rows_that_do_not_fit_refuse_the_way_back_and_nothing_changes(shop: Data
 @pytest.mark.parametrize(
     "statement",
     [
-        "LOCK TABLES orders WRITE",
+        "LOCK INSTANCE FOR BACKUP",
         "CREATE DATABASE other",
         "SET GLOBAL max_connections = 10",
-        "SET autocommit = 1",
+        "SET autocommit = 1, GLOBAL max_connections = 10",
         "INSERT INTO mysql.user SELECT * FROM mysql.user",
         "ALTER TABLE orders DISCARD TABLESPACE",
         "USE mysql",
@@ -297,3 +297,37 @@ def test_a_column_of_many_rows_goes_and_comes_in_time(database: Database, key: s
     assert database.rollback("v1").verified
     assert time.monotonic() - began < 25
     assert database.state() == start
+
+
+DUMP = """
+-- phpMyAdmin SQL Dump
+SET SQL_MODE = "NO_AUTO_VALUE_ON_ZERO";
+SET AUTOCOMMIT = 0;
+START TRANSACTION;
+SET time_zone = "+00:00";
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+/*!40101 SET NAMES utf8mb4 */;
+/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */;
+DROP TABLE IF EXISTS `note`;
+CREATE TABLE `note` (`id` int(11) NOT NULL, `order` int(11) DEFAULT NULL, `text` text) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+LOCK TABLES `note` WRITE;
+/*!40000 ALTER TABLE `note` DISABLE KEYS */;
+INSERT INTO `note` VALUES (0,1,'a;b'),(1,2,NULL);
+/*!40000 ALTER TABLE `note` ENABLE KEYS */;
+UNLOCK TABLES;
+ALTER TABLE `note` ADD PRIMARY KEY (`id`), ADD KEY `of` (`order`);
+ALTER TABLE `note` MODIFY `id` int(11) NOT NULL AUTO_INCREMENT, AUTO_INCREMENT=2;
+ALTER TABLE `note` ADD CONSTRAINT `of` FOREIGN KEY (`order`) REFERENCES `orders` (`id`) ON DELETE SET NULL;
+COMMIT;
+/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */;
+/*!40101 SET CHARACTER_SET_CLIENT=@OLD_CHARACTER_SET_CLIENT */;
+"""
+
+
+def test_a_dump_is_deployed_without_its_locks_and_transactions(shop: Database) -> None:
+    start = shop.state()
+    shop.write({"002_dump.sql": DUMP})
+    shop.apply("v2")
+    assert shop.ask("SELECT id, `order` FROM note ORDER BY id") == [(0, 1), (1, 2)]
+    assert shop.rollback("v1").verified
+    assert shop.state() == start

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tagback.changelog.changeset import Changelog, Changeset, Note, checksum_of, locate
     from tagback.changelog.dialect import Dialect
     from tagback.changelog.directives import Directive
-    from tagback.changelog.lexer import Token, TokenKind, tokens
+    from tagback.changelog.lexer import Token, TokenKind, significant, tokens
     from tagback.changelog.position import Lines
     from tagback.changelog.reader import format_names, read_changelog
     from tagback.changelog.splitter import split
@@ -34,6 +34,7 @@ __all__ = [
     "format_names",
     "locate",
     "read_changelog",
+    "significant",
     "split",
     "tokens",
     "unwrap_transaction",
@@ -43,7 +44,7 @@ _MODULES = {
     "changeset": ("Changelog", "Changeset", "Note", "checksum_of", "locate"),
     "dialect": ("Dialect",),
     "directives": ("Directive",),
-    "lexer": ("Token", "TokenKind", "tokens"),
+    "lexer": ("Token", "TokenKind", "significant", "tokens"),
     "position": ("Lines",),
     "reader": ("format_names", "read_changelog"),
     "splitter": ("split",),

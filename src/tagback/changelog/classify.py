@@ -6,7 +6,7 @@ import itertools
 import re
 
 from tagback.changelog.dialect import Dialect
-from tagback.changelog.lexer import tokens
+from tagback.changelog.lexer import significant
 from tagback.changelog.statement import StatementKind, as_word
 
 _CONTROL = frozenset(
@@ -41,19 +41,24 @@ def classify(sql: str, dialect: Dialect) -> tuple[StatementKind, bool]:
     MySQL nothing is refused: what commits by itself, and what may, counts as not allowed.
     """
     word = _FIRST_WORD.match(sql)
-    first = word.group().upper() if word else ""
+    first = word.group().upper() if word else _first_executed(sql, dialect)
     control, restricted = first in _CONTROL, first in _RESTRICTED[dialect]
     if dialect.is_mysql and not control:
         return StatementKind.OTHER, not (restricted and _outside_mysql(sql, dialect))
     if not control and (not restricted or (first in _DDL and not _RESTRICTING.search(sql))):
         return StatementKind.OTHER, True
-    words = [as_word(token) for token in tokens(sql, dialect) if token.significant] + [""] * 4
+    words = [as_word(token) for token in significant(sql, dialect)] + [""] * 4
     kind = _control(words, dialect) if control else StatementKind.OTHER
     if dialect.is_mysql:
         return kind, kind is not StatementKind.OTHER
     if not restricted:
         return kind, True
     return kind, not (_outside_postgres(words) if dialect is Dialect.POSTGRES else _outside_sqlite(words))
+
+
+def _first_executed(sql: str, dialect: Dialect) -> str:
+    """The first word of a statement that stands in a comment."""
+    return next(map(as_word, significant(sql, dialect)), "") if dialect.is_mysql and sql.startswith("/*") else ""
 
 
 def _control(words: list[str], dialect: Dialect) -> StatementKind:
@@ -77,7 +82,7 @@ def _control(words: list[str], dialect: Dialect) -> StatementKind:
 
 def _outside_mysql(sql: str, dialect: Dialect) -> bool:
     """Temporary tables come and go without a commit."""
-    words = [as_word(token) for token in itertools.islice((t for t in tokens(sql, dialect) if t.significant), 4)]
+    words = [as_word(token) for token in itertools.islice(significant(sql, dialect), 4)]
     return "TEMPORARY" not in words
 
 

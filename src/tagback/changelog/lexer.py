@@ -176,6 +176,7 @@ LEXICONS = {
 }
 
 _KINDS = {kind.name: kind for kind in TokenKind}
+_EXECUTED = re.compile(r"/\*M?!\d*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -204,6 +205,16 @@ def tokens(source: str, dialect: Dialect, start: int = 0) -> Iterator[Token]:
         else:
             raise unterminated(source, position, "string" if name == "open_string" else "quoted name")
         position = stop
+
+
+def significant(source: str, dialect: Dialect, start: int = 0) -> Iterator[Token]:
+    """The tokens that a server acts on, those in comments that MariaDB and MySQL execute included."""
+    for token in tokens(source, dialect, start):
+        inside = _EXECUTED.match(token.text) if dialect.is_mysql and token.text.startswith("/*") else None
+        if inside is not None and token.significant:
+            yield from significant(source[: token.offset + len(token.text) - 2], dialect, token.offset + inside.end())
+        elif token.significant:
+            yield token
 
 
 def blank_end(source: str, position: int, dialect: Dialect) -> int:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from tagback.changelog.dialect import Dialect
-from tagback.changelog.lexer import Token, TokenKind, tokens
+from tagback.changelog.lexer import Token, TokenKind, significant
 
 # A word in every dialect, and followed by nothing that would make it part of another token. Most statements begin so.
 _PLAIN_WORD = re.compile(r"([A-Za-z_]+)[ \t\r\n]+")
@@ -60,10 +60,8 @@ class Statement:
             position = plain.end()
         if len(found) == count:
             return tuple(found)
-        significant = (
-            token for token in tokens(self.text, self.dialect, self.start - self.offset) if token.significant
-        )
-        return tuple(as_word(token) for token in itertools.islice(significant, count))
+        found_at = significant(self.text, self.dialect, self.start - self.offset)
+        return tuple(as_word(token) for token in itertools.islice(found_at, count))
 
 
 def as_word(token: Token) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, Rename, is_gone, knowing, renames
-from tagback.changelog import Changeset, Statement, TokenKind, locate, tokens
+from tagback.changelog import Changeset, Statement, TokenKind, locate, significant
 from tagback.changelog.directives import BACK, NO_KEEP, directives
 from tagback.deploy.back import names_back
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Listener, RowsKept, RunAgain
@@ -366,7 +366,9 @@ def _named(before: Catalog, works: Sequence[Work], wanted: Callable[[Statement],
 
 def names_in(statement: Statement) -> set[str]:
     """All words and quoted names of a statement, case-folded and without quotes."""
-    found = (t.text for t in tokens(statement.sql, statement.dialect) if t.kind in (TokenKind.WORD, TokenKind.QUOTED))
+    found = (
+        t.text for t in significant(statement.sql, statement.dialect) if t.kind in (TokenKind.WORD, TokenKind.QUOTED)
+    )
     return {text.strip('"`[]').replace('""', '"').casefold() for text in found}
 
 

@@ -216,7 +216,7 @@ SELECT 2;
 def test_mysql_comments_strings_bodies_and_delimiters() -> None:
     statements = [one for one in split(MYSQL_SCRIPT, Dialect.MYSQL) if one.kind is not StatementKind.EMPTY]
     assert [statement.words(1)[0] for statement in statements] == [
-        "INSERT", "SELECT", "CREATE", "/*!40101 SET NAMES utf8 */", "CREATE", "SELECT",
+        "INSERT", "SELECT", "CREATE", "SET", "CREATE", "SELECT",
     ]  # fmt: skip
     assert parts(MYSQL_SCRIPT, Dialect.MYSQL)[4].endswith("END")
 
@@ -357,3 +357,13 @@ def test_a_long_statement_is_one_statement() -> None:
 def test_first_words_are_those_of_the_tokens(dialect: Dialect, sql: str, words: tuple[str, ...]) -> None:
     (statement, *_) = split(sql, dialect)
     assert statement.words(3) == words
+
+
+def test_what_stands_in_an_executed_comment_is_the_statement() -> None:
+    sql = "/*!40000 ALTER TABLE `t` DISABLE KEYS */; /*M!100500 UPDATE*/ t /*!SET */ a = 1; /* DROP TABLE t */ SELECT 1"
+    found = [s for s in split(sql, Dialect.MYSQL) if s.kind is not StatementKind.EMPTY]
+    assert [(s.words(3), s.transactional) for s in found] == [
+        (("ALTER", "TABLE", "`t`"), False),
+        (("UPDATE", "t".upper(), "SET"), True),
+        (("SELECT", "1"), True),
+    ]

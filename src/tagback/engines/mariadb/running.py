@@ -14,7 +14,7 @@ from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.lineage import Lineage
 from tagback.engines.mariadb.meaning import Meanings, is_opaque
 from tagback.engines.mariadb.settings import Settings
-from tagback.engines.mariadb.statements import forbidden, reached, refusal, refused, renamed_by
+from tagback.engines.mariadb.statements import forbidden, is_left_out, reached, refusal, refused, renamed_by, words_of
 
 _OTHERS = "SELECT schema_name FROM information_schema.schemata WHERE schema_name <> database()"
 _TOLD = 60  # characters of a statement
@@ -86,6 +86,8 @@ class Running:
 
     def run(self, sql: str) -> None:
         """See Session.run."""
+        if is_left_out(words_of(sql, self.dialect)):
+            return
         told = self._meant if self._commits else None
         if told is not None and is_opaque(told.sql, told.dialect):
             self._run_freely(sql, told.sql)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tagback.catalog import Catalog, ObjectId, Rename, SchemaObject
-from tagback.changelog import Dialect, Statement, TokenKind, tokens
+from tagback.changelog import Dialect, Statement, TokenKind, significant
 from tagback.changelog.dialect import mysql_in
 from tagback.engines.mariadb.kinds.base import column_id, table_id
 from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
@@ -18,7 +18,7 @@ _OUTSIDE = "FLUSH RESET CHANGE START STOP BINLOG PURGE CACHE INSTALL UNINSTALL S
 _WHY_NOT: Mapping[str, str] = {
     **dict.fromkeys(_OUTSIDE, "it acts on the server, not on this database"),
     **dict.fromkeys(("GRANT", "REVOKE"), "rights are not part of the schema that is compared yet"),
-    **dict.fromkeys(("LOCK", "UNLOCK"), "a deployment locks tables itself"),
+    **dict.fromkeys(("LOCK", "UNLOCK"), "it acts on the server, not on this database"),
     "USE": "a deployment is for one database",
     "XA": "a deployment ends its transactions itself",
     "HANDLER": "a deployment ends its transactions itself",
@@ -49,9 +49,7 @@ class Word:
 def words_of(sql: str, dialect: Dialect) -> list[Word]:
     """The significant tokens, names without their quotes."""
     found = []
-    for token in tokens(sql, dialect):
-        if not token.significant:
-            continue
+    for token in significant(sql, dialect):
         text = token.text
         if token.kind is TokenKind.QUOTED and len(text) > 1:
             found.append(Word(text[1:-1].replace(text[0] * 2, text[0]), ""))
@@ -94,8 +92,18 @@ def forbidden(statements: Iterable[Sequence[Word]], database: str, others: Colle
     return next((why for why in found if why), "")
 
 
+def is_left_out(words: Sequence[Word]) -> bool:
+    """Whether it is about locks or the ends of transactions, as dumps have it, which a deployment sees to itself."""
+    upper = [w.upper for w in words if w.upper not in ("SESSION", "LOCAL", "@@SESSION", ".")] + [""] * 4
+    if upper[0] in ("LOCK", "UNLOCK"):
+        return upper[1] in ("TABLE", "TABLES")
+    return upper[0] == "SET" and upper[1].removeprefix("@@") == "AUTOCOMMIT" and "," not in upper
+
+
 def _why_not(words: Sequence[Word], database: str) -> str:
     upper = [w.upper for w in words] + [""] * 4
+    if is_left_out(words):
+        return ""
     if upper[0] in _WHY_NOT and upper[:2] != ["START", "TRANSACTION"]:
         return _WHY_NOT[upper[0]]
     if upper[0] in ("CREATE", "DROP", "ALTER") and {"DATABASE", "SCHEMA"} & set(upper[1:4]):
