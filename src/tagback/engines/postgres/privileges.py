@@ -115,6 +115,36 @@ def statements(before: Acl, after: Acl, owner: str, target: str, column: str = "
     return out
 
 
+def revoked(before: Acl | None, after: Acl | None, owner: str) -> Acl:
+    """What is taken away on the way from one state of a table's privileges to the other. None is what there is at first."""
+    if before is None:
+        return () if after is None else (Grant(owner, owner, "Dadrtwx", "Dadrtwx"),)
+    new = {(g.grantee, g.grantor): g for g in after or ()}
+    found = []
+    for g in before:
+        has = new.get((g.grantee, g.grantor))
+        if has is None and after is None and g.grantee == owner:
+            has = Grant(g.grantee, g.grantor, g.privileges)
+        gone = set(g.privileges) - set(has.privileges if has else "")
+        found.append(
+            Grant(g.grantee, g.grantor, "".join(gone), "".join(set(g.grantable) - set(has.grantable if has else "")))
+        )
+    return tuple(found)
+
+
+def without(acl: Acl, revoked: Acl) -> Acl:
+    """A column's privileges when these are revoked of its table."""
+    gone = {(g.grantee, g.grantor): g for g in revoked}
+    left = []
+    for g in acl:
+        less = gone.get((g.grantee, g.grantor))
+        privileges = set(g.privileges) - set(less.privileges if less else "")
+        grantable = (set(g.grantable) & privileges) - set(less.grantable if less else "")
+        if privileges:
+            left.append(Grant(g.grantee, g.grantor, "".join(sorted(privileges)), "".join(sorted(grantable))))
+    return tuple(left)
+
+
 def _as(grantor: str, owner: str, statement: str) -> list[str]:
     """The server records the owner as the grantor unless somebody else speaks."""
     if grantor == owner:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from tagback.catalog import ObjectId, UnmanagedObject
 from tagback.engines.postgres import privileges
+from tagback.engines.postgres.kinds.base import PgObject
 from tagback.engines.postgres.kinds.sequence import Identity, go_on_behind
 from tagback.engines.postgres.privileges import Acl
 from tagback.engines.postgres.reading import PG_CLASS, Reading
@@ -223,6 +225,26 @@ def further(table: tuple[str, ...], owner: str, before: Column, after: Column, k
     if after.comment != before.comment:
         out.append(f"COMMENT ON COLUMN {qualified(*table, after.name)} IS {_text(after.comment)}")
     return out
+
+
+def settled(columns: Iterable[Column], before: PgObject, after: PgObject) -> tuple[Column, ...]:
+    """What is left of the columns' privileges when `before` has the owner and the privileges of `after`.
+
+    Those of the old owner are the new one's then, and what is revoked of a table is revoked of its columns.
+    """
+    acl = before.acl
+    if acl is not None:
+        acl = privileges.given_to(acl, before.owner, after.owner)
+    revoked = privileges.revoked(acl, after.acl, after.owner)
+    found = []
+    for c in columns:
+        identity = c.identity
+        if identity and identity.acl:
+            given = privileges.given_to(identity.acl, before.owner, after.owner)
+            identity = msgspec.structs.replace(identity, acl=given)
+        left = privileges.without(privileges.given_to(c.acl, before.owner, after.owner), revoked)
+        found.append(msgspec.structs.replace(c, acl=left, identity=identity))
+    return tuple(found)
 
 
 def usual_not_null_name(table: str, column: str) -> str:

@@ -56,8 +56,8 @@ class ForeignTable(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag=
             change = options_change(had.get(c.name, ()), has.get(c.name, ()))
             changes += [f"ALTER COLUMN {ident(c.name)}{change}"] if change else []
         sqls = [f"ALTER FOREIGN TABLE {self.address} {c}" for c in changes if c]
-        sqls += after._column_steps({c.name: c for c in self.columns})
-        return Alteration((*self.steps(sqls, lock=ACCESS_EXCLUSIVE), *self.resettle(after)))
+        columns = after._column_steps({c.name: c for c in column_kind.settled(self.columns, self, after)})
+        return Alteration((*self.steps(sqls, lock=ACCESS_EXCLUSIVE), *self.resettle(after), *self.steps(columns)))
 
     def _column_steps(self, before: dict[str, Column]) -> Sequence[str]:
         clauses, more = [], []

@@ -198,7 +198,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         layout = lay_out(
             self.id,
             after.owner,
-            self.columns,
+            column_kind.settled(self.columns, self, after),
             after.columns,
             _defaults(self, live, None),
             _defaults(after, target, live),

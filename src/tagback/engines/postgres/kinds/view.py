@@ -93,7 +93,7 @@ class View(_Query, frozen=True, kw_only=True, omit_defaults=True, tag="view"):
         else:
             sqls += self._set_options(after)
         settled = self.resettle(after)
-        columns = after._column_steps({c.name: c for c in self.columns})
+        columns = after._column_steps({c.name: c for c in column_kind.settled(self.columns, self, after)})
         return Alteration(self.steps(sqls, lock=ACCESS_EXCLUSIVE) + settled + self.steps(columns))
 
 
@@ -129,7 +129,7 @@ class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, ta
         sqls = self._set_options(after)
         if after.populated != self.populated:
             sqls.append(f"REFRESH MATERIALIZED VIEW {self.address} WITH {'DATA' if after.populated else 'NO DATA'}")
-        columns = after._column_steps({c.name: c for c in self.columns})
+        columns = after._column_steps({c.name: c for c in column_kind.settled(self.columns, self, after)})
         return Alteration(self.steps(sqls, lock=ACCESS_EXCLUSIVE) + self.resettle(after) + self.steps(columns))
 
 
