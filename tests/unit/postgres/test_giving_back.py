@@ -307,8 +307,16 @@ def test_rows_that_were_added_without_a_number_get_the_next_ones(trial: Trial, c
     assert trial.rows("SELECT n FROM t WHERE k = 32") == [(8,)]
 
 
-def test_rows_get_numbers_in_a_table_that_was_empty(trial: Trial) -> None:
-    trial.setup("CREATE TABLE t (n serial, k int PRIMARY KEY);")
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE t (n serial, k int PRIMARY KEY);",
+        "CREATE SEQUENCE s; CREATE TABLE t (n int NOT NULL DEFAULT nextval('s'), k int PRIMARY KEY);"
+        "ALTER SEQUENCE s OWNED BY t.n;",
+    ],
+)
+def test_rows_get_numbers_in_a_table_that_was_empty(trial: Trial, made: str) -> None:
+    trial.setup(made)
     before = trial.state()
     trial.deploy("ALTER TABLE t DROP COLUMN n;")
     trial.write("INSERT INTO t VALUES (30), (31)")

@@ -16,7 +16,7 @@ from tagback.catalog import Action, Loss, LossKind, ObjectId, Step
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE
 from tagback.engines.postgres.kinds.column import Column, cast, keeps_values, settings
-from tagback.engines.postgres.kinds.sequence import Counting, Identity
+from tagback.engines.postgres.kinds.sequence import LAST, Counting, Identity
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 
 _MOST_ATTRIBUTES = 1500  # the server's limit is 1,600, dropped ones included
@@ -166,9 +166,8 @@ END"""
         """Rows that are there may have nothing in it yet, or are counted: by an identity that is there till then."""
         if column.name in self.counted:
             sequence = (self.table.name[0], self._copy_name(column))
-            return msgspec.structs.replace(
-                column, identity=Identity(sequence=sequence, counting=self.counted[column.name])
-            )
+            counting = self.counted[column.name].within(column.type)
+            return msgspec.structs.replace(column, identity=Identity(sequence=sequence, counting=counting))
         return column if column.generated or column.name in self.defaults_after else column.nullable
 
     def _copy_name(self, column: Column) -> str:
@@ -256,7 +255,7 @@ def lay_out(
     return Layout(
         table, owner, old, tuple(after), tuple(n for n in old if n in dropped), tuple(n for n in old if n in retyped),
         frozenset(remade), moved, freed, tail, defaults_before, defaults_after,
-        {n: counting for n, counting in counted.items() if n not in old},
+        {n: counting for n, counting in counted.items() if n not in old and new[n].type in LAST},
     )  # fmt: skip
 
 

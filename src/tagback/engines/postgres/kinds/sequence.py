@@ -32,6 +32,10 @@ SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersisten
 )
 
 
+LAST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
+"""The last number of each type that can be counted by an identity."""
+
+
 class Counting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a sequence counts."""
 
@@ -42,6 +46,11 @@ class Counting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     maximum: int = 9223372036854775807
     cache: int = 1
     cycle: bool = False
+
+    def within(self, data_type: str) -> Counting:
+        """The same, no further than the type's values go."""
+        last = LAST[data_type]
+        return msgspec.structs.replace(self, minimum=max(self.minimum, -last - 1), maximum=min(self.maximum, last))
 
     def clause(self, data_type: str = "") -> str:
         """The options of CREATE SEQUENCE; the type of an identity's sequence is its column's."""
