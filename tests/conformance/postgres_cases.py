@@ -17,6 +17,8 @@ CASES = (
     exact("table created as a query", TABLE, "CREATE TABLE u AS SELECT * FROM t"),
     exact("table like another", TABLE, "CREATE TABLE u (LIKE t INCLUDING ALL)"),
     exact("unlogged table with options", TABLE, "CREATE UNLOGGED TABLE u (a int) WITH (fillfactor = 70)"),
+    exact("tables that refer to each other made unlogged", "CREATE TABLE c (id int PRIMARY KEY); CREATE TABLE a (id int PRIMARY KEY REFERENCES c); CREATE TABLE b (id int PRIMARY KEY REFERENCES a, c int REFERENCES c, up int REFERENCES b); INSERT INTO c VALUES (1); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1, 1, 1)", "ALTER TABLE b SET UNLOGGED; ALTER TABLE a SET UNLOGGED; ALTER TABLE c SET UNLOGGED"),
+    exact("tables that refer to each other made logged", "CREATE UNLOGGED TABLE c (id int PRIMARY KEY); CREATE UNLOGGED TABLE a (id int PRIMARY KEY REFERENCES c); CREATE UNLOGGED TABLE b (id int PRIMARY KEY REFERENCES a, c int REFERENCES c)", "ALTER TABLE c SET LOGGED; ALTER TABLE a SET LOGGED; ALTER TABLE b SET LOGGED"),
     exact("empty table dropped", "CREATE TABLE t (a serial, b int UNIQUE CHECK (b > 0)); COMMENT ON TABLE t IS 'why'", "DROP TABLE t"),
     captured("table with rows dropped", TABLE, "DROP TABLE t"),
     exact("table renamed", TABLE + "CREATE VIEW v AS SELECT a FROM t", "ALTER TABLE t RENAME TO u"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from typing import ClassVar
 
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step, UnmanagedObject
@@ -161,6 +161,27 @@ class Constraint(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag
         elif after.index_comment != self.index_comment:
             sqls.append(self._comment_on_index(after.index_comment))
         return Alteration(self.resettle(after) + self.steps(sqls, lock=SHARE_ROW_EXCLUSIVE))
+
+
+def set_logged(table: ObjectId, along: Set[ObjectId], live: Catalog, *, logged: bool) -> list[str]:
+    """Statements that make a table logged or not, after those `along` with it that must be so first: again is no harm.
+
+    A logged table can't refer to one that isn't.
+    """
+    ties: dict[ObjectId, set[ObjectId]] = {}
+    for o in live.objects.values():
+        if isinstance(o, Constraint) and o.references is not None:
+            here, there = ObjectId("table", o.id.name[:2]), ObjectId("table", o.references)
+            first, then = (there, here) if logged else (here, there)
+            ties.setdefault(then, set()).add(first)
+
+    def in_turn(i: ObjectId, waiting: Set[ObjectId]) -> Iterator[ObjectId]:
+        for first in sorted((ties.get(i, set()) & along) - waiting):
+            yield from in_turn(first, waiting | {first})
+        yield i
+
+    word = "LOGGED" if logged else "UNLOGGED"
+    return [f"ALTER TABLE ONLY {qualified(*i.name)} SET {word}" for i in dict.fromkeys(in_turn(table, {table}))]
 
 
 def asked(major: int) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from tagback.catalog import (
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.layout import lay_out
 from tagback.engines.postgres.kinds.sequence import counted
@@ -216,14 +217,15 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses += [f"INHERIT {qualified(*p)}" for p in after.parents if p not in self.parents]
         if after.method != self.method:
             clauses.append(f"SET ACCESS METHOD {ident(after.method)}")
-        if after.persistence != self.persistence:
-            clauses.append("SET UNLOGGED" if after.persistence == "u" else "SET LOGGED")
         if after.tablespace != self.tablespace:
             clauses.append(f"SET TABLESPACE {ident(after.tablespace or 'pg_default')}")
         clauses += _options(self.options, after.options)
         clauses += _options(self.toast_options, after.toast_options, "toast.")
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
+        if after.persistence != self.persistence:
+            along = _persistent(self.persistence, live) & _persistent(after.persistence, target)
+            own += self.steps(set_logged(self.id, along, live, logged=after.persistence == "p"))
         retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
         steps = (*own, *layout.steps(), *retyped)
         if self.partition_by:
@@ -287,6 +289,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         if after.replica_identity != before.replica_identity and after.replica_identity in _REPLICA_IDENTITY:
             clauses.append(f"REPLICA IDENTITY {_REPLICA_IDENTITY[after.replica_identity]}")
         return clauses
+
+
+def _persistent(persistence: str, catalog: Catalog) -> set[ObjectId]:
+    return {i for i, o in catalog.objects.items() if isinstance(o, Table) and o.persistence == persistence}
 
 
 def _options(before: tuple[str, ...], after: tuple[str, ...], prefix: str = "") -> list[str]:
