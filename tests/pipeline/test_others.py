@@ -1,12 +1,16 @@
+# ruff: noqa: E501 - a query in one line
 """What somebody else deployed since is not the run's to take back: it says so, and leaves it."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 
 import pytest
 
 from tests.pipeline.conftest import BEFORE, Folder
+from tests.support import client
 
 PIPELINE = """
 name: others
@@ -67,3 +71,31 @@ def test_a_rollback_step_to_a_named_place_takes_back_what_is_there(others: Folde
     done = others.run()
     assert (done.exit, done.body["state"]) == (0, "done"), done.err
     assert others.rows("shop") == BEFORE
+
+
+def test_a_step_does_not_wait_longer_for_others_than_it_may_take(folder: Folder, pg_url: str) -> None:
+    folder.write("slow/001_slow.sql", "select pg_sleep(60);")
+    folder.write("quick/001_quick.sql", "create table t (id int primary key);")
+    folder.write(
+        "pipeline.yaml",
+        """
+name: waits
+variables: {url: ""}
+targets: {shop: {url: "${{ variables.url }}", lock_wait: 50s}}
+stages: [{name: one, steps: [{name: quick, timeout: 1s, apply: {target: shop, changelog: quick}}]}]
+""",
+    )
+    other = subprocess.Popen(
+        folder.command("--url", pg_url, "apply", "--changelog", "slow"), cwd=folder.path, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not client.run(pg_url, "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()"):  # fmt: skip
+            time.sleep(0.05)
+        began = time.monotonic()
+        done = folder.run("--var", f"url={pg_url}")
+        assert time.monotonic() - began < 30
+    finally:
+        other.terminate()
+        other.wait()
+    assert done.body["failure"]["error"]["type"] == "timeout", done.err
+    assert "it waited: The deployment lock" in done.body["error"]["message"]

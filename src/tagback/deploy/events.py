@@ -19,6 +19,18 @@ class Recovering(msgspec.Struct, frozen=True):
     deployment: int
 
 
+class Returning(msgspec.Struct, frozen=True):
+    """What had begun to commit is being taken back: whatever was to be stopped is stopping, and this has to end."""
+
+    deployment: int
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """That is over, well or not."""
+
+    deployment: int
+
+
 class CatalogRead(msgspec.Struct, frozen=True):
     """The schema was read at the start: so many objects, and the fingerprint that a failure must lead back to."""
 
@@ -94,6 +106,8 @@ class Compared(msgspec.Struct, frozen=True):
 Event = (
     Locked
     | Recovering
+    | Returning
+    | Returned
     | CatalogRead
     | DriftAdopted
     | RowsKept

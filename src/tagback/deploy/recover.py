@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from tagback.deploy.back import Leg, bring_back, has_place
-from tagback.deploy.events import Listener, Recovering, Retrying
+from tagback.deploy.events import Listener, Recovering, Retrying, Returned, Returning
 from tagback.deploy.legs import failed_legs
 from tagback.deploy.results import Recovered
 from tagback.deploy.shelves import place_label
@@ -58,9 +58,17 @@ def recover_interrupted(session: Session, listen: Listener) -> tuple[int, ...]:
 def return_to_start(session: Session, deployment: Deployment, listen: Listener) -> None:
     """Brings the schema to the one the deployment began with, and notes that it failed.
 
-    Waits and tries again while locks aren't to be had. StuckError when it can't be done; nothing is discarded then, and
-    the same can be tried again.
+    Waits and tries again while locks aren't to be had, and where somebody ends a statement of it: what was meant is the
+    deployment. StuckError when it can't be done; nothing is discarded then, and the same can be tried again.
     """
+    listen(Returning(deployment.id))
+    try:
+        _return_patiently(session, deployment, listen)
+    finally:
+        listen(Returned(deployment.id))
+
+
+def _return_patiently(session: Session, deployment: Deployment, listen: Listener) -> None:
     for attempt, pause in enumerate((*_PAUSES, None), 1):
         try:
             _return_to_start(session, deployment, listen)
@@ -69,7 +77,7 @@ def return_to_start(session: Session, deployment: Deployment, listen: Listener) 
             session.rollback()
             if e.lost:
                 raise
-            if not e.retryable or pause is None:
+            if not (e.retryable or e.code == "cancelled") or pause is None:
                 raise _stuck(deployment, e) from e
             listen(Retrying(e.message, attempt, 1 + len(_PAUSES), pause))
             time.sleep(pause)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tagback.errors import TagbackError, UsageError
+from tagback.errors import Exit, TagbackError, UsageError
 from tagback.pipeline import events
 from tagback.pipeline.context import Stopped
 from tagback.pipeline.control import now
@@ -136,6 +136,11 @@ class Attempts:
         runner.listen(events.StrategyChosen(node.path, type_of(e), do, strategy is not None))
         if strategy is not None and do == "manual":
             do = self._asked(record, strategy)
+        if e.exit_code is Exit.STUCK and do in ("ignore", "mark_success", "mark_failure", "abort"):
+            runner.listen(
+                events.StepTold(node.path, f"the database is neither at its start nor at its end: {do} can't be")
+            )
+            do = "rollback_pipeline"
         if do == "retry":
             runner.note(record)
             runner.control.forget_answers(runner.run.id, node.path)

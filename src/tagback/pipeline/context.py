@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from tagback.deploy.events import Event, Returned, Returning
 from tagback.deploy.target import Target
 from tagback.engines.session import StatementError
 from tagback.errors import TagbackError, UsageError
@@ -100,8 +101,8 @@ class Context:
         return url if rest.startswith("/") or not self.folder else f"sqlite:///{quote(self.folder)}/{rest}"
 
     def lock_wait(self, name: str) -> float:
-        """Seconds to wait for somebody else's deployment of a target to end."""
-        return length(self.pipeline.targets[name].lock_wait, self.names)
+        """Seconds to wait for somebody else's deployment of a target to end, within the step's time."""
+        return max(0.0, min(length(self.pipeline.targets[name].lock_wait, self.names), self.left))
 
     def at_worst(self, name: str) -> Reversibility | None:
         """The worst verdict that a deployment to a target may have, if there is one."""
@@ -113,8 +114,23 @@ class Context:
         """Opens a target of the pipeline. What it is doing when the step's time is over, or the run is, is ended."""
         url, spec = self.url_of(name), self.pipeline.targets[name]
         wait = length(spec.lock_timeout, self.names) if spec.lock_timeout is not None else None
-        with Target.open(url, create=create, lock_timeout=wait) as target, self.in_time(target.session.cancel):
-            yield target
+        returning = threading.Event()
+
+        def listen(event: Event) -> None:
+            match event:
+                case Returning():
+                    returning.set()
+                case Returned():
+                    returning.clear()
+
+        with Target.open(url, create=create, listen=listen, lock_timeout=wait) as target:
+
+            def cancel() -> None:
+                if not returning.is_set():  # the way back of what was ended has all the time that it needs
+                    target.session.cancel()
+
+            with self.in_time(cancel):
+                yield target
 
     @contextmanager
     def in_time(self, cancel: Callable[[], None]) -> Iterator[None]:
@@ -125,14 +141,14 @@ class Context:
         try:
             yield
         except TagbackError as e:
-            if not isinstance(e, StatementError) and e.code not in _ENDED:
+            waited = e.code == "lock_timeout" and self.left <= 0  # in turns that are too short to be ended
+            if not isinstance(e, StatementError) and e.code not in _ENDED and not waited:
                 raise
             if self.stop.is_set():
                 raise Stopped from e
             if self.left <= 0:
-                raise TimeLimitError(
-                    f"The step took longer than its timeout; the statement was ended: {e.message}"
-                ) from e
+                why = "it waited" if waited else "the statement was ended"
+                raise TimeLimitError(f"The step took longer than its timeout; {why}: {e.message}") from e
             raise
         finally:
             over.set()

@@ -14,7 +14,7 @@ from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.restoring import restoration
-from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident
+from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index
 from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
 from tagback.engines.merging import (
     CHANGED,
@@ -101,15 +101,15 @@ class Shelf:
                 continue
             place = f"{label}_{len(self._places) + 1}"
             columns = _kept_columns(table)
-            keys = [f"k{n} {_shelf_type(c)}" for n, c in enumerate(_key_columns(table))]
-            keys = keys or [f"k0 CHAR(32) {_ASCII}", f"k1 CHAR(20) {_ASCII}"]
+            types = [_shelf_type(c) for c in _key_columns(table)] or [f"CHAR(32) {_ASCII}", f"CHAR(20) {_ASCII}"]
+            keys = [f"k{n} {type_}" for n, type_ in enumerate(types)]
             values = [f"v{n} {_shelf_type(c)}" for n, c in enumerate(_stored_columns(table))]
             bases = [
                 f"b{n} VARCHAR(64) {_ASCII}" if len(columns) < 100 else f"b{n} TEXT {_ASCII}"
                 for n in range(len(columns))
             ]
             made = [f'"change" CHAR(8) {_ASCII} NOT NULL', *keys, *values, f"d TEXT {_ASCII}", *bases]
-            made += [f"a CHAR(32) {_ASCII}", f"r CHAR(32) {_ASCII}"]
+            made += [f"a CHAR(32) {_ASCII}", f"r CHAR(32) {_ASCII}", *key_index(types)]
             self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
             self._ask(f"CREATE TABLE {_address(place)} ({', '.join(made)}) ENGINE=InnoDB")
             self._places[i] = place

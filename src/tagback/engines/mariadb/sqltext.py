@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tagback.changelog import Dialect, tokens
 
@@ -92,3 +92,24 @@ def end_of_words(sql: str, *words: str) -> int:
         if found == len(words):
             return token.offset + len(token.text)
     return len(sql)
+
+
+def key_index(types: Sequence[str]) -> list[str]:
+    """An index of the columns k0, k1, … of these types in a table that is made; of long ones the beginnings.
+
+    It ends before the first of a type that may have none.
+    """
+    parts = []
+    for n, type_ in enumerate(types):
+        text = _TEXT.match(type_)
+        if text is not None and int(text[1]):
+            parts.append(f"k{n}({min(int(text[1]), 64)})")
+        elif _SHORT.match(type_):
+            parts.append(f"k{n}")
+        else:
+            break
+    return [f"KEY ({', '.join(parts)})"] if parts else []
+
+
+_TEXT = re.compile(r"(?:var)?(?:char|binary)\s*\((\d+)\)", re.I)
+_SHORT = re.compile(r"(?:(?:tiny|small|medium|big)?int|decimal|date|time|timestamp|datetime|year|uuid)\b", re.I)
