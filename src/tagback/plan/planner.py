@@ -120,11 +120,11 @@ class _Planner:
         """Columns whose values are turned over to a type that is made anew: today's may not go into it."""
         return {part for i, a in self.alterations.items() if i != table for part in a.disturbs}
 
-    @staticmethod
-    def _exchanges(catalog: Catalog, table: ObjectId, columns: frozenset[ObjectId]) -> bool:
-        """Whether some key is made of these columns, or perhaps is."""
+    def _exchanges(self, catalog: Catalog, table: ObjectId, columns: frozenset[ObjectId]) -> bool:
+        """Whether some key is made of these columns, or perhaps is. One that comes does so when the values are there."""
+        coming = {*self.added, *self.rebuilt} if catalog is self.target else set()
         for o in catalog.objects.values():
-            if o.tells_rows_apart and o.part_of == table:
+            if o.tells_rows_apart and o.part_of == table and o.id not in coming:
                 if not catalog.dependencies.get(o.id, columns).isdisjoint({table, *columns}):
                     return True
             elif isinstance(o, UnmanagedObject) and not catalog.dependencies.get(o.id, columns).isdisjoint(columns):

@@ -129,3 +129,42 @@ def test_partial_and_expression_keys_are_not_corrected_row_by_row(trial: Trial, 
         INSERT INTO t VALUES (1, true, 'a'), (2, false, 'b');"""
     )
     trial.goes_there_and_back("UPDATE t SET flag = NULL; UPDATE t SET flag = true WHERE id = 2")
+
+
+SURROGATE = """
+CREATE TABLE p (id int PRIMARY KEY);
+INSERT INTO p VALUES (1), (2);
+CREATE TABLE t (a int NOT NULL UNIQUE, p int REFERENCES p, note text, id int PRIMARY KEY);
+INSERT INTO t VALUES (1, 1, 'one', 11), (2, 2, 'one', 12), (3, 1, 'one', 13);
+"""
+
+
+def test_rows_are_told_apart_by_another_key_when_theirs_is_dropped(trial: Trial) -> None:
+    trial.setup(SURROGATE)
+    keys = trial.rows(CONSTRAINTS)
+    trial.deploy("ALTER TABLE t DROP id; ALTER TABLE t ADD PRIMARY KEY (a); UPDATE t SET note = 'two' WHERE a = 2")
+    trial.write("UPDATE t SET note = 'mine' WHERE a = 1; DELETE FROM t WHERE a = 3")
+    done = trial.back()
+    assert trial.rows("SELECT a, note, id FROM t ORDER BY a") == [(1, "mine", 11), (2, "one", 12)]
+    assert not done.conflicts_total
+    assert trial.rows(CONSTRAINTS) == keys
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "CREATE UNIQUE INDEX u ON t (a) WHERE a > 0",
+        "CREATE UNIQUE INDEX u ON t (abs(a))",
+        "CREATE UNIQUE INDEX u ON t (a, id)",
+        "ALTER TABLE t ADD UNIQUE (a) DEFERRABLE",
+        "CREATE UNIQUE INDEX u ON t (b)",
+        "CREATE UNIQUE INDEX u ON t (g)",
+        "CREATE UNIQUE INDEX u ON t (a) INCLUDE (id)",
+    ],
+)
+def test_keys_that_tell_rows_apart_only_sometimes_are_none(trial: Trial, constraint: str) -> None:
+    trial.setup(
+        "CREATE TABLE t (a int NOT NULL, b int, g int NOT NULL GENERATED ALWAYS AS (a) STORED, note text, id int PRIMARY KEY);"
+        f"{constraint}; INSERT INTO t (a, b, note, id) VALUES (1, NULL, 'x', 1), (2, NULL, 'y', 2), (3, 3, 'z', 3)"
+    )
+    trial.goes_there_and_back("UPDATE t SET note = 'n', b = 7 WHERE id < 2; ALTER TABLE t DROP id")

@@ -14,12 +14,13 @@ from tagback.engines.session import KeptColumn
 class Described:
     """A table in FROM, and its columns. A partitioned one's rows are its partitions'; a parent's by inheritance its own.
 
-    A key with a generated column is none: such columns aren't kept.
+    `keys` each tell rows apart and never hold NULL: the primary key first, then unique ones. One with a generated column
+    is none: such columns aren't kept.
     """
 
     source: str
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `key` are names among them.
+    """A table's rows at the start: its columns are c0, c1 … in the order of `columns`; `keys` as in `Described`.
 
     `shape` is what the table was physically. Rows that the transaction wrote bear its number, `since`, or a later one.
     Where there are columns in `taken`, only these were kept, and `name` is the place of the shelf that has them. `images`:
@@ -46,11 +47,16 @@ class Copy:
 
     name: str
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
     shape: Shape
     since: str
     taken: frozenset[str] = frozenset()
     images: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The key by which a part of the rows or of the columns is kept; empty where there is none."""
+        return next(iter(self.keys), ())
 
     @property
     def kept_columns(self) -> tuple[KeptColumn, ...]:

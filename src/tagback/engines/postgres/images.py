@@ -76,7 +76,7 @@ class Images:
             or written[0]
             or now.file == 0
             or now.file != copy.shape.file
-            or set(today.key) != set(copy.key)
+            or set(copy.key) not in map(set, today.keys)
             or any(now.columns.get(c.name) != copy.shape.columns[c.name] for c in copy.columns)
             or not (all(c.core for c in copy.columns) or self._rows.types_stand())
         ):

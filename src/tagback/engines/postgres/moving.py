@@ -53,7 +53,7 @@ class Moved:
     oid: int
     schema: str
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
 
 
 class Moving:
@@ -202,7 +202,7 @@ class Moving:
             self._made += 1
             table = untouched[oid]
             columns = tuple(c for c in described[table].columns if not c.generated)
-            chosen.append(Moved(table, oid, f"{SCHEMA}_shelf_0_0_{self._made}", columns, described[table].key))
+            chosen.append(Moved(table, oid, f"{SCHEMA}_shelf_0_0_{self._made}", columns, described[table].keys))
         return chosen
 
     def _may_make_schemas(self) -> bool:
@@ -257,7 +257,7 @@ class Moving:
         for table, m in sorted(self._moved.items()):
             now = name_today(table, table, names, taken)
             if now is not None and self._rows.is_table(now):
-                self._rows.adopt(table, qualified(m.schema, table.name[-1]), m.columns, m.key)
+                self._rows.adopt(table, qualified(m.schema, table.name[-1]), m.columns, m.keys)
                 self._compared.append(m)
             else:
                 kept.append(self._kept(m, f"{label}_{len(kept) + 1}"))
@@ -290,7 +290,7 @@ class Moving:
             table=m.table,
             place=place,
             columns=tuple(KeptColumn(c.name, c.type, c.default, c.core, c.collated, c.identity) for c in m.columns),
-            key=m.key,
+            key=next(iter(m.keys), ()),
             matched=tuple(c.name for c in m.columns),
             added=(),
             whole=True,
@@ -335,7 +335,7 @@ class Moving:
             columns = tuple(
                 Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns
             )
-            copy = self._rows.adopt(k.table, address_of_moved(k), columns, k.key)
+            copy = self._rows.adopt(k.table, address_of_moved(k), columns, (k.key,) if k.key else ())
             self._shelf.fill(k.place, k.table, copy)
             self._rows.disown(k.table)
             self._drop_moved([k.place])

@@ -7,6 +7,7 @@ that their output function gives.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
@@ -17,6 +18,17 @@ from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified
 from tagback.engines.session import StatementError
 from tagback.errors import FailedError, RefusedError
+
+_KEYS = """(SELECT coalesce(json_agg(names ORDER BY NOT indisprimary, size, names::text), '[]')::text
+                    FROM pg_index, LATERAL (SELECT json_agg(attname ORDER BY n) AS names, count(*) AS size
+                        FROM unnest(indkey, indclass) WITH ORDINALITY AS k (attribute, class, n)
+                            JOIN pg_attribute a ON a.attrelid = indrelid AND a.attnum = attribute AND a.attnotnull
+                                AND a.attgenerated = ''
+                            JOIN pg_opclass c ON c.oid = class AND c.opcdefault
+                        WHERE n <= indnkeyatts) k
+                    WHERE indrelid = pg_class.oid AND indisunique AND indisvalid AND (indisprimary OR indimmediate)
+                        AND indpred IS NULL AND size = indnkeyatts)"""
+"""For a table in `pg_class`, as JSON: the columns of its keys that never hold NULL."""
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId: types below are part of every server
 
@@ -212,7 +224,7 @@ class Rows:
         columns = tuple(c for c in described.columns if not c.generated)
         ((since,),) = self._text("SELECT pg_current_xact_id()::xid::text")
         self._made += 1
-        return Copy(f"tagback_start_{self._made}", columns, described.key, self.shape(table), str(since))
+        return Copy(f"tagback_start_{self._made}", columns, described.keys, self.shape(table), str(since))
 
     def read_whole(self, table: ObjectId, sql: str) -> None:
         """Runs what reads all rows of a table; RefusedError if some are hidden."""
@@ -227,10 +239,12 @@ class Rows:
                 hint="Deploy as a role that may: the owner without FORCE ROW LEVEL SECURITY, or with BYPASSRLS.",
             ) from error
 
-    def adopt(self, table: ObjectId, source: str, columns: tuple[Column, ...], key: tuple[str, ...]) -> Copy:
+    def adopt(
+        self, table: ObjectId, source: str, columns: tuple[Column, ...], keys: tuple[tuple[str, ...], ...]
+    ) -> Copy:
         """Takes a table, which stays where it is, for the copy of another one until `disown`."""
         self._made += 1
-        copy = Copy(f"tagback_start_{self._made}", columns, key, Shape(0, {}), "")
+        copy = Copy(f"tagback_start_{self._made}", columns, keys, Shape(0, {}), "")
         values = ", ".join(f"{as_it_lies(c)} AS c{n}" for n, c in enumerate(columns))
         self._text(f"CREATE TEMP VIEW {copy.name} AS SELECT {values} FROM ONLY {source}")
         self._copies[table] = copy
@@ -356,9 +370,7 @@ class Rows:
             SELECT place, relkind::text, attname, format_type(atttypid, atttypmod), atttypid < {FIRST_USER_OID},
                 attcollation <> 0, attgenerated <> '', attidentity <> '',
                 coalesce(pg_get_expr(adbin, adrelid), typdefault, ''), attcollation >= {FIRST_USER_OID},
-                attnum = ANY ((SELECT indkey FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary
-                    AND NOT EXISTS (SELECT FROM pg_attribute g WHERE g.attrelid = indrelid AND g.attnum = ANY (indkey)
-                        AND g.attgenerated <> ''))::int2[])
+                {_KEYS}
             FROM unnest(ARRAY[{names}]::text[]) WITH ORDINALITY AS asked (name, place)
                 JOIN pg_class ON pg_class.oid = to_regclass(asked.name)
                 LEFT JOIN (pg_attribute JOIN pg_type ON pg_type.oid = atttypid)
@@ -367,13 +379,12 @@ class Rows:
             ORDER BY place, attnum""")
         partitioned: set[int] = set()
         columns: dict[int, list[Column]] = {}
-        keys: dict[int, list[str]] = {}
-        for place, kind, name, type_, core, collated, generated, identity, default, made, in_key in rows:
+        keys: dict[int, tuple[tuple[str, ...], ...]] = {}
+        for place, kind, name, type_, core, collated, generated, identity, default, made, told in rows:
             number = int(str(place)) - 1
             if kind == "p":
                 partitioned.add(number)
-            if in_key:
-                keys.setdefault(number, []).append(str(name))
+            keys[number] = tuple(tuple(map(str, key)) for key in json.loads(str(told)))
             if name is not None:
                 columns.setdefault(number, []).append(
                     Column(
@@ -391,7 +402,7 @@ class Rows:
             table: Described(
                 f"{'' if n in partitioned else 'ONLY '}{qualified(*table.name)}",
                 tuple(columns.get(n, ())),
-                tuple(keys.get(n, ())),
+                keys.get(n, ()),
             )
             for n, table in enumerate(asked)
         }

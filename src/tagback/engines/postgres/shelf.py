@@ -81,7 +81,7 @@ class Shelf:
         for table, copy in sorted(self._rows.copies.items()):
             now = name_today(table, table, names, taken)
             end, stood = None, None
-            told_apart = True
+            key = copy.key
             returned = [k for k in given or () if k.table == now]
             if now is not None and self._rows.is_table(now):
                 described = self._rows.described([now])[now]
@@ -92,8 +92,8 @@ class Shelf:
                     if place is not None:
                         places[column.name] = place.name[-1]
                 end = self._sides.of(copy.columns, described, now, places)
-                told_apart = self._told_apart(copy.key, described, places)
-                if told_apart and copy.key and self._stands(copy, now, places, watched=given is None):
+                key = self._key(copy, described, places)
+                if key and self._stands(copy, now, places, watched=given is None):
                     end = replace(end, where=copy.written(end.own))
                 elif copy.images:
                     raise RuntimeError(f"images of {table} that aren't complete")
@@ -109,7 +109,7 @@ class Shelf:
                 end = nothing_given(end)
             place_name = f"{label}_{first + len(kept)}"
             room = Room() if table in uncounted else self.room
-            found = self._keep(place_name, table, copy, end, stood, returned, room, told_apart=told_apart)
+            found = self._keep(place_name, table, copy, end, stood, returned, room, key)
             if found.rows or given is not None or table in ways:
                 room.take(table, found.bytes)
                 kept.append(found)
@@ -134,15 +134,16 @@ class Shelf:
 
     def fill(self, place: str, table: ObjectId, copy: Copy) -> None:
         """Keeps all rows of a table that is gone in this place."""
-        self._keep(place, table, copy, None, None, (), Room(), told_apart=True)
+        self._keep(place, table, copy, None, None, (), Room(), copy.key)
+
+    def _key(self, copy: Copy, today: Described, places: Mapping[str, str]) -> tuple[str, ...]:
+        """The start's key that still tells rows apart, perhaps without a constraint that makes sure of it."""
+        left = [key for key in copy.keys if places.keys() >= set(key)]
+        sure = [key for key in left if {places[c] for c in key} in map(set, today.keys)]
+        return next(iter(sure), ()) or next((key for key in left if self._told_apart(key, today, places)), ())
 
     def _told_apart(self, key: Sequence[str], today: Described, places: Mapping[str, str]) -> bool:
-        """Whether the start's key still tells rows apart, perhaps without a constraint that makes sure of it."""
-        columns = [places[c] for c in key if c in places]
-        if len(columns) < len(key):
-            return False
-        if not key or set(columns) == set(today.key):
-            return True
+        columns = [places[c] for c in key]
         names = ", ".join(map(ident, columns))
         missing = " OR ".join(f"{ident(c)} IS NULL" for c in columns)
         twice = self._attempt(
@@ -168,16 +169,15 @@ class Shelf:
         stood: Stood | None,
         given: Sequence[KeptRows],
         room: Room,
-        *,
-        told_apart: bool,
+        key: tuple[str, ...],
     ) -> KeptRows:
         alike = [c.name for c in copy.columns if end is not None and end.kept[c.name] == end.own.get(c.name)]
-        usable = told_apart and (end is None or all(end.kept[name] for name in copy.key))
+        usable = end is None or all(end.kept[name] for name in key)
         kept = KeptRows(
             table=table,
             place=place,
             columns=copy.kept_columns,
-            key=copy.key if usable else (),
+            key=key if usable else (),
             matched=tuple(alike if end is not None else (c.name for c in copy.columns)),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
@@ -200,7 +200,7 @@ class Shelf:
                 # Values that don't go into the start's types: the columns that were retyped are other ones altogether.
                 end = replace(end, kept={c: v if c in alike else "" for c, v in end.kept.items()})
                 self.places.drop([place])
-                return self._keep(place, table, copy, end, stood, given, room, told_apart=told_apart)
+                return self._keep(place, table, copy, end, stood, given, room, key)
         return self.places.counted(kept)
 
     def _fill(
@@ -305,7 +305,7 @@ class Shelf:
         table = wanted.part_of or ObjectId("table", wanted.id.name[:2])
         described = self._rows.described([table])[table]
         columns = frozenset(c.name for c in described.columns)
-        queries = misfits(wanted, message, described.source, described.key, columns)
+        queries = misfits(wanted, message, described.source, next(iter(described.keys), ()), columns)
         if queries is None:
             return None
         count, first = (self._attempt(query) for query in queries)
