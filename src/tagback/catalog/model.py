@@ -121,6 +121,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self
 
+    def as_found(self, live: SchemaObject) -> SchemaObject:
+        """The same in the state that `live` is in where that is the application's own affair."""
+        return self
+
     @property
     def can_be_made(self) -> bool:
         """Whether `create` gives exactly this. What an engine left half done can only go."""
@@ -145,6 +149,13 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
     def interchangeable(self, other: SchemaObject) -> bool:
         """Whether one statement on one schema may make either: the server decides by what it alone knows."""
         return False
+
+    def freed(self, of: frozenset[ObjectId]) -> SchemaObject | None:
+        """The same, for a while, with what follows from other values as plain values, so that it doesn't need `of`.
+
+        None where it can't be without these.
+        """
+        return None
 
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Whether a table becomes `after` in place with rows in it that get values for these columns only afterwards."""

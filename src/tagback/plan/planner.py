@@ -24,6 +24,7 @@ from tagback.catalog import (
     diff,
 )
 from tagback.plan.order import CycleError, in_order
+from tagback.plan.ties import freed
 
 _MAIN_STAGE = {Action.DROP: 0, Action.DELETE: 1, Action.ALTER: 2, Action.CREATE: 3, Action.INSERT: 4}
 
@@ -47,8 +48,25 @@ class _Node(NamedTuple):
 
 
 def plan(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration] | None = None) -> Plan:
-    """The steps that bring `live` to `target`; none when they are equal. `rows` come back into these tables of both."""
-    return _Planner(live, target, rows or {}).plan()
+    """The steps that bring `live` to `target`; none when they are equal. `rows` come back into these tables of both.
+
+    Where something has to go for a while that a table's computed values need, these are plain values meanwhile: then
+    there are three plans in a row, and the last has them computed again.
+    """
+    planner = _Planner(live, target, rows or {})
+    found = planner.plan()
+    if not found.blocked or not planner.ties:
+        return found
+    between = [freed(catalog, planner.ties) for catalog in (live, target)]
+    if None in between or between == [live, target]:
+        return found
+    now, then = (catalog for catalog in between if catalog is not None)
+    plans = (plan(live, now), plan(now, then, rows), plan(then, target))
+    if any(p.blocked for p in plans):
+        return found
+    *steps, last = (p.steps for p in plans)
+    again = tuple(replace(s, destroys=tuple(x for x in s.destroys if x.table not in planner.ties)) for s in last)
+    return Plan((*steps[0], *steps[1], *again))
 
 
 class _Planner:
@@ -57,6 +75,7 @@ class _Planner:
         self.target = target
         self.rows = rows
         self.blocked: list[str] = []
+        self.ties: dict[ObjectId, frozenset[ObjectId]] = {}  # what has rows, and what it needs that has to go
         self.parts_go_first = False
         self.removed: set[ObjectId] = set()
         self.added: set[ObjectId] = set()
@@ -94,6 +113,7 @@ class _Planner:
         try:
             ordered = self._ordered_somehow()
         except CycleError as e:
+            self.ties = self._tied()
             names = ", ".join(f"{n.action} {n.id}" for n in e.nodes[:5] if isinstance(n, _Node))
             return Plan((), (f"These changes depend on each other in a circle: {names}.",))
         return Plan(tuple(step for node in ordered for step in self._steps(node)))
@@ -233,7 +253,18 @@ class _Planner:
                 stays = i not in self.alterations and i in self.target.objects
                 if stays and self.live.objects[i].carries_data and not {i} & (self.rebuilt | self.lifted):
                     found.append(f"{object_id} has to go for a while, and {i} has rows and can't be without it.")
+                    self.ties[i] = self.ties.get(i, frozenset()) | {object_id}
         return found
+
+    def _tied(self) -> dict[ObjectId, frozenset[ObjectId]]:
+        """What has rows and changes, and what it needs before and after that has to go for a while."""
+        away = frozenset(self.rebuilt | self.lifted)
+        found = {
+            i: away & (self._needs(self.live, i) | self._needs(self.target, i))
+            for i in self.alterations
+            if self.live.objects[i].carries_data
+        }
+        return {i: needed for i, needed in found.items() if needed}
 
     # ------------------------------------------------------------------ the order
 
@@ -397,6 +428,8 @@ class _Planner:
             return alteration.steps if node.id in self.rows else (*alteration.steps, *alteration.finish)
         if node.action is Action.CREATE:
             after = self.target.objects[node.id]
+            if node.id in self.live.objects:
+                after = after.as_found(self.live.objects[node.id])
             return after.put_back() if node.id in self.lifted else after.create_in(self.target)
         before = self.live.objects[node.id]
         if self._goes_along(before):

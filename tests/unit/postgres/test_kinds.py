@@ -494,11 +494,11 @@ def test_what_rows_hang_on_does_not_go_for_a_while(connection: psycopg.Connectio
     run(
         connection,
         "CREATE TYPE e AS ENUM ('a'); CREATE FUNCTION f(e) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
-        "CREATE TABLE t (a e, n int GENERATED ALWAYS AS (f(a)) STORED)",
+        "CREATE TABLE t (n int, a e) PARTITION BY RANGE ((n + f(a)))",
     )
     before = read(connection)
     run(connection, "ALTER TYPE e ADD VALUE 'b'")
-    (blocked,) = plan(read(connection), before).blocked
+    blocked, *_ = plan(read(connection), before).blocked
     assert blocked.startswith('function public.f."public.e" has to go for a while, and table public.t')
 
 

@@ -38,6 +38,10 @@ SELECT a.attrelid, a.attnum, a.attidentity,
                  AND (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
                       OR p.classid = 'pg_class'::regclass AND p.objid = a.attrelid AND p.objsubid = a.attnum)))
        END,
+       CASE WHEN a.attgenerated <> '' THEN
+         (SELECT array_agg(p.refobjid::regprocedure::text ORDER BY p.refobjid::regprocedure::text COLLATE "C") FROM pg_depend p
+           WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_proc'::regclass)
+       END,
        CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN
          (SELECT quote_ident(nspname) || '.' || quote_ident(collname)
             FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
@@ -72,9 +76,9 @@ _COMPRESSION = {"p": "pglz", "l": "lz4"}
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One column. Its default is an object of its own, so that sequences and tables don't need each other.
 
-    `uses` are the columns that a generated column is computed from. `storage` is empty where it is the type's own,
-    which else is `usual_storage`. Options are in the order they were given in, which dumps show. `not_null_name` is empty
-    where it is what the server chooses. `inherited`: "alone" where the table has it from its
+    `uses` are the columns that a generated column is computed from, `calls` functions with their types. `storage` is empty
+    where it is the type's own, which else is `usual_storage`. Options are in the order they were given in, which dumps show.
+    `not_null_name` is empty where it is what the server chooses. `inherited`: "alone" where the table has it from its
     parents alone, "stricter" where NOT NULL is added to that, "too" where it is also its own, "looser" where all
     but its NOT NULL is.
     """
@@ -86,6 +90,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     identity: Identity | None = None
     generated: str = ""
     uses: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
     collation: str = ""
     storage: str = ""
     usual_storage: str = ""
@@ -126,6 +131,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         return f"ALTER COLUMN {ident(self.name)} SET NOT NULL"
 
     @property
+    def freed(self) -> Column:
+        """A generated one as a plain one that may hold NULL; any other as it is."""
+        if not self.generated:
+            return self
+        return msgspec.structs.replace(self, generated="", uses=(), calls=(), not_null=False, not_null_name="")
+
+    @property
     def as_defined(self) -> Column:
         """What `definition` alone makes of it: the rest has to be set afterwards."""
         identity = msgspec.structs.replace(self.identity, acl=None, comment="") if self.identity else None
@@ -143,9 +155,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
     def stands_for(self, other: Column) -> bool:
         """Whether values of one are values of the other."""
-        return (self.type, self.collation, self.identity, self.generated) == (
-            (other.type, other.collation, other.identity, other.generated)
+        return (self.type, self.collation, self.identity, self.computed) == (
+            (other.type, other.collation, other.identity, other.computed)
         )
+
+    @property
+    def computed(self) -> tuple[str, tuple[str, ...]]:
+        """How its values are computed: the same text may call another function."""
+        return self.generated, self.calls
 
     @property
     def nullable(self) -> Column:
@@ -323,7 +340,20 @@ def _read_not_nulls(r: Reading) -> dict[tuple[int, int], str]:
 
 def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool], rest: list[Any]) -> Column:
     """A column with more to it than a name, a type and NOT NULL."""
-    _, generated, uses, collation, storage, usual_storage, compression, statistics, acl, options, collation_oid = rest
+    (
+        _,
+        generated,
+        uses,
+        calls,
+        collation,
+        storage,
+        usual_storage,
+        compression,
+        statistics,
+        acl,
+        options,
+        collation_oid,
+    ) = rest
     if collation:
         r.collated[relation, number] = collation_oid
     if generated:
@@ -335,6 +365,7 @@ def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool
         identity=r.identities.get((relation, number)),
         generated=generated,
         uses=tuple(uses or ()),
+        calls=tuple(calls or ()),
         collation=collation or "",
         storage=storage,
         usual_storage=usual_storage,

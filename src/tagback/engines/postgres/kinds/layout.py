@@ -224,7 +224,9 @@ def lay_out(
     """Finds what has to be done with each column; columns are the same when their names are."""
     new = {c.name: c for c in after}
     freed = tuple(c.name for c in before if c.generated and c.name in new and not new[c.name].generated)
-    old = {c.name: msgspec.structs.replace(c, generated="", uses=()) if c.name in freed else c for c in before}
+    old = {
+        c.name: msgspec.structs.replace(c, generated="", uses=(), calls=()) if c.name in freed else c for c in before
+    }
     dropped = {n for n in old if n not in new or (new[n].generated and not old[n].generated)}
     retyped = {
         n
@@ -234,7 +236,7 @@ def lay_out(
     remade = {
         n
         for n, c in old.items()
-        if c.generated and n not in dropped and new[n].generated and (n in retyped or c.generated != new[n].generated)
+        if c.generated and n not in dropped and new[n].generated and (n in retyped or c.computed != new[n].computed)
     }
     while True:
         retyped -= remade

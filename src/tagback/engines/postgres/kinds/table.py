@@ -228,8 +228,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             own += self.steps(set_logged(self.id, along, live, logged=after.persistence == "p"))
         retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
         steps = (*own, *layout.steps(), *retyped)
-        if self.partition_by:
-            steps = tuple(replace(s, destroys=()) for s in steps)  # its rows are in its partitions
+        steps = tuple(replace(s, destroys=()) for s in steps) if self.partition_by else steps  # its partitions' rows
         return Alteration((*self.resettle(after), *steps), layout.disturbed, layout.finish())
 
     def _heirs_stay(self, after: Table, live: Catalog, target: Catalog) -> bool:
@@ -253,12 +252,15 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     def _has_inherited(self) -> bool:
         return any(c.is_heirloom for c in self.columns)
 
+    def freed(self, of: frozenset[ObjectId]) -> SchemaObject | None:
+        """Generated columns as plain ones; that is no way out for columns' types, nor for a key of partitions."""
+        tied = self.partition_by or not all(i.kind == "function" for i in of)
+        return None if tied else msgspec.structs.replace(self, columns=tuple(c.freed for c in self.columns))
+
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Columns that come back have no values but those that they are given then; all others are the same."""
-        if not isinstance(after, Table):
-            return False
         there = {c.name: c for c in self.columns}
-        return all(
+        return isinstance(after, Table) and all(
             there[c.name].stands_for(c) if c.name in there else c.name in columns and not c.identity
             for c in after.columns
             if not c.generated

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step
+import msgspec
+
+from tagback.catalog import Action, Alteration, Catalog, Fingerprint, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject, TableMember
 from tagback.engines.postgres.kinds.column import Column
@@ -98,7 +100,10 @@ class View(_Query, frozen=True, kw_only=True, omit_defaults=True, tag="view"):
 
 
 class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, tag="materialized view"):
-    """Made with data where it had some: the data follows from the query."""
+    """Made with data where it had some: the data follows from the query.
+
+    Whether it is populated is no part of what it is: the application refreshes it when it likes.
+    """
 
     populated: bool = True
     method: str = "heap"
@@ -106,9 +111,28 @@ class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, ta
 
     keyword: ClassVar[str] = "MATERIALIZED VIEW"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MaterializedView):
+            return NotImplemented
+        return super(MaterializedView, self._plain).__eq__(other._plain)
+
+    def __hash__(self) -> int:
+        return super(MaterializedView, self._plain).__hash__()
+
+    def fingerprint(self) -> Fingerprint:
+        return super(MaterializedView, self._plain).fingerprint()
+
+    @property
+    def _plain(self) -> MaterializedView:
+        return msgspec.structs.replace(self, populated=True)
+
     @property
     def filled_anew(self) -> bool:
         return self.populated
+
+    def as_found(self, live: SchemaObject) -> SchemaObject:
+        populated = isinstance(live, MaterializedView) and live.populated
+        return msgspec.structs.replace(self, populated=True) if populated else self
 
     def create(self) -> tuple[Step, ...]:
         using = "" if self.method == "heap" else f" USING {ident(self.method)}"
@@ -127,8 +151,6 @@ class MaterializedView(_Query, frozen=True, kw_only=True, omit_defaults=True, ta
         if shapes[0] != shapes[1] or not self.only_settings_differ(after, "columns", "options", "populated"):
             return None
         sqls = self._set_options(after)
-        if after.populated != self.populated:
-            sqls.append(f"REFRESH MATERIALIZED VIEW {self.address} WITH {'DATA' if after.populated else 'NO DATA'}")
         columns = after._column_steps({c.name: c for c in column_kind.settled(self.columns, self, after)})
         return Alteration(self.steps(sqls, lock=ACCESS_EXCLUSIVE) + self.resettle(after) + self.steps(columns))
 
