@@ -47,6 +47,25 @@ def test_an_only_changeset_is_judged_in_the_run_itself(shop: Project) -> None:
     assert (verdict["id"], verdict["reversibility"]) == ("002_places", "free")
 
 
+def test_each_of_several_changesets_is_judged_in_the_run_itself(shop: Project) -> None:
+    shop.write(
+        "003_age.sql", "alter table people add column age integer; create unique index one_name on people (name);"
+    )
+    shop.write("004_index.sql", "create index by_name on people (name);")
+    shop.apply("--tag", "r2")
+    shop.write("006_gone.sql", "drop index one_name; drop index by_name;")
+    shop.write("007_more.sql", "update people set name = name || '!'; alter table people drop column age;")
+    shop.write("008_sink.sql", "delete from people where id = 2;")
+    shop.write("009_spot.sql", "create table spot (id integer primary key);")
+    done = shop.run("apply", "--changelog", "m", "--tag", "r3")
+    assert done.exit == 0
+    assert "  006_gone: conditional\n" in done.out
+    assert "  007_more: captured, keeps 2 rows of " in done.out
+    assert "  008_sink: captured\n" in done.out
+    assert "  009_spot: free\n" in done.out
+    assert "way back: conditional" in done.out
+
+
 def test_a_dry_run_judges_all_changesets_when_one_can_not_be_taken_back(pending: Project) -> None:
     pending.write("006_wish.sql", "-- tagback: no-keep\ndelete from people where id = 2;")
     told = pending.json("apply", "--changelog", "m", "--dry-run")

@@ -331,3 +331,11 @@ def test_a_dump_is_deployed_without_its_locks_and_transactions(shop: Database) -
     assert shop.ask("SELECT id, `order` FROM note ORDER BY id") == [(0, 1), (1, 2)]
     assert shop.rollback("v1").verified
     assert shop.state() == start
+
+
+def test_each_changeset_has_its_own_verdict(shop: Database) -> None:
+    more = "ALTER TABLE customer DROP COLUMN age; UPDATE customer SET name = concat(name, '!')"
+    shop.write({"002_more.sql": more, "003_new.sql": "CREATE TABLE spot (id INT PRIMARY KEY)"})
+    done = shop.apply("v2")
+    assert [(v.id, v.reversibility.value) for v in done.verdicts] == [("002_more", "captured"), ("003_new", "free")]
+    assert done.verdicts[0].rows > 0

@@ -98,7 +98,7 @@ def _show(page: Page, result: Applied, settings: Settings) -> None:
             (result.tag, "name"),
             (f"  (deployment {result.deployment}, {result.duration_ms} ms)", "dim"),
         )
-        _show_names(page, result.changesets)
+        _show_changesets(page, result)
     for note in result.notes:
         page.line(("note: ", "warn"), note)
     if result.changesets:
@@ -133,15 +133,25 @@ def _style(verdict: ChangesetVerdict | Applied) -> str:
 
 def _told(verdict: ChangesetVerdict) -> str:
     """`, keeps 3 rows of customer (29 B), 0.12 s`."""
+    return f"{_kept(verdict)}, {verdict.seconds:.2f} s"
+
+
+def _kept(verdict: ChangesetVerdict) -> str:
     kept = ", ".join(f"{counted(s.rows, 'row')} of {s.table} ({size(s.bytes)})" for s in verdict.shelved)
-    return (f", keeps {kept}" if kept else "") + f", {verdict.seconds:.2f} s"
+    return f", keeps {kept}" if kept else ""
 
 
-def _show_names(page: Page, names: tuple[str, ...], limit: int = 12) -> None:
-    for name in names[:limit]:
-        page.line("  ", name)
-    if len(names) > limit:
-        page.line(f"  … and {len(names) - limit} more")
+def _show_changesets(page: Page, result: Applied, limit: int = 12) -> None:
+    """The changesets, each with its own verdict where there are several."""
+    verdicts = {v.id: v for v in result.verdicts} if len(result.changesets) > 1 else {}
+    for name in result.changesets[:limit]:
+        verdict = verdicts.get(name)
+        if verdict is None:
+            page.line("  ", name)
+        else:
+            page.line("  ", name, ": ", (verdict.reversibility.value, _style(verdict)), _kept(verdict))
+    if len(result.changesets) > limit:
+        page.line(f"  … and {len(result.changesets) - limit} more")
 
 
 def _show_verdict(page: Page, result: Applied) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from tagback.catalog import Catalog, ObjectId
 from tagback.changelog import Changelog, Changeset, Statement, read_changelog
 from tagback.deploy.author import author
-from tagback.deploy.effects import Tried, held, locked, planned
+from tagback.deploy.effects import Tried, held, planned
 from tagback.deploy.events import Committing, Listener
 from tagback.deploy.pending import changed_files, find_pending, statements_of
-from tagback.deploy.results import Applied, ChangesetVerdict, Shelved
+from tagback.deploy.results import Applied, Shelved
 from tagback.deploy.shelf import ShelfView, expire, expired, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
 from tagback.deploy.stage import Observed, Work, hold_foreseen, run_stage
@@ -22,6 +22,7 @@ from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import check_free, generated_tag
 from tagback.deploy.turn import in_turn
 from tagback.deploy.verdict import FREE, Verdict, is_worse, worst
+from tagback.deploy.verdicts import verdicts
 from tagback.engines.session import Session
 from tagback.errors import RefusedError, UsageError, counted
 from tagback.ledger.history import History, read_history
@@ -125,7 +126,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     result = with_expired(result, expire(session, ledger, options.shelf_retention))
     if options.dry_run:
         session.rollback()
-        if not result.verdicts and pending.changesets:
+        if len(pending.changesets) > 1 and not options.granular:
             alone = _one_by_one(session, pending.changesets, statements, author(path), options, listen)
             result = replace(result, verdicts=alone.verdicts, plan=alone.plan)
     else:
@@ -263,7 +264,7 @@ def _deploy(
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
         shelved=shelved(k for o in observed for k in o.kept),
-        verdicts=_verdicts(tried),
+        verdicts=verdicts(tried),
         notes=(*start.notes, *(note for o in observed for note in o.notes), *unmanaged(at)),
         message=told(len(changesets), tag, options),
         duration_ms=0,
@@ -348,25 +349,6 @@ def _rows(
         )
         rows.append((applied, work.changeset.text))
     return rows
-
-
-def _verdicts(tried: Sequence[Tried]) -> tuple[ChangesetVerdict, ...]:
-    """Of each changeset, where each was observed by itself."""
-    if any(len(t.works) > 1 for t in tried):
-        return ()
-    return tuple(
-        ChangesetVerdict(
-            id=t.works[0].changeset.id,
-            reversibility=t.observed.verdict.reversibility,
-            reasons=t.observed.verdict.reasons,
-            shelved=shelved(t.observed.kept),
-            rows=sum(k.rows for k in t.observed.kept),
-            bytes=sum(k.bytes for k in t.observed.kept if k.rows),
-            seconds=round(sum(t.observed.seconds), 4),
-            locks=locked(t),
-        )
-        for t in tried
-    )
 
 
 def unmanaged(catalog: Catalog) -> tuple[str, ...]:

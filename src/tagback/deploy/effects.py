@@ -1,9 +1,9 @@
-"""What each statement of a dry run destroys and locks, told from what came of the changesets around it."""
+"""What each statement destroys and locks, told from what came of all that ran with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, is_gone
 from tagback.changelog import Statement
@@ -24,8 +24,8 @@ class Tried:
     works: Sequence[Work]
     before: Catalog
     observed: Observed
-    locks: Mapping[ObjectId, str]
-    earlier: Mapping[ObjectId, str]
+    locks: Mapping[ObjectId, str] = field(default_factory=dict)
+    earlier: Mapping[ObjectId, str] = field(default_factory=dict)
     always: str = ""
 
 
@@ -50,20 +50,46 @@ def planned(tried: Tried) -> tuple[PlannedStep, ...]:
     """The stage's statements, with how long each took. What the stage destroyed is told once, of the likeliest."""
     statements = [(w, s) for w in tried.works for s in w.statements]
     names = _names(tried)
-    named = [_tables_in(s, names) for _, s in statements]
     destroys: list[list[str]] = [[] for _ in statements]
     rows = [0] * len(statements)
+    for at, _, words, count in lost(tried):
+        destroys[at].append(words)
+        rows[at] += count
+    return tuple(
+        _step(work, s, seconds, ", ".join(_told(_tables_in(s, names), tried)), tuple(dict.fromkeys(what)), count)
+        for (work, s), seconds, what, count in zip(statements, tried.observed.seconds, destroys, rows, strict=True)
+    )
+
+
+def lost(tried: Tried) -> Iterator[tuple[int, KeptRows, str, int]]:
+    """The likeliest statement's number, from 0, for each thing that was destroyed: of what was kept, in words, how many rows."""
+    statements = [s for w in tried.works for s in w.statements]
+    names = _names(tried)
+    named = [_tables_in(s, names) for s in statements]
     for kept in tried.observed.kept:
         for words, wanted, count in _lost(kept, tried):
-            at = _likeliest([s for _, s in statements], [kept.table in n for n in named], wanted)
-            destroys[at].append(words)
-            rows[at] += count
-    return tuple(
-        _step(work, statement, seconds, ", ".join(_told(tables, tried)), tuple(dict.fromkeys(what)), count)
-        for (work, statement), seconds, tables, what, count in zip(
-            statements, tried.observed.seconds, named, destroys, rows, strict=True
-        )
-    )
+            yield _likeliest(statements, [kept.table in n for n in named], wanted), kept, words, count
+
+
+def writers(tried: Tried, table: ObjectId) -> list[int]:
+    """The numbers of the statements, from 0, that write to rows of a table which was there before."""
+    statements = [s for w in tried.works for s in w.statements]
+    names = _names(tried)
+    return [n for n, s in enumerate(statements) if table in _tables_in(s, names) and _first(s) in WRITES - {"INSERT"}]
+
+
+def who_changed(tried: Tried, i: ObjectId | None) -> int:
+    """The likeliest statement's number, from 0, for a change of an object; None: of one that isn't known."""
+    statements = [s for w in tried.works for s in w.statements]
+    if i is None:
+        return _likeliest(statements, [False] * len(statements), lambda statement, there: False)
+    own, around = i.name[-1].casefold(), {name.casefold() for name in i.name[-2:-1]}
+    words = [names_in(s) for s in statements]
+    whole = [own in w and around <= w for w in words]
+    for named in (whole, [own in w for w in words], [bool(around & w) for w in words]):
+        if any(named):
+            return _likeliest(statements, named, lambda statement, there: False)
+    return who_changed(tried, None)
 
 
 def locked(tried: Tried) -> tuple[str, ...]:

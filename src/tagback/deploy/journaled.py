@@ -6,13 +6,14 @@ uses; when the process dies, the next run finds the deployment unfinished and do
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged, with_expired
-from tagback.deploy.effects import without_effects
+from tagback.deploy.effects import Tried, without_effects
 from tagback.deploy.events import ChangesetDone, ChangesetStarted, Committing, Listener
 from tagback.deploy.once import Once, as_once, deployed_once
 from tagback.deploy.recover import return_to_start
@@ -22,8 +23,9 @@ from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
 from tagback.deploy.stage import Observed, Overlay, Work, run_stage, run_statement
 from tagback.deploy.start import Start, begin_in_ledger
 from tagback.deploy.tags import generated_tag
-from tagback.deploy.verdict import FREE, Verdict, worst
-from tagback.engines.session import KeptRows, Session
+from tagback.deploy.verdict import FREE, Verdict, judge, worst
+from tagback.deploy.verdicts import verdicts
+from tagback.engines.session import Session
 from tagback.errors import RefusedError
 from tagback.ledger.history import History, read_history
 from tagback.ledger.records import (
@@ -40,6 +42,7 @@ from tagback.ledger.records import (
     now,
 )
 from tagback.ledger.store import Ledger
+from tagback.plan import plan
 
 _NOT_TRIED = Verdict(
     Reversibility.CONDITIONAL,
@@ -81,15 +84,16 @@ def apply_journaled(
     parts = _parts(changesets, statements, overlays if session.capabilities.schema_changes_commit else ())
     session.commit()
     try:
-        at, verdict, kept, notes = _run_parts(
+        at, tried, notes = _run_parts(
             session, record, parts, before, overlays, deployed_once(start.history, changesets), options, listen
         )
         purged = expire(session, Ledger(session), options.shelf_retention)
+        verdict = worst([FREE, *(t.observed.verdict for t in tried)])
         record = _end(session, record, changesets, changed, at, verdict, listen)
     except BaseException:
         return_to_start(session, record, listen)
         raise
-    result = _result(record, before, at, changesets, verdict, kept, previous, parts, options)
+    result = _result(record, before, at, changesets, verdict, tried, previous, parts, options)
     return with_expired(replace(result, notes=(*notes, *result.notes)), purged)
 
 
@@ -115,11 +119,10 @@ def _run_parts(
     once: Once,
     options: ApplyOptions,
     listen: Listener,
-) -> tuple[Catalog, Verdict, list[KeptRows], list[str]]:
+) -> tuple[Catalog, list[Tried], list[str]]:
     """Runs the parts and leaves a transaction open for the ledger: what can't be taken back commits with the end."""
     queue = list(parts)
-    verdicts = [FREE]
-    kept: list[KeptRows] = []
+    tried: list[Tried] = []
     notes: list[str] = []
     position = 0
     while queue:
@@ -130,14 +133,15 @@ def _run_parts(
                 beginning.begin(at)
         part = _as_meant(session, part)
         if part.bare and not session.capabilities.schema_changes_commit:
-            at = _run_bare(session, record, position, part.works[0], listen)
+            observed = _run_bare(session, record, position, part.works[0], at, listen)
+            tried.append(Tried(part.works, at, observed))
+            at = observed.after
             continue
         if part.bare:
             overlay = overlays.get(part.works[0].number) if not part.works[0].statements else None
             observed = _run_observed(session, record, position, part, at, overlay, once, options, listen)
+            tried.append(Tried(part.works, at, observed))
             at = observed.after
-            verdicts.append(observed.verdict)
-            kept += observed.kept
             continue
         put_now = None if session.capabilities.schema_changes_commit else _put_after(part, queue, overlays)
         observed = _run_together(session, record, position, part, at, put_now, options, listen)
@@ -149,15 +153,14 @@ def _run_parts(
                 session, record, position, part, at, _put_after(part, queue, overlays), options, listen
             )
         _note(session, record, position, part, observed, at)
+        tried.append(Tried(part.works, at, observed))
         at = observed.after
-        verdicts.append(observed.verdict)
-        kept += observed.kept
         notes += observed.notes
         if queue:
             session.commit()
     if not parts or parts[-1].bare:
         session.begin()
-    return at, worst(verdicts), kept, notes
+    return at, tried, notes
 
 
 def _as_meant(session: Session, part: Part) -> Part:
@@ -313,7 +316,10 @@ def _run_observed(
     return observed
 
 
-def _run_bare(session: Session, record: Deployment, position: int, work: Work, listen: Listener) -> Catalog:
+def _run_bare(
+    session: Session, record: Deployment, position: int, work: Work, at: Catalog, listen: Listener
+) -> Observed:
+    started = time.perf_counter()
     ledger = Ledger(session)
     statement = work.statements[0]
     listen(ChangesetStarted(work.changeset.id, work.number, work.total))
@@ -324,7 +330,8 @@ def _run_bare(session: Session, record: Deployment, position: int, work: Work, l
     session.begin()
     live = session.read_catalog()
     session.rollback()
-    return live
+    verdict = judge(at, live, (), (), (), plan(live, at), (), {})
+    return Observed(live, (), (), {}, verdict, {}, seconds=(time.perf_counter() - started,))
 
 
 def _end(
@@ -388,7 +395,7 @@ def _result(
     after: Catalog,
     changesets: Sequence[Changeset],
     verdict: Verdict,
-    kept: Sequence[KeptRows],
+    tried: Sequence[Tried],
     previous: str,
     parts: Sequence[Part],
     options: ApplyOptions,
@@ -402,8 +409,8 @@ def _result(
         fingerprint_after=after.fingerprint,
         reversibility=verdict.reversibility,
         reasons=verdict.reasons,
-        shelved=shelved(kept),
-        verdicts=(),
+        shelved=shelved(k for t in tried for k in t.observed.kept),
+        verdicts=verdicts(tried),
         notes=unmanaged(after),
         message=told(len(changesets), record.tag, options),
         duration_ms=0,

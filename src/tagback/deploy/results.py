@@ -32,9 +32,10 @@ class Shelved:
 
 @dataclass(frozen=True, slots=True)
 class ChangesetVerdict:
-    """The verdict on one changeset that was observed by itself: in a dry run, with `--granular`, or the only one.
+    """The verdict on one changeset, observed by itself in a dry run and with `--granular`, else told from the whole.
 
-    `seconds` is how long its statements took; `locks` are those that it takes on tables which were there before.
+    `seconds` is how long its statements took; `locks` are those that it takes on tables which were there before, and
+    none where it wasn't observed by itself.
     """
 
     id: str

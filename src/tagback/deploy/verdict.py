@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tagback.catalog import SUBORDINATE, Action, Catalog, Loss, LossKind, ObjectId, Rename, UnmanagedObject, diff
 from tagback.engines.session import KeptRows, Unkept
@@ -16,10 +16,11 @@ _ORDER = list(Reversibility)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the way back stands, with the reasons in words."""
+    """How the way back stands, with the reasons in words. `about`: the object of each reason that has one."""
 
     reversibility: Reversibility
     reasons: tuple[str, ...]
+    about: Mapping[str, ObjectId] = field(default_factory=dict, compare=False)
 
 
 FREE = Verdict(Reversibility.FREE, ())
@@ -37,7 +38,8 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
         return FREE
     found = max((v.reversibility for v in every), key=_ORDER.index)
     said = [v for v in every if v.reversibility is found or found is not Reversibility.IRREVERSIBLE]
-    return Verdict(found, tuple(dict.fromkeys(reason for v in said for reason in v.reasons)))
+    reasons = tuple(dict.fromkeys(reason for v in said for reason in v.reasons))
+    return Verdict(found, reasons, {reason: i for v in said for reason, i in v.about.items()})
 
 
 def judge(
@@ -55,28 +57,39 @@ def judge(
     `unwanted` are tables whose rows were not to be kept; `back` is the plan of the way back, None where renames keep it
     from being known yet; `ways` are the expressions that give columns again, by table.
     """
-    final = [
-        f"{counted(u.rows, 'row')} of {u.object} were changed or removed, and rows of its kind can't be kept"
-        for u in unkept
-    ]
-    final += [f"what was done to rows of {table} is not kept, by wish" for table in unwanted]
-    for object_id in sorted(diff(before, after).names):
-        if isinstance(before.objects.get(object_id) or after.objects.get(object_id), UnmanagedObject):
-            final.append(f"{object_id} was changed, and objects of this kind are not managed yet")
-    if back is not None and not final:
-        final += back.blocked
+    about: dict[str, ObjectId] = {}
+
+    def say(i: ObjectId, reason: str) -> None:
+        about.setdefault(reason, i)
+
+    for u in unkept:
+        rows = counted(u.rows, "row")
+        say(u.object, f"{rows} of {u.object} were changed or removed, and rows of its kind can't be kept")
+    for table in unwanted:
+        say(table, f"what was done to rows of {table} is not kept, by wish")
+    for i in sorted(diff(before, after).names):
+        if isinstance(before.objects.get(i) or after.objects.get(i), UnmanagedObject):
+            say(i, f"{i} was changed, and objects of this kind are not managed yet")
+    final = tuple(about) or (tuple(back.blocked) if back is not None else ())
     if final:
-        return Verdict(Reversibility.IRREVERSIBLE, tuple(final))
-    conditions = [_narrowed(loss) for loss in back.losses if loss.kind is LossKind.VALUES] if back is not None else []
+        return Verdict(Reversibility.IRREVERSIBLE, final, about)
     names = _Names(renamed)
     if back is not None:
-        made = sorted({step.object for step in back.steps if step.action is Action.CREATE} & before.objects.keys())
-        conditions += [f"while {i} may be filled anew by its query" for i in made if before.objects[i].filled_anew]
-    conditions += [_limited(i) for i in _limits(before, after, names)]
-    conditions += _requirements(before, after, names, ways)
-    conditions += [text for k in kept for text in _superseding(k, after, names, ways.get(k.table, {}))]
-    if conditions:
-        return Verdict(Reversibility.CONDITIONAL, tuple(conditions))
+        for loss in back.losses:
+            if loss.kind is LossKind.VALUES:
+                say(ObjectId("column", (*loss.table.name, loss.column)), _narrowed(loss))
+        for i in sorted({step.object for step in back.steps if step.action is Action.CREATE} & before.objects.keys()):
+            if before.objects[i].filled_anew:
+                say(i, f"while {i} may be filled anew by its query")
+    for i in _limits(before, after, names):
+        say(i, _limited(i))
+    for i, reason in _requirements(before, after, names, ways):
+        say(i, reason)
+    for k in kept:
+        for reason in _superseding(k, after, names, ways.get(k.table, {})):
+            say(k.table, reason)
+    if about:
+        return Verdict(Reversibility.CONDITIONAL, tuple(about), about)
     return Verdict(Reversibility.CAPTURED, ()) if any(k.rows for k in kept) else FREE
 
 
@@ -120,7 +133,7 @@ def _limited(i: ObjectId) -> str:
 
 def _requirements(
     before: Catalog, after: Catalog, names: _Names, ways: Mapping[ObjectId, Mapping[str, str]]
-) -> list[str]:
+) -> list[tuple[ObjectId, str]]:
     """Columns that must have a value again, while rows can now do without."""
     found = []
     for i in sorted(diff(before, after).names & before.objects.keys()):
@@ -129,13 +142,12 @@ def _requirements(
             continue
         there, still = {p.name[-1] for p in now.parts}, now.required(after)
         for column, fills in was.required(before).items():
-            today = names.of_column(i, column)
+            today, part = names.of_column(i, column), ObjectId("column", (*i.name, column))
             if today in there and today not in still:
-                found.append(f"while column {today} of {now.id} is NULL nowhere")
+                found.append((part, f"while column {today} of {now.id} is NULL nowhere"))
             elif today not in there and not fills and column not in ways.get(i, {}):
-                found.append(
-                    f"while no rows are added to {now.id}: column {column} must have a value and has no default"
-                )
+                what = f"column {column} must have a value and has no default"
+                found.append((part, f"while no rows are added to {now.id}: {what}"))
     return found
 
 
