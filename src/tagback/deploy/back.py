@@ -141,14 +141,7 @@ def bring_back(
     touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
     decided(live)
     session.keep_start(touched)
-    session.savepoint()
-    try:
-        run_steps(session, planned.steps, counts, done, listen, len(done) + len(planned.steps))
-    except UnfitError as e:
-        if session.capabilities.schema_changes_commit:
-            raise
-        raise unfit(session, planned.steps, target, e) from None
-    session.release_savepoint()
+    _go(session, planned.steps, counts, done, listen, live, target, [s.kept for s in leg.shelves])
     after = session.read_catalog() if done else live
     taken = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
     kept = tuple(_named_as_before(k, moved) for k in taken)
@@ -158,6 +151,36 @@ def bring_back(
     return Return(
         tuple(done), start, target, after, kept, restored, merge.conflicts, merge.conflicts_total, home, taken
     )
+
+
+def _go(
+    session: Session,
+    steps: Sequence[Step],
+    counts: Mapping[Loss, int],
+    done: list[PlannedStep],
+    listen: Listener,
+    live: Catalog,
+    target: Catalog,
+    given: Sequence[KeptRows],
+) -> None:
+    """Runs the steps of the plan. Rows that were against a rule before it is made again are spared it, where that can be."""
+    before = len(done)
+    session.savepoint()
+    while True:
+        try:
+            run_steps(session, steps, counts, done, listen, before + len(steps))
+        except UnfitError as e:
+            if session.capabilities.schema_changes_commit:
+                raise
+            session.rollback_to_savepoint()
+            spared = session.spared(steps, e.error, live, target, given)
+            if spared is None:
+                raise unfit(session, steps, target, e) from None
+            del done[before:]
+            steps = spared
+            continue
+        session.release_savepoint()
+        return
 
 
 def names_back(

@@ -66,11 +66,10 @@ class UnfitError(StepError):
 
 
 def unfit(session: Session, steps: Sequence[Step], target: Catalog, e: UnfitError) -> RefusedError:
-    """Says which rows: goes there once more as far as that step, and looks."""
+    """Says which rows: goes there once more as far as that step, and looks. Everything is as it was before the first."""
     error = e.error
     told = ""
     number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
-    session.rollback_to_savepoint()
     if number < len(steps):
         wanted = target.objects.get(steps[number].object)
         session.run_steps(steps[:number], lambda step, seconds: None)

@@ -100,9 +100,9 @@ class KeptRows:
     `columns` are the start's stored columns. `key` are those that tell rows apart; where there is none, `matched` are
     the columns that the change left alone. `added` are columns that the start doesn't have. `whole`: the table is gone.
     `gone`, `new` and `changed` count rows, `bytes` is what they take up. `broken`: how many foreign keys of the table's
-    rows led nowhere at the start, by the table that they refer to, where an engine allows that. `stood`: the table as a
-    rollback left it; by then it may be `whole`: gone. `how`: `compared`, or `moved` for a whole table that is itself on
-    the shelf; `rows` of a very large one are the server's estimate.
+    rows led nowhere at the start, by what the engine calls them: the table that they refer to, or the key's name.
+    `stood`: the table as a rollback left it; by then it may be `whole`: gone. `how`: `compared`, or `moved` for a
+    whole table that is itself on the shelf; `rows` of a very large one are the server's estimate.
     """
 
     table: ObjectId
@@ -410,6 +410,15 @@ class Session(Staged, Protocol):
         """How many rows keep this object from being made, and the first of them in words; None where that can't be told.
 
         `message` is what the server said when it was tried. Everything is as it was just before.
+        """
+
+    def spared(
+        self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
+    ) -> tuple[Step, ...] | None:
+        """The same steps as they work although `error` stopped one; None where today's rows are rightly in the way.
+
+        Everything is as it was before the first. For rows that `live` has, or `kept` gives back, against a rule which is to
+        be made again.
         """
 
     def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tagback.catalog import Catalog, ObjectId, Rename
+from tagback.catalog import Catalog, ObjectId, Rename, Step
 from tagback.changelog import Statement
+
+if TYPE_CHECKING:
+    from tagback.engines.session import KeptRows, StatementError
 
 
 class Staged(Protocol):
@@ -57,3 +60,8 @@ class InOneTransaction:
 
     def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
         return frozenset(tables)
+
+    def spared(
+        self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
+    ) -> tuple[Step, ...] | None:
+        return None

@@ -404,6 +404,11 @@ class MariadbSession:
         """Can't be told yet."""
         return None
 
+    def spared(
+        self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
+    ) -> tuple[Step, ...] | None:
+        return None
+
     def ask_within(self, seconds: float, question: Callable[[], Answered]) -> Answered | None:
         if self._connection.flavour != "mariadb":
             return question()

@@ -16,14 +16,13 @@ from tagback.changelog import Dialect, TokenKind, tokens
 from tagback.engines.merging import shelf_missing
 from tagback.engines.postgres.columns import Column
 from tagback.engines.postgres.pipeline import drops_table
+from tagback.engines.postgres.places import MOVED, address_of_moved, schema_of
 from tagback.engines.postgres.rows import FIRST_USER_OID, Rows
 from tagback.engines.postgres.shelf import Shelf
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
+from tagback.engines.postgres.start import LARGE
 from tagback.engines.postgres.ties import rest, rights, ties
 from tagback.engines.session import KeptColumn, KeptRows, Merge, Rules, StatementError, Unkept
-
-MOVED = "moved"
-"""How rows were kept, as KeptRows says it."""
 
 _SAVEPOINT = "tagback_moving"
 _MOST_COUNTED = 32768  # pages, 256 MB: of larger tables the number of rows is the server's estimate
@@ -238,6 +237,7 @@ class Moving:
     def shelve(
         self,
         label: str,
+        before: Catalog,
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
@@ -246,7 +246,12 @@ class Moving:
         """See Session.shelve: what was moved, then what is compared."""
         moved = self._keep(label, names, uncounted)
         compared, unkept = self._shelf.shelve(label, names, ways, given, uncounted, first=len(moved) + 1)
-        return (*moved, *compared), unkept
+        kept = (*moved, *compared)
+        if given is None and any(k.gone for k in kept):
+            from tagback.engines.postgres.orphans import counted  # with all kinds; a catalog was read by now
+
+            kept = counted(self._attempt, kept, before, names, LARGE)
+        return kept, unkept
 
     def _keep(
         self, label: str, names: Mapping[ObjectId, ObjectId], uncounted: Collection[ObjectId]
@@ -275,8 +280,8 @@ class Moving:
         self._rows.forget_start()
 
     def _kept(self, m: Moved, place: str) -> KeptRows:
-        self._text(f"ALTER SCHEMA {ident(m.schema)} RENAME TO {ident(_schema(place))}")
-        there = qualified(_schema(place), m.table.name[-1])
+        self._text(f"ALTER SCHEMA {ident(m.schema)} RENAME TO {ident(schema_of(place))}")
+        there = qualified(schema_of(place), m.table.name[-1])
         ((pages, size, estimate),) = self._text(
             f"SELECT pg_relation_size(oid) / current_setting('block_size')::bigint, pg_total_relation_size(oid),"
             " CASE WHEN relpages > 0 AND reltuples >= 0 THEN"
@@ -305,7 +310,7 @@ class Moving:
         """See Session.ways_home."""
         found: dict[str, tuple[Step, ...]] = {}
         for k in self._still_moved(kept):
-            here, there = _schema(k.place), k.table.name[0]
+            here, there = schema_of(k.place), k.table.name[0]
             if self._meets(here, there):
                 continue
             found[k.place] = (
@@ -330,7 +335,7 @@ class Moving:
         moved = self._still_moved(kept)
         for k in kept:
             if k.how == MOVED and k not in moved:
-                raise shelf_missing(k, f"{_schema(k.place)}.{k.table.name[-1]}")
+                raise shelf_missing(k, f"{schema_of(k.place)}.{k.table.name[-1]}")
         for k in moved:
             columns = tuple(
                 Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns
@@ -347,7 +352,7 @@ class Moving:
         self._drop_moved(places)
 
     def _drop_moved(self, places: Iterable[str]) -> None:
-        for schema in self._there(_schema(place) for place in places):
+        for schema in self._there(schema_of(place) for place in places):
             self._text(f"DROP SCHEMA {ident(schema)} CASCADE")
 
     def _meets(self, here: str, there: str) -> bool:
@@ -408,13 +413,3 @@ class Drop:
     def of(self, names: Sequence[str]) -> str:
         """The statement for some of them; empty for none."""
         return f"DROP TABLE IF EXISTS {', '.join(names)} {self.behaviour}" if names else ""
-
-
-def _schema(place: str) -> str:
-    """Where a moved table is."""
-    return f"{SCHEMA}_{place}"
-
-
-def address_of_moved(k: KeptRows) -> str:
-    """A moved table, as SQL has it."""
-    return qualified(_schema(k.place), k.table.name[-1])

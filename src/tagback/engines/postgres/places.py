@@ -9,6 +9,19 @@ from tagback.engines.postgres.columns import Column
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
 from tagback.engines.session import KeptRows
 
+MOVED = "moved"
+"""How a table is kept that is itself on the shelf, in a schema of its own."""
+
+
+def schema_of(place: str) -> str:
+    """Where a moved table is."""
+    return f"{SCHEMA}_{place}"
+
+
+def address_of_moved(k: KeptRows) -> str:
+    """A moved table, as SQL has it."""
+    return qualified(schema_of(k.place), k.table.name[-1])
+
 
 def address(place: str) -> str:
     """A place's name in SQL."""

@@ -11,18 +11,12 @@ from psycopg.pq import TransactionStatus
 
 from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
-from tagback.engines.postgres import bounded, place
+from tagback.engines.postgres import bounded, failures, place
 from tagback.engines.postgres.ahead import ask_each
 from tagback.engines.postgres.batch import run_in_batches, write_many
 from tagback.engines.postgres.connecting import connect
 from tagback.engines.postgres.deferral import settle
-from tagback.engines.postgres.failures import (
-    other_transaction,
-    refusals,
-    refuse_version,
-    standby,
-    statement_error,
-)
+from tagback.engines.postgres.failures import refusals, statement_error
 from tagback.engines.postgres.lock import TABLE_LOCKS, Lock, lock_lost
 from tagback.engines.postgres.moving import Moving
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
@@ -75,7 +69,7 @@ class PostgresSession(InOneTransaction):
         """Connects. UnreachableError says what is in the way; UsageError for URLs and servers that can't be used."""
         connection = connect(url)
         try:
-            refuse_version(connection.info.server_version)
+            failures.refuse_version(connection.info.server_version)
             return cls(connection, url, lock_timeout)
         except BaseException:
             connection.close()
@@ -110,7 +104,7 @@ class PostgresSession(InOneTransaction):
         if self._lock.taken:
             return
         if self._text("SELECT pg_is_in_recovery()")[0][0]:
-            raise standby()
+            raise failures.standby()
         self._lock.take(seconds)
 
     def unlock(self) -> None:
@@ -130,7 +124,7 @@ class PostgresSession(InOneTransaction):
             self._make_sure_of_the_lock()
         except StatementError as error:
             if not error.lost and self._text("SELECT pg_is_in_recovery()")[0][0]:
-                raise standby() from error
+                raise failures.standby() from error
             raise
 
     def begin_reading(self) -> None:
@@ -180,7 +174,7 @@ class PostgresSession(InOneTransaction):
             if self._status is TransactionStatus.ACTIVE:
                 leave_copy(self._connection)
         if self._status is not before:
-            raise other_transaction()
+            raise failures.other_transaction()
 
     def run_each(self, sqls: Sequence[str], done: Callable[[], None]) -> None:
         together = self._status is TransactionStatus.INTRANS and psycopg.Pipeline.is_supported()
@@ -207,7 +201,7 @@ class PostgresSession(InOneTransaction):
         finally:
             self._users_turn = False
         if self._status is not TransactionStatus.INTRANS:
-            raise other_transaction()
+            raise failures.other_transaction()
 
     def settle(self) -> None:
         self._give_back_settings()
@@ -329,7 +323,7 @@ class PostgresSession(InOneTransaction):
         given: Sequence[KeptRows] | None = None,
         uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        return self._moving.shelve(label, names, ways or {}, given, uncounted)
+        return self._moving.shelve(label, before, names, ways or {}, given, uncounted)
 
     def merge(
         self,
@@ -346,6 +340,13 @@ class PostgresSession(InOneTransaction):
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         return self._shelf.misfits(wanted, message)
+
+    def spared(
+        self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
+    ) -> tuple[Step, ...] | None:
+        from tagback.engines.postgres.orphans import spared
+
+        return spared(self._text, steps, error, live, target, kept)
 
     def limit_shelf(self, room: int | None) -> None:
         self._shelf.room.left = room
@@ -366,10 +367,9 @@ class PostgresSession(InOneTransaction):
 
     def _take_settings(self) -> None:
         """Puts tagback's own settings in force, unless they are."""
-        if self._theirs is not None:
-            return
-        own = own_instead(self._at_login, self.lock_timeout, local=self._status is not TransactionStatus.IDLE)
-        self._theirs = Settings.of(self._simple(f"{NOTED}; {own}")[0])
+        if self._theirs is None:
+            own = own_instead(self._at_login, self.lock_timeout, local=self._status is not TransactionStatus.IDLE)
+            self._theirs = Settings.of(self._simple(f"{NOTED}; {own}")[0])
 
     def _give_back_settings(self) -> None:
         """Puts the user's settings in force, unless they are."""

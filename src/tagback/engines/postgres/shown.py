@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tagback.engines.postgres.moving import MOVED, address_of_moved
-from tagback.engines.postgres.places import address
+from tagback.engines.postgres.places import MOVED, address, address_of_moved
 from tagback.engines.postgres.sqltext import ident
 from tagback.engines.reading_shelf import compared
 from tagback.engines.session import KeptRows
