@@ -12,12 +12,15 @@ from tagback.catalog import LABEL, Catalog, Loss, LossKind, ObjectId, SchemaObje
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
+from tagback.deploy.steps import is_type
 from tagback.engines.session import Answered, KeptRows, Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
 from tagback.plan import plan
+
+_UNTOLD = (-1, ())  # rows against something that can't be counted
 
 WITHIN = 2.0
 """Seconds for looking at live rows, in all."""
@@ -268,7 +271,8 @@ class Reader:
         if back.blocked:
             return back.blocked
         given = [s.kept for s in shelves if s.kept.rows and s.kept.place]
-        misfits = self._misfits(target, {k.table for k in given})
+        labels = {ObjectId("enum", r.before.name[:-1]) for r in renamed if r.before.kind == LABEL}
+        misfits = self._misfits(target, {k.table for k in given}, labels)
         narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES]
         lost = [f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))]
         return (*misfits, *lost, *self._without_values(target, given))
@@ -306,21 +310,26 @@ class Reader:
         large = f" (about {rows:,} rows)" if rows is not None else ""
         self._unknown.append(f"not known: {what}: {table}{large} couldn't be looked through within {self._within:g} s")
 
-    def _misfits(self, target: Catalog, given: Set[ObjectId]) -> tuple[str, ...]:
-        """What would come back and has rows against it; of tables in `given` rows change before it does."""
+    def _misfits(self, target: Catalog, given: Set[ObjectId], labels: Set[ObjectId]) -> tuple[str, ...]:
+        """What would come back and has rows against it; of tables in `given` rows change before it does.
+
+        `labels`: types some of whose labels have another name now.
+        """
         found = []
         for i in sorted(diff(self.live, target).names):
-            o = target.objects.get(i)
-            if o is None or not (o.limits_rows or o.required(target)):
+            o, now = target.objects.get(i), self.live.objects.get(i)
+            if o is None or not (o.limits_rows or o.required(target) or (is_type(o) and o.limits_beyond(now))):
                 continue
-            tables = {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [i] if o.carries_data else [])}
+            tables = self._tables_of(o)
             if not tables or not tables <= self.live.objects.keys():
                 continue
             if o not in self._unfit:
-                self._unfit[o] = self._in_time(partial(self._count_misfits, o))
+                self._unfit[o] = self._in_time(partial(self._count_misfits, o)) if i not in labels else _UNTOLD
             misfits = self._unfit[o]
             if misfits is None:
                 self._not_looked(min(tables), str(i))
+            elif misfits == _UNTOLD:
+                self._unknown.append(f"not known: whether all rows satisfy {i}; `rollback --dry-run` tells")
             elif misfits[0]:
                 told = f"{i} does not hold for {counted(misfits[0], 'row')}: {'; '.join(misfits[1])}"
                 if given.isdisjoint(tables):
@@ -331,8 +340,16 @@ class Reader:
                     )
         return tuple(found)
 
+    def _tables_of(self, o: SchemaObject) -> set[ObjectId]:
+        """Whose rows may be against it."""
+        if is_type(o):
+            return {
+                t for t, needs in self.live.dependencies.items() if o.id in needs and self.live.objects[t].carries_data
+            }
+        return {*o.acts_on_rows_of, *([o.part_of] if o.part_of is not None else [o.id] if o.carries_data else [])}
+
     def _count_misfits(self, wanted: SchemaObject) -> tuple[int, tuple[str, ...]]:
-        return self._session.misfits(wanted, "") or (0, ())
+        return self._session.misfits(wanted, "") or _UNTOLD
 
     def _summary(self, pending: tuple[str, ...] | None) -> str:
         if not self.ledger.exists:

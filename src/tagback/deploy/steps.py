@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tagback.catalog import Catalog, Loss, Step
+from tagback.catalog import Catalog, Loss, SchemaObject, Step
 from tagback.deploy.events import Listener, StepDone
 from tagback.deploy.results import PlannedStep
 from tagback.engines.session import Session, StatementError
@@ -72,7 +72,8 @@ def unfit(session: Session, steps: Sequence[Step], target: Catalog, e: UnfitErro
     number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
     if number < len(steps):
         wanted = target.objects.get(steps[number].object)
-        session.run_steps(steps[:number], lambda step, seconds: None)
+        if wanted is None or not is_type(wanted):
+            session.run_steps(steps[:number], lambda step, seconds: None)
         found = session.misfits(wanted, error.message) if wanted is not None else None
         if found is not None and found[0]:
             count, first = found
@@ -83,3 +84,8 @@ def unfit(session: Session, steps: Sequence[Step], target: Catalog, e: UnfitErro
         code="constraint",
         hint=f"It was found by this step: {error.statement}\nNothing was changed: correct these rows and try again.",
     )
+
+
+def is_type(o: SchemaObject) -> bool:
+    """Whether rows of whatever table may be against it: those of the type that is there, and not of the one in the making."""
+    return o.part_of is None and not o.carries_data and not [*o.acts_on_rows_of]

@@ -300,19 +300,25 @@ class Shelf:
 
     def misfits(self, wanted: SchemaObject, message: str) -> tuple[int, tuple[str, ...]] | None:
         """See Session.misfits."""
-        from tagback.engines.postgres.misfits import misfits
+        from tagback.engines.postgres.kinds.types import Domain, Enum
+        from tagback.engines.postgres.misfits import USERS, misfits, of_type
 
-        table = wanted.part_of or ObjectId("table", wanted.id.name[:2])
-        described = self._rows.described([table])[table]
-        columns = frozenset(c.name for c in described.columns)
-        queries = misfits(wanted, message, described.source, next(iter(described.keys), ()), columns)
+        queries: tuple[str, str] | None
+        if isinstance(wanted, Enum | Domain):
+            users = self._text(USERS.format(type=literal(qualified(*wanted.id.name))))
+            queries = of_type(wanted, users) if users else None
+        else:
+            table = wanted.part_of or ObjectId("table", wanted.id.name[:2])
+            described = self._rows.described([table])[table]
+            columns = frozenset(c.name for c in described.columns)
+            queries = misfits(wanted, message, described.source, next(iter(described.keys), ()), columns)
         if queries is None:
             return None
         count, first = (self._attempt(query) for query in queries)
         stopped = next((e for e in (count, first) if isinstance(e, StatementError) and e.code == "cancelled"), None)
         if stopped is not None:
             raise stopped
-        if isinstance(count, StatementError) or isinstance(first, StatementError):
+        if isinstance(count, StatementError) or isinstance(first, StatementError) or count[0][0] is None:
             return None
         return _int(count[0][0]), tuple(str(row[0]) for row in first)
 
