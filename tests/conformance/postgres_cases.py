@@ -143,6 +143,9 @@ CASES = (
     exact("grants on what is dropped", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION f() FROM PUBLIC; GRANT EXECUTE ON FUNCTION f() TO pg_monitor; CREATE TABLE t (a int); GRANT SELECT ON t TO pg_monitor", "DROP FUNCTION f(); DROP TABLE t"),
     exact("owner", "CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO pg_monitor"),
     exact("row security", TABLE, "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t FOR SELECT TO PUBLIC USING (b > 1)"),
+    exact("serial becomes a large identity", "CREATE TABLE t (a serial PRIMARY KEY, b text); INSERT INTO t (b) VALUES ('x'), ('y')", "ALTER TABLE t ALTER a TYPE bigint; ALTER TABLE t ALTER a DROP DEFAULT; DROP SEQUENCE t_a_seq; ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY (RESTART 1580559962386438)"),
+    exact("serial in the middle becomes a large identity", "CREATE TABLE t (c int, a serial, b text); INSERT INTO t (b) VALUES ('x'), ('y')", "ALTER TABLE t DROP c; ALTER TABLE t ALTER a TYPE bigint; ALTER TABLE t ALTER a DROP DEFAULT; DROP SEQUENCE t_a_seq; ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY (RESTART 1580559962386438)"),
+    exact("identity counts far", "CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY, b text); INSERT INTO t (b) VALUES ('x'), ('y')", "ALTER TABLE t ALTER a TYPE bigint; ALTER TABLE t ALTER a RESTART 1580559962386438"),
     exact("replica identity and clustering", TABLE, "ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t CLUSTER ON t_pkey"),
     # ------------------------------------------------------------------ names, rows, programs
     exact("odd names", 'CREATE TABLE "we""ird; --" ("sp ace" int, "größe" text); INSERT INTO "we""ird; --" VALUES (1, \'x\')', 'ALTER TABLE "we""ird; --" ADD "SELECT" int; ALTER TABLE "we""ird; --" RENAME "größe" TO "it\'s"; CREATE INDEX "ö;" ON "we""ird; --" ("it\'s")'),

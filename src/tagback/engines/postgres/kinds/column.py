@@ -389,6 +389,12 @@ _INTO = {
 }
 
 
+def most_of(type_: str) -> int:
+    """The largest number that a type of whole numbers holds; 0 for any other."""
+    size = _WHOLE.get(type_, 0)
+    return 2 ** (8 * size - 1) - 1 if size else 0
+
+
 def keeps_values(before: str, after: str) -> bool:
     """Whether every value of one type has its equal in the other, seen from the types' names alone."""
     if before == after:

@@ -90,7 +90,26 @@ class Layout:
             clauses.append(f"ALTER COLUMN {ident(name)} TYPE {new.type}{collate} USING {using}")
             if not keeps_values(old.type, new.type):
                 lost.append(Loss(LossKind.VALUES, self.table, name, old.type, new.type))
-        return [self._alter(clauses, lost)] if clauses else []
+        return [*self._released(), self._alter(clauses, lost)] if clauses else []
+
+    def _released(self) -> list[Step]:
+        """Identities that go or count too far for the other type: it becomes their sequence's as well."""
+        wanted = {c.name: c for c in self.after}
+        clauses, found = [], []
+        for name in self.retyped:
+            identity, most = self.before[name].identity, column_kind.most_of(wanted[name].type)
+            if identity and not self._identity(wanted[name]):
+                clauses.append(f"ALTER COLUMN {ident(name)} DROP IDENTITY")
+            elif identity and most:
+                sequence = qualified(*identity.sequence)
+                last = f"coalesce((SELECT max({ident(name)}) FROM ONLY {qualified(*self.table.name)}), 1)"
+                setval = f"pg_catalog.setval({literal(sequence)}::pg_catalog.regclass, {last})"
+                found.append(self._plain(f"SELECT {setval} FROM {sequence} WHERE last_value > {most}"))
+        return [*([self._alter(clauses)] if clauses else []), *found]
+
+    def _identity(self, column: Column) -> Identity | None:
+        """The one that the column still has when its type is the new one."""
+        return None if column.name in self.retyped and not column.identity else self.before[column.name].identity
 
     def _tail(self) -> list[Step]:
         """Adds the missing columns and copies the moved ones, in runs: a generated column waits for what it uses."""
@@ -114,12 +133,12 @@ class Layout:
         found.append(self._alter([f"ALTER COLUMN {ident(self._copy_name(c))} DROP EXPRESSION" for c in moved]))
         sequences = []
         for c in moved:
-            now = self.before[c.name]
-            if not now.identity:
+            identity = self._identity(c)
+            if not identity:
                 continue
             # The copy takes over the position of the identity's sequence before the original goes.
-            old, new = now.identity.sequence, (now.identity.sequence[0], self._copy_name(c))
-            stand_in = msgspec.structs.replace(c, name=self._copy_name(c), not_null=True, identity=now.identity)
+            old, new = identity.sequence, (identity.sequence[0], self._copy_name(c))
+            stand_in = msgspec.structs.replace(c, name=self._copy_name(c), not_null=True, identity=identity)
             found.append(
                 self._alter(settings(msgspec.structs.replace(c.bare, name=stand_in.name), stand_in, qualified(*new)))
             )
@@ -133,7 +152,7 @@ class Layout:
         found.append(self._alter([f"DROP COLUMN {ident(c.name)}" for c in moved]))
         for c in moved:
             found.append(self._alter([f"RENAME COLUMN {ident(self._copy_name(c))} TO {ident(c.name)}"]))
-            if self.before[c.name].identity:
+            if self._identity(c):
                 found.append(self._plain(self._rename_not_null(c)))
         for new, old in sequences:
             found.append(self._plain(f"ALTER SEQUENCE {qualified(*new)} RENAME TO {ident(old[1])}"))
@@ -194,14 +213,16 @@ END"""
             return self._added(column).as_defined
         old = self.before[name]
         if name in self.moved:
-            if not old.identity:
+            kept = self._identity(column)
+            if not kept:
                 return column.bare
-            identity = msgspec.structs.replace(old.identity, acl=None, comment="")
+            identity = msgspec.structs.replace(kept, acl=None, comment="")
             return msgspec.structs.replace(
                 column.as_defined, not_null=True, identity=identity, generated="", compression=""
             )
         if name in self.retyped:
-            return msgspec.structs.replace(old, type=column.type, collation=column.collation)
+            left = self._identity(column)
+            return msgspec.structs.replace(old, type=column.type, collation=column.collation, identity=left)
         return old
 
     def _alter(self, clauses: Sequence[str], lost: Sequence[Loss] = (), action: Action = Action.ALTER) -> Step:
