@@ -28,7 +28,7 @@ from tagback.catalog import (
 from tagback.deploy.events import Compared, Listener
 from tagback.deploy.moves import Move, missing_schemas, moves
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.steps import UnfitError, run_steps, unfit
+from tagback.deploy.steps import RefusedStepError, UnfitError, run_sparing, run_steps, unfit
 from tagback.engines.session import Disagreement, KeptRows, Rules, Session
 from tagback.errors import RefusedError
 from tagback.ledger.records import Shelf
@@ -163,24 +163,22 @@ def _go(
     target: Catalog,
     given: Sequence[KeptRows],
 ) -> None:
-    """Runs the steps of the plan. Rows that were against a rule before it is made again are spared it, where that can be."""
+    """Runs the steps of the plan. A refusal that no sparing helps against is told with the rows."""
     before = len(done)
-    session.savepoint()
-    while True:
+
+    def run(tried: Sequence[Step]) -> None:
+        del done[before:]
         try:
-            run_steps(session, steps, counts, done, listen, before + len(steps))
+            run_steps(session, tried, counts, done, listen, before + len(tried))
         except UnfitError as e:
-            if session.capabilities.schema_changes_commit:
-                raise
-            session.rollback_to_savepoint()
-            spared = session.spared(steps, e.error, live, target, given)
-            if spared is None:
-                raise unfit(session, steps, target, e) from None
-            del done[before:]
-            steps = spared
-            continue
-        session.release_savepoint()
-        return
+            raise e.error from e
+
+    try:
+        run_sparing(session, steps, run, live, target, given)
+    except RefusedStepError as e:
+        if session.capabilities.schema_changes_commit:
+            raise UnfitError(e.error) from None
+        raise unfit(session, e.steps, target, e.error) from None
 
 
 def names_back(

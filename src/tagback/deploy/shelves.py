@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from tagback.catalog import Catalog, ObjectId, Rename, follow, renames
+from tagback.catalog import Catalog, ObjectId, Rename, Step, follow, renames
 from tagback.changelog import Changeset
 from tagback.deploy.results import Shelved
 from tagback.deploy.stage import Observed, Overlay
+from tagback.deploy.steps import RefusedStepError, run_sparing
 from tagback.engines.session import KeptRows, Redo, Rules, Session, StatementError, Stood
 from tagback.errors import RefusedError
 from tagback.ledger.history import History
@@ -170,7 +171,7 @@ class _Overlay:
             merge = session.merge([s.kept for s in there], after, after, rules, {})
             steps = plan(after, after, merge.rows)
             if not steps.blocked:
-                session.run_steps(steps.steps, lambda step, seconds: None)
+                self._run(steps.steps, after, there)
         except (StatementError, RefusedError) as e:
             if isinstance(e, StatementError) and (e.retryable or e.lost or e.code in ("disk_full", "interrupted")):
                 raise
@@ -181,6 +182,19 @@ class _Overlay:
             return f"what rollback {by} took away stays on the shelf: {'; '.join(steps.blocked)}"
         self._ledger.set_shelf_state(there, ShelfState.RETURNED)
         return ""
+
+    def _run(self, steps: Sequence[Step], after: Catalog, there: Sequence[Shelf]) -> None:
+        def run(tried: Sequence[Step]) -> None:
+            self._session.run_steps(tried, lambda step, seconds: None)
+
+        if self._session.capabilities.schema_changes_commit:
+            run(steps)
+            return
+        try:
+            run_sparing(self._session, steps, run, after, after, [s.kept for s in there])
+        except RefusedStepError as e:
+            self._session.release_savepoint()
+            raise e.error from None
 
     def _stood_where_it_is(self, kept: KeptRows, after: Catalog) -> Stood | None:
         """The table before the changesets ran, if it isn't one that they renamed or dropped and made another one for."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tagback.catalog import Catalog, Loss, SchemaObject, Step
 from tagback.deploy.events import Listener, StepDone
 from tagback.deploy.results import PlannedStep
-from tagback.engines.session import Session, StatementError
+from tagback.engines.session import KeptRows, Session, StatementError
 from tagback.errors import FailedError, RefusedError, counted
 
 STEP_FAILED = "rollback_failed"
@@ -65,9 +65,48 @@ class UnfitError(StepError):
     """Rows keep a step from being done."""
 
 
-def unfit(session: Session, steps: Sequence[Step], target: Catalog, e: UnfitError) -> RefusedError:
+class RefusedStepError(Exception):
+    """`error` stopped one of the steps; everything is as it was before the first, where the engine can go back there."""
+
+    def __init__(self, steps: Sequence[Step], error: StatementError) -> None:
+        super().__init__(str(error))
+        self.steps, self.error = steps, error
+
+
+def run_sparing(
+    session: Session,
+    steps: Sequence[Step],
+    run: Callable[[Sequence[Step]], None],
+    live: Catalog,
+    target: Catalog,
+    given: Sequence[KeptRows],
+) -> None:
+    """Has the steps run. Rows that were against a rule before it is made again are spared it, where that can be.
+
+    RefusedStepError where rows are in the way; `given` are the rows that come back.
+    """
+    commits = session.capabilities.schema_changes_commit
+    session.savepoint()
+    while True:
+        try:
+            run(steps)
+        except StatementError as e:
+            if e.code not in ("constraint", "data"):
+                raise
+            if commits:
+                raise RefusedStepError(steps, e) from None
+            session.rollback_to_savepoint()
+            spared = session.spared(steps, e, live, target, given)
+            if spared is None:
+                raise RefusedStepError(steps, e) from None
+            steps = spared
+            continue
+        session.release_savepoint()
+        return
+
+
+def unfit(session: Session, steps: Sequence[Step], target: Catalog, error: StatementError) -> RefusedError:
     """Says which rows: goes there once more as far as that step, and looks. Everything is as it was before the first."""
-    error = e.error
     told = ""
     number = next((n for n, step in enumerate(steps) if step.sql == error.statement), len(steps))
     if number < len(steps):

@@ -51,6 +51,15 @@ def test_they_are_kept_by_a_partitioned_table(trial: Trial, deployment: str) -> 
     trial.goes_there_and_back(deployment)
 
 
+def test_rows_that_a_redo_brings_back_come_beside_orphans(trial: Trial) -> None:
+    trial.setup(SETUP + "CREATE SEQUENCE s; ")
+    trial.deploy("INSERT INTO p SELECT 100 + nextval('s'); ALTER TABLE p DROP COLUMN name; DROP TABLE c;")
+    after = trial.state()
+    trial.back()
+    trial.deploy()
+    assert differences(after, trial.state()) == []
+
+
 def test_a_new_one_is_in_the_way(trial: Trial) -> None:
     trial.setup(SETUP)
     trial.deploy("DROP TABLE c;")
