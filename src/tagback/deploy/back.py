@@ -28,11 +28,11 @@ from tagback.catalog import (
 from tagback.deploy.events import Compared, Listener
 from tagback.deploy.moves import Move, missing_schemas, moves
 from tagback.deploy.results import PlannedStep
-from tagback.deploy.steps import RefusedStepError, UnfitError, run_sparing, run_steps, unfit
+from tagback.deploy.steps import RefusedStepError, UnfitError, run_sparing, run_steps, types_first, unfit
 from tagback.engines.session import Disagreement, KeptRows, Rules, Session
-from tagback.errors import RefusedError
+from tagback.errors import FailedError, RefusedError
 from tagback.ledger.records import Shelf
-from tagback.plan import plan
+from tagback.plan import Plan, plan
 
 
 class ColumnOrder(enum.StrEnum):
@@ -49,7 +49,7 @@ class Leg:
     `undoes` are the changesets (deployment and position) that it takes back. `since`: what was renamed after the stage
     that the shelves are of. `passing` are columns, by table at the target, that won't be there at the end of the way.
     `looked_at`: tables that the changesets may have written to, by their names at the target; those
-    that go by their names now.
+    that go by their names now. `broken`: what referred to nothing where a foreign key went and nothing else.
     """
 
     target: Catalog
@@ -59,6 +59,7 @@ class Leg:
     since: tuple[Rename, ...] = ()
     looked_at: frozenset[ObjectId] = frozenset()
     passing: Mapping[ObjectId, frozenset[str]] = field(default_factory=dict)
+    broken: tuple[KeptRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,13 @@ def bring_back(
             code="irreversible",
             hint="Nothing was touched.",
         )
-    counts = session.count_each(planned.losses)
+    counts = _counted(session, planned, target)
     _check_narrowing(counts)
     touched = {loss.table for loss, count in counts.items() if count}
     touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
     decided(live)
     session.keep_start(touched)
-    _go(session, planned.steps, counts, done, listen, live, target, [s.kept for s in leg.shelves])
+    _go(session, planned.steps, counts, done, listen, live, target, [*(s.kept for s in leg.shelves), *leg.broken])
     after = session.read_catalog() if done else live
     taken = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
     kept = tuple(_named_as_before(k, moved) for k in taken)
@@ -253,6 +254,23 @@ def _in_conflict(conflicts: Sequence[Disagreement], total: int) -> RefusedError:
         hint="--on-conflict keep leaves what was written since, --on-conflict restore brings the old values back."
         " Nothing was touched.",
     )
+
+
+def _counted(session: Session, planned: Plan, target: Catalog) -> Mapping[Loss, int]:
+    """What the plan's steps would destroy now; types that values are turned into are made for that, if they aren't there."""
+    making = types_first(planned.steps, target)
+    if not making or session.capabilities.schema_changes_commit:
+        return session.count_each(planned.losses)
+    session.savepoint()
+    try:
+        run_steps(session, making, {}, [], lambda event: None, len(making))
+        counts = session.count_each(planned.losses)
+    except FailedError:  # they need more than that; then what can't be tried counts as lost
+        session.rollback_to_savepoint()
+        counts = session.count_each(planned.losses)
+    session.rollback_to_savepoint()
+    session.release_savepoint()
+    return counts
 
 
 def _check_narrowing(counts: Mapping[Loss, int]) -> None:

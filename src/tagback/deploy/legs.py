@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tagback.catalog import Catalog, LossKind, ObjectId, Rename, follow
 from tagback.deploy.back import Leg
 from tagback.deploy.drift import Gap, keep
-from tagback.engines.session import Session
+from tagback.engines.session import BROKEN, Session
 from tagback.ledger.history import History, Point
 from tagback.ledger.records import (
     LOOKED_AT,
@@ -58,10 +58,12 @@ def legs(
         if s.kept.how == MADE and _is_undone(s.deployment, s.stage, undone, history)
     ]
     written = _at_start(looked_at, renamed) | _at_end(made, renamed)
-    net = Leg(target, _net(renamed), (), tuple(everything), (), written)
-    committing = session.capabilities.schema_changes_commit
     noted = [s for s in ledger.everything_kept() if s.snapshot != NO_SNAPSHOT]
-    places = _places(history, undone, shelves, [s for s in noted if _is_undone(s.deployment, s.stage, undone, history)])
+    noted = [s for s in noted if _is_undone(s.deployment, s.stage, undone, history)]
+    broken = [s for s in noted if s.kept.how == BROKEN]
+    net = Leg(target, _net(renamed), (), tuple(everything), (), written, broken=tuple(s.kept for s in broken))
+    committing = session.capabilities.schema_changes_commit
+    places = _places(history, undone, shelves, [s for s in noted if s.kept.how != BROKEN])
     deployments = len({c.deployment for c in undone})
     if committing:
         places = _with_gaps(places, ledger, live)
@@ -102,6 +104,7 @@ def legs(
                     [(d, stage, r) for d, stage, r in renamed if since <= (d, stage) < until],
                 ),
                 passing,
+                tuple(s.kept for s in broken if since <= (s.deployment, s.stage) < until),
             )
         )
         until = since

@@ -12,7 +12,7 @@ from tagback.catalog import LABEL, Catalog, Loss, LossKind, ObjectId, SchemaObje
 from tagback.deploy.drift import describe, is_drift
 from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
-from tagback.deploy.steps import is_type
+from tagback.deploy.steps import is_type, types_first
 from tagback.engines.session import Answered, KeptRows, Session
 from tagback.errors import Exit, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
@@ -274,6 +274,10 @@ class Reader:
         labels = {ObjectId("enum", r.before.name[:-1]) for r in renamed if r.before.kind == LABEL}
         misfits = self._misfits(target, {k.table for k in given}, labels)
         narrowed = [loss for loss in back.losses if loss.kind is LossKind.VALUES]
+        made = {step.object.name[-1] for step in types_first(back.steps, target)}
+        untold = [loss for loss in narrowed if any(name in loss.type_after for name in made)]
+        self._unknown += [f"not known: {loss}: `rollback --dry-run` tells" for loss in untold]
+        narrowed = [loss for loss in narrowed if loss not in untold]
         lost = [f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))]
         return (*misfits, *lost, *self._without_values(target, given))
 

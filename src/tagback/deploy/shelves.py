@@ -36,7 +36,8 @@ def shelves_of(
 ) -> list[Shelf]:
     """What a stage kept, for the ledger. `snapshot`: the schema at its start; `first`: the first one's position.
 
-    Entries without a place say how many rows new tables got, and which tables were compared and are the same.
+    Entries without a place say how many rows new tables got, which tables were compared and are the same, and of which ones
+    rows referred to nothing.
     """
     made = [_without_place(table, MADE, count) for table, count in observed.made.items()]
     made += [_without_place(table, LOOKED_AT) for table in sorted(observed.looked_at)]
@@ -50,7 +51,7 @@ def shelves_of(
             back=dict(observed.ways.get(kept.table, {})),
             kept=kept,
         )
-        for n, kept in enumerate((*observed.kept, *made))
+        for n, kept in enumerate((*observed.kept, *made, *observed.broken))
     ]
 
 

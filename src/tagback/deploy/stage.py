@@ -39,7 +39,7 @@ class Observed:
     """What a stage did: the schema after it, renames, what was kept of the rows, how to get columns again, the verdict.
 
     `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got;
-    `looked_at` are tables that were compared and found unchanged.
+    `looked_at` are tables that were compared and found unchanged; `broken` says of tables, too, that rows referred to nothing.
     `seconds` are those that each statement took.
     """
 
@@ -50,6 +50,7 @@ class Observed:
     verdict: Verdict
     made: Mapping[ObjectId, int]
     looked_at: frozenset[ObjectId] = frozenset()
+    broken: tuple[KeptRows, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: tuple[float, ...] = ()
 
@@ -135,6 +136,8 @@ def run_stage(
     not_kept = _not_to_be_kept(before, works)
     rows, unkept = _shelve(session, label, before, after, renamed, ways, not_kept)
     session.forget_start()
+    broken = tuple(k for k in rows if not k.place)
+    rows = tuple(k for k in rows if k.place)
     unwanted = [k for k in rows if k.table in not_kept]
     session.drop_shelf([k.place for k in unwanted])
     rows = tuple(k for k in rows if k not in unwanted)
@@ -151,7 +154,7 @@ def run_stage(
     )
     if rows and session.doubts():
         verdict = worst([verdict, Verdict(Reversibility.CONDITIONAL, session.doubts())])
-    return Observed(after, renamed, rows, ways, verdict, made, looked_at, notes, seconds)
+    return Observed(after, renamed, rows, ways, verdict, made, looked_at, broken, notes, seconds)
 
 
 def _way_back(

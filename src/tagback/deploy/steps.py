@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tagback.catalog import Catalog, Loss, SchemaObject, Step
+from tagback.catalog import Action, Catalog, Loss, LossKind, SchemaObject, Step
 from tagback.deploy.events import Listener, StepDone
 from tagback.deploy.results import PlannedStep
 from tagback.engines.session import KeptRows, Session, StatementError
@@ -128,3 +128,13 @@ def unfit(session: Session, steps: Sequence[Step], target: Catalog, error: State
 def is_type(o: SchemaObject) -> bool:
     """Whether rows of whatever table may be against it: those of the type that is there, and not of the one in the making."""
     return o.part_of is None and not o.carries_data and not [*o.acts_on_rows_of]
+
+
+def types_first(steps: Sequence[Step], target: Catalog) -> list[Step]:
+    """The steps that make types which values are turned into after them, and what these need."""
+    turning = [n for n, step in enumerate(steps) if any(loss.kind is LossKind.VALUES for loss in step.destroys)]
+    return [
+        step
+        for step in steps[: max(turning, default=0)]
+        if step.action is Action.CREATE and (o := target.objects.get(step.object)) is not None and is_type(o)
+    ]

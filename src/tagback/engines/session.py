@@ -18,6 +18,8 @@ from tagback.errors import Exit, TagbackError
 Answered = TypeVar("Answered")
 Value = object
 """A database value as the driver gives it."""
+BROKEN = "broken"
+"""See `KeptRows.broken`: how an entry is noted that has nothing else."""
 
 
 class StatementError(TagbackError):
@@ -380,7 +382,7 @@ class Session(Staged, Protocol):
         table stood; of columns that are gone every value is kept, even one that the column would get by itself if it
         came again (so it is where there are `ways`, which are for rows that came or were changed since); and of rows
         in `given` that are as they were, or still away, that is noted.
-        `uncounted` tables don't count for the limit of `limit_shelf`.
+        `uncounted` tables don't count for the limit of `limit_shelf`. Entries without a place only say what was `broken`.
         """
 
     def limit_shelf(self, room: int | None) -> None:
@@ -440,6 +442,7 @@ class Session(Staged, Protocol):
 
 
 __all__ = [
+    "BROKEN",
     "Alteration",
     "Capabilities",
     "Disagreement",

@@ -23,6 +23,10 @@ DEPLOYMENTS = {
     "a column of the parent goes": "ALTER TABLE p DROP COLUMN name;",
     "the child goes": "DROP TABLE c;",
     "both go": "DROP TABLE c; DROP TABLE p;",
+    "the key goes": "ALTER TABLE c DROP CONSTRAINT c_p_fkey;",
+    "the key goes and comes as another": "ALTER TABLE c DROP CONSTRAINT c_p_fkey, ADD FOREIGN KEY (p) REFERENCES p NOT VALID;",
+    "the key goes, tables and columns have other names": "ALTER TABLE c DROP CONSTRAINT c_p_fkey; ALTER TABLE p RENAME id TO nr;"
+    " ALTER TABLE c RENAME p TO of_p; ALTER TABLE c RENAME TO cc; ALTER TABLE p RENAME TO pp;",
     "all rows of the child go": "DELETE FROM c;",
     "the orphans go": "DELETE FROM c WHERE id > 5;",
     "one of the orphans goes": "DELETE FROM c WHERE id = 7; UPDATE p SET name = 'x';",
@@ -69,6 +73,16 @@ def test_a_new_one_is_in_the_way(trial: Trial) -> None:
         trial.back()
     assert caught.value.exit_code == 3
     assert differences(before, trial.state()) == []
+
+
+def test_more_orphans_than_there_were_are_in_the_way(trial: Trial) -> None:
+    trial.setup(SETUP)
+    trial.deploy("ALTER TABLE c DROP CONSTRAINT c_p_fkey;")
+    trial.write("INSERT INTO c VALUES (9, 99, 'x')")
+    with pytest.raises(RefusedError, match="c_p_fkey"):
+        trial.back()
+    trial.write("DELETE FROM c WHERE id = 9")
+    trial.back()
 
 
 def test_what_a_key_that_went_let_in_is_in_the_way(trial: Trial) -> None:

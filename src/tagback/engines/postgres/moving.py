@@ -238,6 +238,7 @@ class Moving:
         self,
         label: str,
         before: Catalog,
+        after: Catalog,
         names: Mapping[ObjectId, ObjectId],
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
@@ -247,10 +248,10 @@ class Moving:
         moved = self._keep(label, names, uncounted)
         compared, unkept = self._shelf.shelve(label, names, ways, given, uncounted, first=len(moved) + 1)
         kept = (*moved, *compared)
-        if given is None and any(k.gone for k in kept):
+        if given is None:
             from tagback.engines.postgres.orphans import counted  # with all kinds; a catalog was read by now
 
-            kept = counted(self._attempt, kept, before, names, LARGE)
+            kept = counted(self._attempt, kept, before, after, names, LARGE)
         return kept, unkept
 
     def _keep(

@@ -15,7 +15,7 @@ from tagback.engines.postgres.kinds.constraint import Constraint
 from tagback.engines.postgres.kinds.table import Table
 from tagback.engines.postgres.places import MOVED, address, address_of_moved
 from tagback.engines.postgres.sqltext import ident, literal, qualified
-from tagback.engines.session import KeptRows, StatementError
+from tagback.engines.session import BROKEN, KeptRows, StatementError
 
 _VIOLATION = "23503"  # of a foreign key
 _ROLE, _ROLES = "session_replication_role", ("replica", "origin")
@@ -25,36 +25,63 @@ def counted(
     attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
     kept: Sequence[KeptRows],
     before: Catalog,
+    after: Catalog,
     names: Mapping[ObjectId, ObjectId],
     most: int,
 ) -> tuple[KeptRows, ...]:
-    """The same with `broken`: how many rows that are gone referred to nothing at the start, by the foreign key's name.
+    """The same with `broken`: how many rows referred to nothing at the start, by the foreign key's name.
 
-    `names` are those of today. Only what takes up less than `most` bytes is looked at. `attempt` gives what may be refused:
-    a parent that is another one now.
+    Of rows that are gone, and, without a place, of tables that nothing happened to but that such a key is gone. `names` are
+    those of today. Only what takes up less than `most` bytes is looked at. `attempt` gives what may be refused: a parent
+    that is another one now.
     """
     gone = {k.table: k for k in kept if k.gone and k.bytes < most}
+    touched = {k.table for k in kept}
     keys: dict[ObjectId, list[Constraint]] = {}
     for o in before.objects.values():
         if isinstance(o, Constraint) and o.references is not None and o.validated:
             keys.setdefault(ObjectId("table", o.id.name[:2]), []).append(o)
     broken: dict[ObjectId, dict[str, int]] = {}
+
+    def count(table: ObjectId, key: Constraint, child: str, parents: Sequence[str]) -> None:
+        filled = " AND ".join(f"c.f{n} IS NOT NULL" for n in range(len(key.columns)))
+        same = " AND ".join(f"p.f{n} = c.f{n}" for n in range(len(key.columns)))
+        lost = [f"NOT EXISTS (SELECT FROM ({p}) p WHERE {same})" for p in parents]
+        found = attempt(f"SELECT count(*) FROM ({child}) c WHERE {' AND '.join([filled, *lost])}")
+        if isinstance(found, list) and found[0][0]:
+            broken.setdefault(table, {})[key.id.name[2]] = int(str(found[0][0]))
+
+    def today(table: ObjectId, columns: Sequence[str]) -> str:
+        there = [names.get(i := ObjectId("column", (*table.name, c)), i).name[-1] for c in columns]
+        return _selected(there, qualified(*names.get(table, table).name))
+
     for table, k in gone.items():
         for key in [key for t in (table, *before.wholes_of(table)) for key in keys.get(t, ())]:
             parent = ObjectId("table", key.references or ())
             child, parents = _gone(k, key.columns), [_gone(gone[parent], key.referenced)] if parent in gone else []
             if parent not in gone or not gone[parent].whole:
-                there = [names.get(i := ObjectId("column", (*parent.name, c)), i).name[-1] for c in key.referenced]
-                parents.append(_selected(there, qualified(*names.get(parent, parent).name)))
-            if not child or not all(parents) or any(k.table == parent and k.bytes >= most for k in kept):
-                continue
-            filled = " AND ".join(f"c.f{n} IS NOT NULL" for n in range(len(key.columns)))
-            same = " AND ".join(f"p.f{n} = c.f{n}" for n in range(len(key.columns)))
-            lost = [f"NOT EXISTS (SELECT FROM ({p}) p WHERE {same})" for p in parents]
-            found = attempt(f"SELECT count(*) FROM ({child}) c WHERE {' AND '.join([filled, *lost])}")
-            if isinstance(found, list) and found[0][0]:
-                broken.setdefault(table, {})[key.id.name[2]] = int(str(found[0][0]))
-    return tuple(replace(k, broken=broken[k.table]) if k.table in broken else k for k in kept)
+                parents.append(today(parent, key.referenced))
+            if child and all(parents) and not any(k.table == parent and k.bytes >= most for k in kept):
+                count(table, key, child, parents)
+    without_place = []
+    for table, own in keys.items():
+        for key in own:
+            parent = ObjectId("table", key.references or ())
+            now = after.objects.get(names.get(key.id, key.id))
+            went = not isinstance(now, Constraint) or not now.validated
+            if (
+                went
+                and {names.get(t, t) for t in (table, parent)} <= after.objects.keys()
+                and not {table, parent} & touched
+            ):
+                there = literal(qualified(*names.get(table, table).name))
+                size = attempt(f"SELECT pg_table_size({there}::regclass)")
+                if isinstance(size, list) and int(str(size[0][0])) < most:
+                    count(table, key, today(table, key.columns), [today(parent, key.referenced)])
+        if table in broken and table not in gone:
+            without_place.append(KeptRows(table, "", (), (), (), (), False, how=BROKEN, broken=broken[table]))
+    with_place = [replace(k, broken=broken[k.table]) if k.table in broken else k for k in kept]
+    return (*with_place, *without_place)
 
 
 def _gone(k: KeptRows, columns: Sequence[str]) -> str:

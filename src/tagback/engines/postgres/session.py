@@ -323,7 +323,7 @@ class PostgresSession(InOneTransaction):
         given: Sequence[KeptRows] | None = None,
         uncounted: Collection[ObjectId] = (),
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        return self._moving.shelve(label, before, names, ways or {}, given, uncounted)
+        return self._moving.shelve(label, before, after, names, ways or {}, given, uncounted)
 
     def merge(
         self,
