@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tagback.changelog.dialect import Dialect
 from tagback.changelog.statement import Statement, StatementKind
 from tagback.errors import ChangelogError, Location
 
@@ -36,9 +37,16 @@ def unwrap_transaction(statements: Sequence[Statement], changeset: Changeset | N
     if open_ is not None:
         raise _error(open_, "begins a transaction that the file does not end", changeset)
     return tuple(
-        dataclasses.replace(statement, kind=StatementKind.EMPTY) if at in control else statement
+        dataclasses.replace(statement, kind=StatementKind.EMPTY)
+        if at in control and not _chooses_level(statement)
+        else statement
         for at, statement in enumerate(statements)
     )
+
+
+def _chooses_level(statement: Statement) -> bool:
+    """What it asks for is the engine's to see to; it isn't run."""
+    return statement.dialect is Dialect.POSTGRES and "ISOLATION" in statement.words(3)
 
 
 def _refuse_other_forms(statement: Statement, changeset: Changeset | None) -> None:

@@ -17,6 +17,7 @@ from tagback.engines.postgres.batch import run_in_batches, write_many
 from tagback.engines.postgres.connecting import connect
 from tagback.engines.postgres.deferral import settle
 from tagback.engines.postgres.failures import refusals, statement_error
+from tagback.engines.postgres.isolation import Isolation
 from tagback.engines.postgres.lock import TABLE_LOCKS, Lock, lock_lost
 from tagback.engines.postgres.moving import Moving
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
@@ -56,6 +57,7 @@ class PostgresSession(InOneTransaction):
         self._moving = Moving(self._text, self._attempt, self._user, self._undo, self.notices, self._rows, self._shelf)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
         self._lock = Lock(self._simple)
+        self._isolation = Isolation(self._text)
         self._users_turn = False
         connection.add_notice_handler(self._notice)
         try:
@@ -91,8 +93,6 @@ class PostgresSession(InOneTransaction):
     def epoch(self) -> str:
         return place.epoch(self._text)
 
-    # ------------------------------------------------------------------ the connection
-
     def close(self) -> None:
         self._connection.close()
 
@@ -101,11 +101,10 @@ class PostgresSession(InOneTransaction):
             self._connection.cancel()
 
     def lock(self, seconds: float) -> None:
-        if self._lock.taken:
-            return
-        if self._text("SELECT pg_is_in_recovery()")[0][0]:
-            raise failures.standby()
-        self._lock.take(seconds)
+        if not self._lock.taken:
+            if self._text("SELECT pg_is_in_recovery()")[0][0]:
+                raise failures.standby()
+            self._lock.take(seconds)
 
     def unlock(self) -> None:
         if self._lock.taken and not self._connection.closed:
@@ -160,7 +159,11 @@ class PostgresSession(InOneTransaction):
     # ------------------------------------------------------------------ statements
 
     def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
-        return tuple(statements)
+        return self._isolation.without_levels(statements)
+
+    def begin_stage(self, label: str, before: Catalog, *, commits: bool) -> bool:
+        self._isolation.keep_writers_away(before)
+        return False
 
     def run(self, sql: str) -> None:
         self._give_back_settings()
@@ -217,12 +220,10 @@ class PostgresSession(InOneTransaction):
             return cursor.fetchall() if cursor.description is not None else []
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        rows = list(rows)
-        if not rows:
-            return
-        self._take_settings()
-        with refusals(self._connection):
-            write_many(self._connection, sql, rows)
+        if rows := list(rows):
+            self._take_settings()
+            with refusals(self._connection):
+                write_many(self._connection, sql, rows)
 
     def run_steps(self, steps: Sequence[Step], done: Callable[[Step, float], None]) -> None:
         """See Session.run_steps. Steps sent together share the time of their round trip evenly."""
@@ -344,9 +345,7 @@ class PostgresSession(InOneTransaction):
     def spared(
         self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
     ) -> tuple[Step, ...] | None:
-        from tagback.engines.postgres.orphans import spared
-
-        return spared(self._text, steps, error, live, target, kept)
+        return self._shelf.spared(steps, error, live, target, kept)
 
     def limit_shelf(self, room: int | None) -> None:
         self._shelf.room.left = room

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, name_today
+from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, Step, name_today
 from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.merging import Side, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
@@ -321,6 +321,14 @@ class Shelf:
         if isinstance(count, StatementError) or isinstance(first, StatementError) or count[0][0] is None:
             return None
         return _int(count[0][0]), tuple(str(row[0]) for row in first)
+
+    def spared(
+        self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
+    ) -> tuple[Step, ...] | None:
+        """See Session.spared."""
+        from tagback.engines.postgres.orphans import spared
+
+        return spared(self._text, steps, error, live, target, kept)
 
     def _today(self, k: KeptRows, target: Catalog, names: Mapping[ObjectId, ObjectId]) -> Side | None:
         if not self._rows.is_table(k.table):
