@@ -95,10 +95,14 @@ def test_what_fails_is_told_with_its_place_and_nothing_is_left(rich: Project) ->
 
 def test_what_can_not_be_taken_back_fails(sqlite_project: Project) -> None:
     sqlite_project.sql("create table t (a integer)")
-    sqlite_project.write("001_x.sql", "create virtual table v using fts5 (a); drop table t;")
+    sqlite_project.write(
+        "001_x.sql",
+        "create virtual table f using fts5 (a); create virtual table v using fts5vocab (f, row); drop table t;",
+    )
     sqlite_project.write("002_x.sql", "drop table v;")
     assert sqlite_project.json("rehearse", "--changelog", "m").exit == 0  # it comes and goes
-    sqlite_project.sql("create virtual table v2 using fts5 (a)")
+    sqlite_project.sql("create virtual table f2 using fts5 (a)")
+    sqlite_project.sql("create virtual table v2 using fts5vocab (f2, row)")
     told = sqlite_project.json("rehearse", "--changelog", "m")
     assert (told.exit, told.error["code"]) == (3, "unmanaged")
     assert "v2" in told.error["message"]

@@ -8,6 +8,18 @@ from tests.conformance.case import captured, conditional, exact, refused
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INT); INSERT INTO t VALUES (1, 'x', 7), (2, NULL, 8);"
 REBUILD = "INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;"
 
+INDEXED = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT, other TEXT); INSERT INTO t VALUES (1, 'hello world', 'x'), (2, 'good day', NULL);"
+SEARCH = """
+CREATE VIRTUAL TABLE f USING fts5 (body, content = 't', content_rowid = 'id');
+INSERT INTO f (f) VALUES ('rebuild');
+CREATE TRIGGER t_ai AFTER INSERT ON t BEGIN INSERT INTO f (rowid, body) VALUES (new.id, new.body); END;
+CREATE TRIGGER t_ad AFTER DELETE ON t BEGIN INSERT INTO f (f, rowid, body) VALUES ('delete', old.id, old.body); END;
+CREATE TRIGGER t_au AFTER UPDATE ON t BEGIN
+    INSERT INTO f (f, rowid, body) VALUES ('delete', old.id, old.body);
+    INSERT INTO f (rowid, body) VALUES (new.id, new.body);
+END;
+"""
+
 CASES = (
     # ------------------------------------------------------------------ tables
     exact("table created", TABLE, "CREATE TABLE u (a, b DEFAULT 'it''s'); INSERT INTO u VALUES (1, 2)"),
@@ -55,7 +67,20 @@ CASES = (
     exact("trigger on a view", TABLE + "CREATE VIEW v AS SELECT a FROM t; CREATE TRIGGER g INSTEAD OF INSERT ON v BEGIN INSERT INTO t (a) VALUES (new.a); END", "DROP VIEW v"),
     exact("triggers don't fire on the way back", TABLE + "CREATE TABLE log (x); CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO log VALUES (1); END; CREATE TRIGGER d AFTER DELETE ON t BEGIN INSERT INTO log VALUES (2); END", "ALTER TABLE t ADD COLUMN c"),
     exact("settings in the file", "PRAGMA user_version = 3", "PRAGMA user_version = 4; PRAGMA application_id = 77"),
-    refused("virtual table", TABLE, "CREATE VIRTUAL TABLE f USING fts5 (a)"),
+    exact("full-text table created", TABLE, "CREATE VIRTUAL TABLE f USING fts5 (a, b UNINDEXED, tokenize = 'porter ascii', prefix = '2 3'); INSERT INTO f VALUES ('x', 'y')"),
+    captured("full-text table dropped", "CREATE VIRTUAL TABLE f USING fts5 (a, b UNINDEXED); INSERT INTO f (rowid, a) VALUES (7, 'hello'), (9, NULL); INSERT INTO f (f, rank) VALUES ('automerge', 7), ('rank', 'bm25(10.0)')", "DROP TABLE f"),
+    conditional("full-text table made anew with other columns", "CREATE VIRTUAL TABLE f USING fts5 (a, b); INSERT INTO f VALUES ('x', 'y'), ('z', NULL)", "ALTER TABLE f RENAME TO o; CREATE VIRTUAL TABLE f USING fts5 (a, c); INSERT INTO f (rowid, a) SELECT rowid, a FROM o; DROP TABLE o"),
+    captured("rows of a full-text table", "CREATE VIRTUAL TABLE f USING fts5 (a); INSERT INTO f VALUES ('x'), ('y'), ('z')", "DELETE FROM f WHERE f MATCH 'x'; UPDATE f SET a = 'w' WHERE rowid = 2; INSERT INTO f VALUES ('v')"),
+    exact("full-text table renamed", "CREATE VIRTUAL TABLE f USING fts5 (a); INSERT INTO f VALUES ('x')", "ALTER TABLE f RENAME TO g"),
+    captured("older full-text tables", "CREATE VIRTUAL TABLE f USING fts4 (a, b, notindexed=b); CREATE VIRTUAL TABLE g USING fts3 (a TEXT); INSERT INTO f VALUES ('x', 'y'); INSERT INTO g (docid, a) VALUES (5, 'x')", "DROP TABLE f; UPDATE g SET a = 'y'"),
+    captured("R-Tree", "CREATE VIRTUAL TABLE r USING rtree (id, x0, x1, y0, y1, +name TEXT); CREATE VIRTUAL TABLE i USING rtree_i32 (id, a, b); INSERT INTO r VALUES (3, 0.1, 0.2, 1, 2, 'n'); INSERT INTO i VALUES (1, 5, 6)", "DROP TABLE r; DELETE FROM i; CREATE VIRTUAL TABLE q USING rtree (k, m, n)"),
+    exact("search index over a table created", INDEXED, SEARCH),
+    exact("search index over a table dropped", INDEXED + SEARCH, "DROP TRIGGER t_ai; DROP TRIGGER t_ad; DROP TRIGGER t_au; DROP TABLE f"),
+    captured("rows under a search index", INDEXED + SEARCH, "DELETE FROM t WHERE id = 1; UPDATE t SET body = 'changed' WHERE id = 2; INSERT INTO t VALUES (9, 'new', 'q')"),
+    captured("table under a search index dropped", INDEXED + SEARCH, "DROP TABLE t; DROP TABLE f"),
+    captured("column under a search index dropped", INDEXED + SEARCH, "DROP TRIGGER t_ai; DROP TRIGGER t_ad; DROP TRIGGER t_au; DROP TABLE f; ALTER TABLE t DROP COLUMN body"),
+    refused("virtual table of another module", TABLE + "CREATE VIRTUAL TABLE f USING fts5 (a);", "CREATE VIRTUAL TABLE v USING fts5vocab (f, row)"),
+    refused("full-text table without content", TABLE, "CREATE VIRTUAL TABLE f USING fts5 (a, content = '')"),
     # ------------------------------------------------------------------ names and rows
     exact("odd names", 'CREATE TABLE "we""ird; --" ("sp ace" INT, "größe" TEXT, [br] INT); INSERT INTO "we""ird; --" VALUES (1, \'x\', 2)', 'ALTER TABLE "we""ird; --" ADD COLUMN "SELECT"; ALTER TABLE "we""ird; --" RENAME "größe" TO "it\'s"; CREATE INDEX "ö;" ON "we""ird; --" ("it\'s")'),
     exact("names of 63 characters", f"CREATE TABLE {'t' * 63} ({'c' * 63} INT)", f"ALTER TABLE {'t' * 63} RENAME TO {'u' * 63}"),

@@ -117,6 +117,7 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
     found = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> 'sqlite_sequence'"
     ).fetchall()
+    shadows = {r[0] for r in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")}
     own = LEDGER | _sqlite_places(connection, {name for _, name, _, _ in found})
     for kind, name, table, sql in found:
         if table in own:
@@ -125,7 +126,8 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
         if kind == "table":
             for pragma in ("table_xinfo", "foreign_key_list"):
                 told += [f"{pragma}: {row}" for row in connection.execute(f"SELECT * FROM pragma_{pragma}(?)", (name,))]
-            rows[quoted(name)] = _sqlite_rows(connection, name)
+            if name not in shadows:  # how a virtual table keeps its rows is no content
+                rows[quoted(name)] = _sqlite_rows(connection, name)
         if kind == "index":
             told += [
                 f"index_xinfo: {row}" for row in connection.execute("SELECT * FROM pragma_index_xinfo(?)", (name,))
@@ -146,6 +148,9 @@ def _sqlite_rows(connection: sqlite3.Connection, table: str) -> Rows:
     columns = tuple(
         r[0] for r in connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (table,))
     )
+    virtual = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' AND name = ?"
+    if connection.execute(virtual, (table,)).fetchone():
+        columns = ("rowid", *(c for c in columns if c != "rowid"))
     cursor = connection.execute(f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)}")
     return Rows(columns, Counter(tuple(repr(value) for value in row) for row in cursor))
 

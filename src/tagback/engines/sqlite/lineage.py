@@ -73,8 +73,8 @@ class Lineage:
                 if name not in self._vacant:
                     self._dropped[name] = self.table(name)
                     self._give_up(name)
-            case ["create", "table"]:
-                name = folded(_object(words, 2))
+            case ["create", "table" | "virtual" as kind]:
+                name = folded(_object(words, 2 if kind == "table" else 3))
                 if name in self._vacant:
                     self._take(name, self._fresh())
                 else:
@@ -125,9 +125,11 @@ class Lineage:
     def _is_new(self, token: str) -> bool:
         """Whether the table was made since following began."""
         return not token.startswith("=") or any(
-            token == f"={folded(_object(words, 2))}"
+            token == f"={folded(_object(words, at))}"
             for words in map(_names, self._creates)
-            if words[2:3] and words[1][0].lower() == "table" and words[2][0].lower() != "if"
+            if (at := {"table": 2, "virtual": 3}.get(words[1][0].lower(), 0))
+            and words[at:]
+            and words[at][0].lower() != "if"
         )
 
     def _give_up(self, name: str) -> None:

@@ -23,7 +23,6 @@ from tagback.catalog import (
     ObjectId,
     SchemaObject,
     Step,
-    UnmanagedObject,
 )
 from tagback.engines.sqlite.naming import OWN_PREFIX, folded, quoted
 
@@ -112,7 +111,7 @@ class Table(SchemaObject, frozen=True, kw_only=True, tag="table"):
         taken = ", ".join(p[1] for p in pairs)
         steps = [
             Step(f"ALTER TABLE {quoted(self.name)} RENAME TO {old}", self.id, Action.ALTER, LOCK),
-            Step(after.sql, self.id, Action.ALTER, LOCK),
+            *(replace(step, object=self.id, action=Action.ALTER) for step in after.create()),
         ]
         losses = self._losses(after)
         if pairs:
@@ -195,7 +194,7 @@ def _limits(table: Table) -> Counter[str]:
     return Counter(" ".join(m[0].split()).lower() for m in _LIMITS.finditer(table.sql))
 
 
-class _Text(SchemaObject, frozen=True, kw_only=True):
+class Text(SchemaObject, frozen=True, kw_only=True):
     """What is fully said by its CREATE statement."""
 
     sql: str
@@ -208,7 +207,7 @@ class _Text(SchemaObject, frozen=True, kw_only=True):
         return (Step(sql, self.id, Action.DROP, LOCK),)
 
 
-class Index(_Text, frozen=True, kw_only=True, tag="index"):
+class Index(Text, frozen=True, kw_only=True, tag="index"):
     """An index made by CREATE INDEX; those behind UNIQUE and PRIMARY KEY belong to their table's text."""
 
     table: str
@@ -222,11 +221,11 @@ class Index(_Text, frozen=True, kw_only=True, tag="index"):
         return bool(_UNIQUE.match(self.sql))
 
 
-class View(_Text, frozen=True, kw_only=True, tag="view"):
+class View(Text, frozen=True, kw_only=True, tag="view"):
     """A view; SQLite looks up what it names only when it is used."""
 
 
-class Trigger(_Text, frozen=True, kw_only=True, tag="trigger"):
+class Trigger(Text, frozen=True, kw_only=True, tag="trigger"):
     """A trigger on a table, or INSTEAD OF on a view."""
 
     on_kind: str
@@ -250,15 +249,6 @@ class Setting(SchemaObject, frozen=True, kw_only=True, tag="setting"):
         if not isinstance(after, Setting):
             return None
         return Alteration((Step(f"PRAGMA {self.id.name[0]} = {after.value}", self.id, Action.ALTER),))
-
-
-_ANY = msgspec.json.Decoder(Table | Index | View | Trigger | Setting | UnmanagedObject)
-
-
-def decode(definition: bytes) -> SchemaObject:
-    """The object whose canonical form this is; ValueError otherwise."""
-    found: SchemaObject = _ANY.decode(definition)
-    return found
 
 
 def table_id(name: str) -> ObjectId:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
 from collections import defaultdict
+
+import msgspec
 
 from tagback.catalog import Catalog, ObjectId, SchemaObject, UnmanagedObject
 from tagback.engines.sqlite.lineage import Lineage
@@ -21,6 +22,7 @@ from tagback.engines.sqlite.objects import (
     column_id,
     table_id,
 )
+from tagback.engines.sqlite.virtual import SearchIndex, VirtualTable, is_virtual, read_virtual
 
 ENGINE = "sqlite"
 _SETTINGS = ("user_version", "application_id")
@@ -50,13 +52,22 @@ _STRICT_OR_ROWID = re.compile(r"\)[^)]*\Z")
 _AUTOINCREMENT = re.compile(r"\bautoincrement\b", re.I)
 
 
+_ANY = msgspec.json.Decoder(Table | VirtualTable | SearchIndex | Index | View | Trigger | Setting | UnmanagedObject)
+
+
+def decode(definition: bytes) -> SchemaObject:
+    """The object whose canonical form this is; ValueError otherwise."""
+    found: SchemaObject = _ANY.decode(definition)
+    return found
+
+
 def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
     """Everything in `main` but tagback's own tables and SQLite's internal ones."""
     rows = connection.execute(_SCHEMA).fetchall()
     objects: dict[ObjectId, SchemaObject] = {}
     dependencies: dict[ObjectId, frozenset[ObjectId]] = {}
     known: dict[ObjectId, str] = {}
-    has_virtual = any(_is_virtual(sql) for kind, _, _, sql in rows if kind == "table")
+    has_virtual = any(is_virtual(sql) for kind, _, _, sql in rows if kind == "table")
     shadows = (
         {r[0] for r in connection.execute(_SHADOWS)}
         if has_virtual and sqlite3.sqlite_version_info >= (3, 37)
@@ -64,20 +75,17 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
     )
     columns = _columns(connection)
     foreign_keys = _foreign_keys(connection)
-    views = {name for kind, name, _, _ in rows if kind == "view"}  # a trigger may have the name of one
+    views = {name: sql for kind, name, _, sql in rows if kind == "view"}  # a trigger may have the name of one
     for kind, name, table, sql in rows:
         if is_own(name) or is_own(table) or name in shadows:
             continue
         found: SchemaObject
-        if kind == "table" and _is_virtual(sql):
-            found = UnmanagedObject(
-                id=ObjectId("virtual table", (name,)), digest=hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()
-            )
+        if kind == "table" and is_virtual(sql):
+            found = read_virtual(connection, name, sql, views, columns)
+            if isinstance(found, SearchIndex):
+                dependencies[found.id] = frozenset(found.acts_on_rows_of)
         elif kind == "table":
             found = _table(name, sql, columns[name], foreign_keys.get(name, ()))
-            known[found.id] = lineage.table(name)
-            for c in columns[name]:
-                known[column_id(name, c.name)] = lineage.column(name, c.name)
         elif kind == "index":
             found = Index(id=ObjectId("index", (name,)), sql=sql, table=table)
             dependencies[found.id] = frozenset({table_id(table)})
@@ -88,6 +96,10 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
             found = Trigger(id=ObjectId("trigger", (name,)), sql=sql, on_kind=on_kind, on=table)
             dependencies[found.id] = frozenset({ObjectId(on_kind, (table,))})
         objects[found.id] = found
+        if isinstance(found, Table):
+            known[found.id] = lineage.table(name)
+            for c in found.columns:
+                known[column_id(name, c.name)] = lineage.column(name, c.name)
     for name in _SETTINGS:
         value = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
         setting = Setting(id=ObjectId("setting", (name,)), value=value)
@@ -133,10 +145,6 @@ def _foreign_keys(connection: sqlite3.Connection) -> dict[str, tuple[ForeignKey,
         )
         for table, keys in found.items()
     }
-
-
-def _is_virtual(sql: str) -> bool:
-    return sql[:14].lower() == "create virtual"
 
 
 _QUOTED_OR_COMMENT = re.compile(

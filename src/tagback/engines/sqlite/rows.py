@@ -10,10 +10,11 @@ import sqlite3
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 
-from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, UnmanagedObject
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, is_own, quoted
 from tagback.engines.sqlite.objects import ROWID_NAMES, Table, column_id, is_constant
+from tagback.engines.sqlite.virtual import KIND, VirtualTable, columns_of
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -71,6 +72,15 @@ class Rows:
 
     def _copy(self, table: ObjectId, there: Start) -> None:
         copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
+        if virtual := columns_of(self._connection, there.name, there.schema):
+            names = ", ".join(quoted(c.name) for c in virtual)
+            number, *rest = (quoted(c.name) for c in virtual)
+            self._connection.execute(
+                f"CREATE TABLE {copy.source} ({', '.join([f'{number} INTEGER PRIMARY KEY', *rest])})"
+            )
+            self._connection.execute(f"INSERT INTO {copy.source} SELECT {names} FROM {there.source}")
+            self._starts[table] = copy
+            return
         key = self._integer_key(there)
         self._connection.execute(
             f"CREATE TABLE {copy.source} AS SELECT * FROM {there.source}{' LIMIT 0' if key else ''}"
@@ -101,8 +111,9 @@ class Rows:
             there = Start(schema, table.name[0])
             if table.kind != "table":
                 self._virtual.setdefault(table, self._count(there.source))
-            elif self._is_collated(there):
-                # Rows are told apart byte by byte; the key's own index can't find them so, that of a copy can.
+            elif self._is_collated(there) or columns_of(self._connection, there.name, schema):
+                # Rows are told apart byte by byte; the key's own index can't find them so, that of a copy can. What a
+                # virtual table holds only its module can read.
                 self._copy(table, there)
             else:
                 self._starts[table] = there
@@ -162,7 +173,9 @@ class Rows:
         """Tables of the start that were written to, are gone, or lost or retyped a column; unless they were empty then."""
         tables = {folded(o.name): o for o in before.objects.values() if isinstance(o, Table)}
         # By what identified them when `before` was read: earlier changesets may have made them in this transaction.
-        written = {name for name, t in tables.items() if before.lineage[t.id] in self._written}
+        written = {
+            name for name, t in tables.items() if before.lineage[t.id] in self._written or self._inner_written(t)
+        }
         names = set(written)
         now = {after.lineage[i]: i for i in after.lineage}
         for name, table in tables.items():
@@ -177,9 +190,13 @@ class Rows:
         self.updated = {
             tables[name].id: self._updated.get(token, set())
             for name, token in tokens.items()
-            if token in self._updated or name not in written
+            if name not in written or (token in self._updated and not self._inner_written(tables[name]))
         }
         return frozenset(tables[n].id for n in names) | self._touched_virtual(before, after)
+
+    def _inner_written(self, table: Table) -> bool:
+        """Whether somebody may have written to it by way of the tables in which it keeps its rows."""
+        return isinstance(table, VirtualTable) and any(f"={folded(s)}" in self._written for s in table.shadows)
 
     def _touched_virtual(self, before: Catalog, after: Catalog) -> set[ObjectId]:
         """Virtual tables that were written to, themselves or by way of the tables in which they keep their content."""
@@ -187,7 +204,7 @@ class Rows:
         written = self._written - {f"={folded(name)}" for name in tables}
         found = set()
         for o in before.objects.values():
-            if o.id.kind == "virtual table":
+            if o.id.kind == KIND and isinstance(o, UnmanagedObject):
                 token = f"={folded(o.id.name[0])}"
                 if any(w == token or w.startswith(f"{token}_") for w in written):
                     found.add(o.id)

@@ -21,7 +21,7 @@ from tagback.engines.sqlite.foreign_keys import Violations, foreign_keys_setting
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, ledger_names, quoted
 from tagback.engines.sqlite.objects import LOCK, tables_named
-from tagback.engines.sqlite.reader import ENGINE, read_catalog
+from tagback.engines.sqlite.reader import ENGINE, decode, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
 from tagback.engines.sqlite.shelf import Shelf
@@ -315,7 +315,7 @@ class SqliteSession(InOneTransaction):
             return read_catalog(self._connection, self._lineage)
 
     def decode(self, definition: bytes) -> SchemaObject:
-        return objects.decode(definition)
+        return decode(definition)
 
     def rename(self, rename: Rename) -> tuple[Step, ...] | None:
         old, new = rename.before.name, rename.after.name

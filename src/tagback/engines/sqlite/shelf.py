@@ -247,7 +247,8 @@ class Shelf:
     def set_aside(self, table: Table) -> None:
         """See Session.hold."""
         copy = self._temporary_name("held")
-        self._connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT * FROM main.{quoted(table.name)}")
+        columns = ", ".join(quoted(c.name) for c in table.columns)
+        self._connection.execute(f"CREATE TEMP TABLE {copy} AS SELECT {columns} FROM main.{quoted(table.name)}")
         self._held[table.id] = (copy, table)
 
     def drop(self, places: Collection[str]) -> None:
