@@ -142,7 +142,16 @@ def bring_back(
     touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
     decided(live)
     session.keep_start(touched)
-    _go(session, planned.steps, counts, done, listen, live, target, [*(s.kept for s in leg.shelves), *leg.broken])
+    _go(
+        session,
+        (*planned.steps, *merge.finish),
+        counts,
+        done,
+        listen,
+        live,
+        target,
+        [*(s.kept for s in leg.shelves), *leg.broken],
+    )
     after = session.read_catalog() if done else live
     taken = _take(session, label, live, after, [s.kept for s in shelves]) if touched else ()
     kept = tuple(_named_as_before(k, moved) for k in taken)

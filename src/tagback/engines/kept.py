@@ -49,7 +49,8 @@ class KeptRows:
     `gone`, `new` and `changed` count rows, `bytes` is what they take up. `broken`: how many foreign keys of the table's
     rows led nowhere at the start, by what the engine calls them: the table that they refer to, or the key's name.
     `stood`: the table as a rollback left it; by then it may be `whole`: gone. `how`: `compared`, or `moved` for a
-    whole table that is itself on the shelf; `rows` of a very large one are the server's estimate.
+    whole table that is itself on the shelf; `rows` of a very large one are the server's estimate. `positions`: of numbered
+    columns, the last number that was given out, so that none is given twice.
     """
 
     table: ObjectId
@@ -65,6 +66,7 @@ class KeptRows:
     bytes: int = 0
     how: str = "compared"
     broken: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[str, int] = field(default_factory=dict)
     stood: Stood | None = None
 
     @property

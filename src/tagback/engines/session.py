@@ -82,13 +82,14 @@ class Disagreement:
 class Merge:
     """What was decided about rows that come back: the steps for each table, how many rows, and what is in conflict.
 
-    `conflicts` is a start of the list, `conflicts_total` its length.
+    `conflicts` is a start of the list, `conflicts_total` its length. `finish` are steps for when all else is there.
     """
 
     rows: Mapping[ObjectId, Restoration]
     restored: Mapping[ObjectId, int]
     conflicts: tuple[Disagreement, ...]
     conflicts_total: int
+    finish: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tagback.engines.postgres.columns import Column, in_c
 from tagback.engines.postgres.sqltext import literal
@@ -42,7 +42,7 @@ class Copy:
 
     `shape` is what the table was physically. Rows that the transaction wrote bear its number, `since`, or a later one.
     Where there are columns in `taken`, only these were kept, and `name` is the place of the shelf that has them. `images`:
-    it has only rows that were going to be written.
+    it has only rows that were going to be written. `positions`: see `KeptRows`.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Copy:
     since: str
     taken: frozenset[str] = frozenset()
     images: bool = False
+    positions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, ...]:

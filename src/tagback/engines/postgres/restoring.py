@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tagback.catalog import Action, Correction, Restoration, Step
+from tagback.catalog import Action, Correction, ObjectId, Restoration, Step
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 from tagback.engines.session import KeptColumn, KeptRows
 
@@ -115,23 +115,42 @@ def _values(k: KeptRows) -> dict[str, str]:
 
 def _numbers(k: KeptRows) -> list[Step]:
     """Steps that set the sequences of numbered columns behind the values that came back, never further back."""
-    return [_go_on(k, c, qualified(*k.table.name)) for c in k.columns if c.numbered or _NEXTVAL.match(c.default)]
+    return [_go_on(k, c, qualified(*k.table.name)) for c in k.columns if _sequence(k, c)]
+
+
+def sequence_of(table: ObjectId, column: str, default: str, identity: bool) -> str:
+    """The expression for the sequence that numbers a column, NULL if it isn't there; empty where none does."""
+    nextval = _NEXTVAL.match(default)
+    if nextval:
+        return f"pg_catalog.to_regclass({nextval[1]})"
+    own = f"pg_catalog.pg_get_serial_sequence({literal(qualified(*table.name))}, {literal(column)})"
+    return f"{own}::pg_catalog.regclass" if identity else ""
+
+
+def _sequence(k: KeptRows, c: KeptColumn) -> str:
+    return sequence_of(k.table, c.name, c.default, c.numbered)
 
 
 def _go_on(k: KeptRows, column: KeptColumn, source: str) -> Step:
     """Sets the column's sequence behind the values that are in `source`."""
-    nextval = _NEXTVAL.match(column.default)
-    own = (
-        f"pg_catalog.pg_get_serial_sequence({literal(qualified(*k.table.name))}, {literal(column.name)})"
-        "::pg_catalog.regclass"
-    )
-    sequence = f"pg_catalog.to_regclass({nextval[1]})" if nextval else own
-    name, last = ident(column.name), "pg_catalog.pg_sequence_last_value(q.seqrelid)"
+    last = f"(SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({ident(column.name)})"
+    last += f" ELSE pg_catalog.min({ident(column.name)}) END::bigint AS last FROM {source})"
+    return _further(k, column, last)
+
+
+def positions(k: KeptRows, there: Collection[str]) -> list[Step]:
+    """Steps that set sequences behind the last number that they had given out, once they are back. `there` are columns now."""
+    columns = {c.name: c for c in k.columns}
+    gone = {name: last for name, last in k.positions.items() if name not in there}
+    return [_further(k, columns[name], f"(SELECT {last}::bigint AS last)") for name, last in gone.items()]
+
+
+def _further(k: KeptRows, column: KeptColumn, value: str) -> Step:
+    """Sets the column's sequence to a value, a query in parentheses, unless it stands there or beyond."""
+    last = "pg_catalog.pg_sequence_last_value(q.seqrelid)"
     return Step(
-        "SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q,"
-        f" LATERAL (SELECT CASE WHEN q.seqincrement > 0 THEN pg_catalog.max({name}) ELSE pg_catalog.min({name}) END"
-        f"::bigint AS last FROM {source}) v"
-        f" WHERE q.seqrelid = {sequence} AND v.last BETWEEN q.seqmin AND q.seqmax"
+        f"SELECT pg_catalog.setval(q.seqrelid::pg_catalog.regclass, v.last) FROM pg_catalog.pg_sequence q, LATERAL {value} v"
+        f" WHERE q.seqrelid = {_sequence(k, column)} AND v.last BETWEEN q.seqmin AND q.seqmax"
         f" AND CASE WHEN q.seqincrement > 0 THEN coalesce(v.last > {last}, v.last >= q.seqstart)"
         f" ELSE coalesce(v.last < {last}, v.last <= q.seqstart) END",
         k.table,

@@ -15,6 +15,7 @@ from tagback.engines.postgres.columns import Column, as_it_lies, exact, is_about
 from tagback.engines.postgres.copies import Copy, Described, Shape
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
+from tagback.engines.postgres.restoring import sequence_of
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified
 from tagback.engines.session import StatementError
 from tagback.errors import FailedError, RefusedError
@@ -224,7 +225,18 @@ class Rows:
         columns = tuple(c for c in described.columns if not c.generated)
         ((since,),) = self._text("SELECT pg_current_xact_id()::xid::text")
         self._made += 1
-        return Copy(f"tagback_start_{self._made}", columns, described.keys, self.shape(table), str(since))
+        name, positions = f"tagback_start_{self._made}", self._positions(table, columns)
+        return Copy(name, columns, described.keys, self.shape(table), str(since), positions=positions)
+
+    def _positions(self, table: ObjectId, columns: Sequence[Column]) -> dict[str, int]:
+        """The last numbers that sequences gave out, as far as they may be read."""
+        sequences = {c.name: found for c in columns if (found := sequence_of(table, c.name, c.default, c.identity))}
+        if not sequences:
+            return {}
+        last = self._attempt(f"SELECT {', '.join(f'pg_sequence_last_value({s})' for s in sequences.values())}")
+        if isinstance(last, StatementError):
+            return {}
+        return {name: int(str(value)) for name, value in zip(sequences, last[0], strict=True) if value is not None}
 
     def read_whole(self, table: ObjectId, sql: str) -> None:
         """Runs what reads all rows of a table; RefusedError if some are hidden."""

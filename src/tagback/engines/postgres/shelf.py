@@ -18,7 +18,7 @@ from tagback.engines.postgres.images import Images
 from tagback.engines.postgres.kinds.column import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.places import Places, address
-from tagback.engines.postgres.restoring import restoration, which_differ
+from tagback.engines.postgres.restoring import positions, restoration, which_differ
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.sides import Sides
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
@@ -182,6 +182,7 @@ class Shelf:
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
             stood=stood,
+            positions=copy.positions,
         )
         if copy.taken:
             self.places.rename(copy.name, place)
@@ -243,6 +244,7 @@ class Shelf:
         rows: dict[ObjectId, Restoration] = {}
         restored: dict[ObjectId, int] = {}
         conflicts: list[Disagreement] = []
+        finish: list[Step] = []
         total = 0
         self._rows.leaving.clear()
         for k in kept:
@@ -251,6 +253,7 @@ class Shelf:
             self._merges += 1
             decision = f"tagback_merge_{self._merges}"
             today = self._today(k, target, names)
+            finish += positions(k, today.own if today is not None else ())
             rule = in_form(k, rules.get(k.place, Rules()))
             if rule.redo is not None and today is not None:
                 query = self._merging.again(k, address(k.place), today, self._began(k, rule.redo), rule.redo)
@@ -279,7 +282,7 @@ class Shelf:
             total += _int(in_conflict)
             if _int(in_conflict) and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
-        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total, tuple(finish))
 
     def _come_back(self, k: KeptRows, target: Catalog) -> set[str]:
         """Columns that aren't there now, and can't be NULL when they are."""

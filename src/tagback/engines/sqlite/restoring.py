@@ -8,7 +8,7 @@ from tagback.catalog import Action, Restoration, Step
 from tagback.engines.merging import Side
 from tagback.engines.session import KeptRows
 from tagback.engines.sqlite.naming import quoted
-from tagback.engines.sqlite.objects import LOCK, Table
+from tagback.engines.sqlite.objects import LOCK, Table, literal
 from tagback.errors import RefusedError
 
 
@@ -26,6 +26,12 @@ def restoration(k: KeptRows, then: Table, now: Table | None, today: Side | None,
         into.append(_insertion(table, [*along, *columns], [*along.values(), *values], known))
         which += " AND a0 IS NULL"
     into.append(_insertion(table, columns, values, f"{source} WHERE {which}"))
+    if then.autoincrement:
+        name = literal(k.table.name[0])
+        for last in k.positions.values():
+            there = f"SELECT 1 FROM sqlite_sequence WHERE name = {name}"
+            into.append(f"INSERT INTO sqlite_sequence (name, seq) SELECT {name}, {last} WHERE NOT EXISTS ({there})")
+            into.append(f"UPDATE sqlite_sequence SET seq = {last} WHERE name = {name} AND seq < {last}")
     return Restoration(tuple(out), tuple(Step(sql, k.table, Action.INSERT, LOCK) for sql in into))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId, UnmanagedObject
 from tagback.engines.sqlite.lineage import Lineage
@@ -35,10 +35,11 @@ _CASCADES = {"CASCADE", "SET NULL", "SET DEFAULT"}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a table can be read as it was: a table of an attached database."""
+    """Where a table can be read as it was: a table of an attached database. `position`: its AUTOINCREMENT's, 0 for none."""
 
     schema: str
     name: str
+    position: int = 0
 
     @property
     def source(self) -> str:
@@ -71,7 +72,7 @@ class Rows:
             self._copy(table, Start("main", table.name[0]))
 
     def _copy(self, table: ObjectId, there: Start) -> None:
-        copy = Start("temp", f"tagback_start_{len(self._starts) + 1}")
+        copy = Start("temp", f"tagback_start_{len(self._starts) + 1}", self._position(there))
         if virtual := columns_of(self._connection, there.name, there.schema):
             names = ", ".join(quoted(c.name) for c in virtual)
             number, *rest = (quoted(c.name) for c in virtual)
@@ -116,7 +117,16 @@ class Rows:
                 # virtual table holds only its module can read.
                 self._copy(table, there)
             else:
-                self._starts[table] = there
+                self._starts[table] = replace(there, position=self._position(there))
+
+    def _position(self, there: Start) -> int:
+        """The last number that AUTOINCREMENT gave out."""
+        numbers = f"SELECT 1 FROM {there.schema}.sqlite_schema WHERE name = 'sqlite_sequence'"
+        if self._connection.execute(numbers).fetchone() is None:
+            return 0
+        query = f"SELECT seq FROM {there.schema}.sqlite_sequence WHERE name = ? COLLATE NOCASE"
+        (last,) = self._connection.execute(query, (there.name,)).fetchone() or (0,)
+        return last if isinstance(last, int) else 0
 
     def _is_collated(self, there: Start) -> bool:
         """Whether the primary key takes for equal what isn't."""

@@ -125,6 +125,7 @@ class Shelf:
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
             stood=self._stood(now, places, given) if now is not None and given is not None else None,
+            positions={key[0]: begun.position} if begun.position and key else {},
         )
         values = {c.name: quoted(c.name) for c in columns}
         start = Side(begun.source, values, values)
