@@ -43,6 +43,18 @@ def test_kept_rows_are_read_under_their_own_names(project: Project) -> None:
     assert project.sql(queries["keyless"]) == [("gone", "same")] * 2
 
 
+def test_a_place_says_what_it_holds(project: Project) -> None:
+    if project.url.startswith("sqlite"):
+        return  # nothing can be said of a table there
+    project.write("001_tables.sql", "create table people (id integer primary key, name text);")
+    project.apply("--tag", "r1")
+    project.sql("insert into people values (1, 'Ada')")
+    project.write("002_change.sql", "update people set name = 'Bob';")
+    project.apply("--tag", "r2")
+    told = project.sql("select obj_description(to_regclass('tagback.shelf_2_1_1'))")
+    assert told == [("rows of public.people that tagback keeps (tagback shelf ls): k0 id, v0 id, v1 name",)]
+
+
 def test_nothing_kept_has_no_queries(project: Project) -> None:
     project.write("001_a.sql", "create table a (id integer primary key);")
     project.apply()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tagback.catalog import ObjectId
@@ -86,3 +86,9 @@ class Unkept:
 
     object: ObjectId
     rows: int
+
+
+def told(table: ObjectId, key: Sequence[str], names: Sequence[str]) -> str:
+    """What a place holds, for a person who finds it in the database: at most 1,000 characters."""
+    columns = [f"k{n} {name}" for n, name in enumerate(key)] + [f"v{n} {name}" for n, name in enumerate(names)]
+    return f"rows of {table.path} that tagback keeps (tagback shelf ls): {', '.join(columns)}"[:1000]

@@ -8,13 +8,14 @@ from typing import Any
 
 from tagback.catalog import Catalog, ObjectId, Restoration
 from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
+from tagback.engines.kept import told
 from tagback.engines.mariadb.bags import NUMBER, Bag, found_by, gather
 from tagback.engines.mariadb.copies import Copies, Copy, stored
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.restoring import restoration
-from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index
+from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index, literal
 from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
 from tagback.engines.merging import (
     CHANGED,
@@ -111,7 +112,8 @@ class Shelf:
             made = [f'"change" CHAR(8) {_ASCII} NOT NULL', *keys, *values, f"d TEXT {_ASCII}", *bases]
             made += [f"a CHAR(32) {_ASCII}", f"r CHAR(32) {_ASCII}", *key_index(types)]
             self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
-            self._ask(f"CREATE TABLE {_address(place)} ({', '.join(made)}) ENGINE=InnoDB")
+            comment = literal(told(i, [c.name for c in _key_columns(table)], [c.name for c in columns]))
+            self._ask(f"CREATE TABLE {_address(place)} ({', '.join(made)}) ENGINE=InnoDB COMMENT={comment}")
             self._places[i] = place
 
     def shelve(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from tagback.engines.kept import KeptRows, told
 from tagback.engines.postgres.columns import Column
 from tagback.engines.postgres.sqltext import SCHEMA, ident, literal, qualified
-from tagback.engines.session import KeptRows
 
 MOVED = "moved"
 """How a table is kept that is itself on the shelf, in a schema of its own."""
@@ -42,7 +42,8 @@ class Places:
         parts += [f"v{n} {form}" for n, form in enumerate(forms.values())]
         parts += ["d text", *(f"b{n} text" for n in range(len(columns))), "a text", "r text"]
         made = address(kept.place)
-        self._text(f"CREATE TABLE {made} ({', '.join(parts)})")
+        comment = literal(told(kept.table, kept.key, kept.names))
+        self._text(f"CREATE TABLE {made} ({', '.join(parts)}); COMMENT ON TABLE {made} IS {comment}")
         self._show_to_nobody(made)
         return made
 
