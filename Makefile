@@ -20,10 +20,11 @@ STRIDE ?= 1
 SECONDS ?= 60
 CORPORA ?=
 KILLS ?= 200
+PAIRS ?= 1000
 SEED ?= 1
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills corpora clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills pairs corpora clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -40,7 +41,8 @@ help: ## Show this list
 #@ STRIDE `faults` injects at every n-th place (1: every one)
 #@ SECONDS how long the writers of `writers` write on each engine (60)
 #@ KILLS random kills of `kills` (200)
-#@ SEED what their moments come from (1)
+#@ PAIRS random pairs of schemas of `pairs` (1000)
+#@ SEED what the moments of `kills` come from, and the first pair of `pairs` (1)
 #@ CORPORA folder of migration histories for `corpora`
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
 #@ PYTHON the Python >= 3.11 that makes .venv
@@ -107,6 +109,10 @@ kills: ready-test ## Slow: KILLS random kills of a pipeline's runner, each gone 
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@$(PY) -m tests.pipeline.kills --kills $(KILLS) --seed $(SEED)
 	@TAGBACK_TEST_CAUSE_STRIDE=1 $(PYTEST) -n $(JOBS) --maxprocesses 2 tests/pipeline/test_causes.py $(ARGS)
+
+pairs: ready-test ## Slow: PAIRS random pairs of PostgreSQL schemas; from each a plan to the other, back and forth
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) -m tests.pairs --pairs $(PAIRS) --seed $(SEED)
 
 corpora: ready-test ## Slow: replay the migration histories in CORPORA, each forth and back
 	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }

@@ -24,6 +24,9 @@ class Effort:
     cause_stride: int = 4
     """Try every n-th pair of a failure's cause and a pipeline's strategy; 1 is every pair."""
 
+    pairs: int = 12
+    """Random pairs of schemas, from each of which there must be a plan to the other."""
+
     corpora: Path | None = None
     """Folder of migration histories, PROJECT/ENGINE/NNNN_name/up.sql; without it the small ones that are shipped."""
 
@@ -32,7 +35,7 @@ class Effort:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Effort:
-        """Read TAGBACK_TEST_STEPS, …_KEPT, …_FAULT_STRIDE, …_CAUSE_STRIDE and …_CORPORA; unset and empty: the default."""
+        """Read TAGBACK_TEST_STEPS, …_KEPT, …_FAULT_STRIDE, …_CAUSE_STRIDE, …_PAIRS, …_CORPORA; unset or empty: the default."""
         folder = environment.get("TAGBACK_TEST_CORPORA", "")
         kept = environment.get("TAGBACK_TEST_KEPT", "")
         if folder and not Path(folder).is_dir():
@@ -41,6 +44,7 @@ class Effort:
             _positive(environment, "TAGBACK_TEST_STEPS", cls().stateful_steps),
             _positive(environment, "TAGBACK_TEST_FAULT_STRIDE", cls().fault_stride),
             _positive(environment, "TAGBACK_TEST_CAUSE_STRIDE", cls().cause_stride),
+            _positive(environment, "TAGBACK_TEST_PAIRS", cls().pairs),
             Path(folder) if folder else None,
             Path(kept) if kept else None,
         )

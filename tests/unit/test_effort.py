@@ -18,10 +18,11 @@ def test_variables_set_the_sizes(tmp_path: Path) -> None:
         "TAGBACK_TEST_STEPS": "10000",
         "TAGBACK_TEST_FAULT_STRIDE": "1",
         "TAGBACK_TEST_CAUSE_STRIDE": "2",
+        "TAGBACK_TEST_PAIRS": "9",
         "TAGBACK_TEST_CORPORA": str(tmp_path),
         "TAGBACK_TEST_KEPT": str(tmp_path / "kept"),
     }
-    assert Effort.from_environment(variables) == Effort(10_000, 1, 2, tmp_path, tmp_path / "kept")
+    assert Effort.from_environment(variables) == Effort(10_000, 1, 2, 9, tmp_path, tmp_path / "kept")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersisten
 """,
     unless="pg_sequence",
 )
-
+_TYPES = ("base type", "composite type", "domain", "enum", "range")
 
 LAST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
 """The last number of each type that can be counted by an identity."""
@@ -97,14 +97,25 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
         return True
 
     def create(self) -> tuple[Step, ...]:
+        return self._create_as(self.id.name[1])
+
+    def create_in(self, target: Catalog) -> tuple[Step, ...]:
+        """No sequence is made under the name of a type (heap_create_with_catalog), but it can be renamed to that."""
+        taken = any(ObjectId(kind, self.id.name) in target.objects for kind in _TYPES)
+        return self._create_as(f"{self.id.name[1][:40]}_by_tagback") if taken else self.create()
+
+    def _create_as(self, name: str) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
-        sql = f"CREATE {unlogged}SEQUENCE {self.address} {self.counting.clause(self.counting.data_type)}"
+        first = qualified(self.id.name[0], name)
+        sqls = [f"CREATE {unlogged}SEQUENCE {first} {self.counting.clause(self.counting.data_type)}"]
+        if name != self.id.name[1]:
+            sqls.append(f"ALTER SEQUENCE {first} RENAME TO {ident(self.id.name[1])}")
         go_on: tuple[Step, ...] = ()
         if self.owned_by:
             go_on = self.steps(
                 [go_on_behind(self.id.name, self.owned_by[:2], self.owned_by[2], self.counting.increment)]
             )
-        return (self.step(sql, Action.CREATE), *self.settle(), *self.put_back(), *go_on)
+        return (*self.steps(sqls, Action.CREATE), *self.settle(), *self.put_back(), *go_on)
 
     def drop(self) -> tuple[Step, ...]:
         return (self.step(f"DROP SEQUENCE {self.address}", Action.DROP, "ACCESS EXCLUSIVE"),)

@@ -1,0 +1,182 @@
+"""Tries a pair: from each schema to the other by a plan, compared by the catalog and by the oracle."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from tagback.catalog import Catalog, Step, diff, explain, knowing, renames
+from tagback.deploy.back import names_back
+from tagback.engines.postgres.session import PostgresSession
+from tagback.engines.session import StatementError
+from tagback.engines.url import parse
+from tagback.plan import plan
+from tests.pairs.pair import Outcome, Pair, accepts, drawn
+from tests.support.oracle import postgres_state, schema_differences
+from tests.support.postgres import PostgresServer
+
+_MOST_TRIES = 150  # of a shrinking
+_GRANT = re.compile(r"(GRANT|REVOKE) ")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"|\'[^\']*\'|\d+')
+_PLAIN = re.compile(r"[a-z…:,()]+|[A-Z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A schema as tagback reads it, and as the oracle tells it."""
+
+    catalog: Catalog
+    dump: Mapping[str, str]
+
+
+class WrongError(Exception):
+    """A plan did not lead where it should."""
+
+    def __init__(self, what: str, details: Sequence[str], steps: Sequence[Step]) -> None:
+        super().__init__(f"{what}: {_shape(details[0])}")
+        self.details = (*details, "steps:", *(f"    {s.sql}" for s in steps))
+
+
+class Trying:
+    """Tries pairs on one server, with a database for each."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+
+    def drawn(self, seed: int) -> Pair:
+        """The pair that comes of a seed."""
+        with self._database() as (_, connection):
+            return drawn(seed, connection)
+
+    def outcome(self, pair: Pair) -> Outcome:
+        """Goes from the second schema back to the first, forth, and back again; the dumps must agree as the catalogs do.
+
+        Statements that the server refuses are skipped: what they were about may have been left out.
+        """
+        with self._database() as (name, connection), _session(self._server.url(name)) as session:
+            skipped = [sql for sql in pair.making if not accepts(connection, sql)]
+            first = Seen(session.read_catalog(), self._dump(name, connection))
+            skipped += [sql for sql in pair.changing if not accepts(connection, sql)]
+            second = Seen(session.read_catalog(), self._dump(name, connection))
+            kinds = frozenset(i.kind for i in diff(first.catalog, second.catalog).names)
+            outcome = Outcome(kinds, skipped=tuple(skipped))
+            # By names alone as after a change by hand, and with what is known to be renamed as after a deployment.
+            for way, goal, origin in (("back", first, None), ("forth", second, None), ("back, renamed", first, second)):
+                try:
+                    blocked = _go(session, goal.catalog, origin.catalog if origin else None)
+                    if blocked:
+                        outcome = replace(outcome, blocked=outcome.blocked + blocked)
+                        if goal is second:
+                            break
+                        continue
+                    lines = schema_differences(goal.dump, self._dump(name, connection))
+                    if lines:
+                        raise WrongError("dump", lines, ())
+                except WrongError as wrong:
+                    return replace(outcome, failed=f"{way}: {wrong}", details=wrong.details)
+            return outcome
+
+    def shrunk(self, pair: Pair, failed: str) -> Pair:
+        """The same failure with as few statements as are found by leaving out several, and then one at a time."""
+        left, size = _MOST_TRIES, 8
+        while size and left:
+            smaller = False
+            for start in range(len(pair) - 1, -1, -size):
+                tried = pair.without(start, size)
+                left -= 1
+                if left and self.outcome(tried).failed == failed:
+                    pair, smaller = tried, True
+            size = size if smaller and size == 1 else size // 2
+        return pair
+
+    def _dump(self, database: str, connection: psycopg.Connection[Any]) -> dict[str, str]:
+        schema = postgres_state(self._server, database, connection).schema
+        return {name: _grants_in_order(text) for name, text in schema.items()}
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[tuple[str, psycopg.Connection[Any]]]:
+        name = self._server.create_database()
+        try:
+            with self._server.connect(name) as connection:
+                yield name, connection
+        finally:
+            self._server.drop_database(name)
+
+
+@contextlib.contextmanager
+def _session(url: str) -> Iterator[PostgresSession]:
+    session = PostgresSession.open(parse(url))
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _go(session: PostgresSession, goal: Catalog, origin: Catalog | None) -> tuple[str, ...]:
+    """Brings the database there as a rollback does, from `origin` if that is given; or says what is in the way."""
+    steps: list[Step] = []
+    session.begin()
+    try:
+        live = session.read_catalog()
+        if origin is not None:
+            renamed = renames(goal, origin)
+            live = knowing(live, renamed)
+            _, steps = names_back(session, live, goal, renamed)
+            _run(session, steps)
+            live = knowing(session.read_catalog(), renamed) if steps else live
+        planned = plan(live, goal)
+        if planned.blocked:
+            if any(" in a circle" in reason for reason in planned.blocked):
+                raise WrongError("blocked", planned.blocked, steps)
+            return planned.blocked
+        steps = [*steps, *planned.steps]
+        _run(session, planned.steps)
+        lines = _differences(goal, session.read_catalog())
+        if lines:
+            raise WrongError("catalog", lines, steps)
+        session.commit()
+    except StatementError as error:
+        raise WrongError("refused", (error.message, str(error.statement)), steps) from error
+    finally:
+        session.rollback()
+    return ()
+
+
+def _run(session: PostgresSession, steps: Sequence[Step]) -> None:
+    session.run_steps(steps, lambda step, seconds: None)
+
+
+def _differences(wanted: Catalog, found: Catalog) -> list[str]:
+    """A line for each object that isn't as wanted; if there is none, for each that needs others than it should."""
+    difference = diff(wanted, found)
+    lines = [*(f"left behind: {i}" for i in difference.added), *(f"missing: {i}" for i in difference.removed)]
+    for i in difference.changed:
+        lines += [f"{i}: {c.field}: wanted {c.before}, found {c.after}" for c in explain(wanted, found, i)]
+    if lines:
+        return lines
+    for i in sorted({*wanted.dependencies, *found.dependencies}):
+        before, after = (c.dependencies.get(i, frozenset()) for c in (wanted, found))
+        if before != after and i.kind != "constraint":  # of two keys that are alike a foreign key may take either
+            lines.append(f"{i} needs: wanted {sorted(before - after)}, found {sorted(after - before)}")
+    return lines
+
+
+def _grants_in_order(text: str) -> str:
+    """The order of grants to one object is the order they were given in."""
+    lines: list[str] = []
+    for is_grant, run in itertools.groupby(text.splitlines(), lambda line: bool(_GRANT.match(line))):
+        lines += sorted(run, key=lambda line: line if is_grant else "")
+    return "\n".join(lines)
+
+
+def _shape(message: str) -> str:
+    """A message without the names in it."""
+    words = _QUOTED.sub("…", message.partition("\n")[0]).split()
+    told = [word if _PLAIN.fullmatch(word) else "…" for word in words]
+    return " ".join(word for word, _ in itertools.groupby(told))[:110]
