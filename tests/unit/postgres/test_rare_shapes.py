@@ -13,6 +13,16 @@ CASES = {
         "CREATE SEQUENCE s; CREATE TYPE s AS ENUM ('a')",
         "DROP SEQUENCE s",
     ),
+    "results without a name": (
+        "CREATE TABLE t (a int, b text); CREATE FUNCTION f(x int, y text) RETURNS text LANGUAGE sql BEGIN ATOMIC"
+        " SELECT 'a'; SELECT $2; SELECT -1, NULL FROM t; SELECT DISTINCT ON (a) a, 'b' FROM t LIMIT 1; SELECT y; END;"
+        "CREATE FUNCTION g(int) RETURNS int LANGUAGE sql RETURN (SELECT $1);"
+        "CREATE FUNCTION h(x int) RETURNS int LANGUAGE sql RETURN (SELECT $1);"
+        "CREATE VIEW v AS SELECT a, (SELECT 'x'), a IN (SELECT 1 UNION SELECT -1) AS n, 'x' = ANY (SELECT b UNION SELECT 'y')"
+        " AS y, percentile_disc(0.5) WITHIN GROUP (ORDER BY b) FROM t GROUP BY a, b HAVING EXISTS (SELECT NULL FROM t);"
+        "CREATE POLICY p ON t USING (EXISTS (SELECT 'x' FROM t u WHERE u.a = t.a))",
+        "DROP FUNCTION f; DROP FUNCTION g; DROP FUNCTION h; DROP VIEW v; DROP POLICY p ON t",
+    ),
 }
 
 

@@ -47,20 +47,27 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ELEMENT = re.compile(r"(-?\d+|'-?\d+'::integer)\Z|(?P<numeric>-?\d+\.\d+)\Z|(?P<boolean>true|false)\Z")
+_AFTER_LIST = frozenset("FROM WHERE GROUP HAVING WINDOW UNION INTERSECT EXCEPT ORDER LIMIT OFFSET FETCH FOR ;".split())
+_PLAIN_COLUMN = re.compile(r'(?:\w+|"(?:[^"]|"")*")(?:\.(?:\w+|"(?:[^"]|"")*"))?')
 _AFTER = re.compile(r"\)::[\w\s\"().]*?\[\]")
 
 
 @functools.lru_cache(maxsize=4096)
 def stable(expression: str) -> str:
-    """The expression in a form that the server deparses to exactly this text again.
+    """The expression, query or definition in a form that the server deparses to exactly this text again."""
+    if "SELECT" in expression:
+        expression = _unnamed(expression)
+    return _cast_once(expression) if "(ARRAY[" in expression else expression
+
+
+def _cast_once(expression: str) -> str:
+    """With arrays cast to their own type before anything else.
 
     The server prints `x IN ('a', 'b')` on a varchar as `(ARRAY['a'::character varying, …])::text[]`. Parsed again, the
     cast is pushed down into the elements, and the text is another one. A cast of the array to its own type
     in between keeps the outer cast where it was.
     """
-    if "(ARRAY[" not in expression:
-        return expression
-    tokens = [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(expression)]
+    tokens = _tokens(expression)
     out: list[str] = []
     opened: list[int] = []  # where in `out` each bracket that is still open stands
     for position, (kind, text) in enumerate(tokens):
@@ -75,6 +82,68 @@ def stable(expression: str) -> str:
                 continue
         out.append(text)
     return "".join(out)
+
+
+def _unnamed(query: str) -> str:
+    """With the name said of what a SELECT gives no name to.
+
+    The server prints `(SELECT 'x')` as `(SELECT 'x'::text)`, of which the result has the name of the type when it is
+    parsed again, which is printed then. What is printed without a name is a plain column, or has this one
+    (get_target_list in src/backend/utils/adt/ruleutils.c).
+    """
+    out: list[str] = []
+    lists: list[tuple[int, int]] = []  # of the lists that are open: how deep, and where in `out` the item began
+    depth = 0
+    before = ""  # the word before
+    for kind, text in _tokens(query):
+        depth -= kind == "close"
+        ends = bool(lists) and (depth < lists[-1][0] or (text in _AFTER_LIST and before not in ("WITHIN", "DISTINCT")))
+        if lists and depth <= lists[-1][0] and (kind == "comma" or ends):
+            _name(out, lists[-1][1], alone=text not in ("FROM", ","))
+            depth_of_list, _ = lists.pop()
+            if not ends:
+                lists.append((depth_of_list, len(out) + 1))
+        depth += kind == "open"
+        out.append(text)
+        before = before if text.isspace() else text
+        if text == "SELECT":
+            lists.append((depth, len(out)))
+        elif kind == "close" and lists and depth == lists[-1][0] and _is_distinct_on(out[lists[-1][1] :]):
+            lists[-1] = (depth, len(out))
+    if lists:
+        _name(out, lists[-1][1], alone=True)
+    return "".join(out)
+
+
+def _is_distinct_on(item: list[str]) -> bool:
+    return "".join(item).lstrip().startswith("DISTINCT ON (")
+
+
+def _name(out: list[str], start: int, *, alone: bool) -> None:
+    """Adds the name to the item that begins there, unless it has one. `alone`: nothing is selected from."""
+    item = "".join(out[start:]).strip().removeprefix("DISTINCT ")
+    bare = [t for _, t in _outermost(item) if not t.isspace()]
+    if not item or "AS" in bare or (_PLAIN_COLUMN.fullmatch(item) and not (alone and "." not in bare)):
+        return
+    end = len(out)
+    while out[end - 1].isspace():
+        end -= 1
+    out.insert(end, ' AS "?column?"')
+
+
+def _outermost(item: str) -> list[tuple[str, str]]:
+    """The tokens that are in no bracket."""
+    found, depth = [], 0
+    for kind, text in _tokens(item):
+        depth -= kind == "close"
+        if not depth and kind not in ("open", "close"):
+            found.append((kind, text))
+        depth += kind == "open"
+    return found
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    return [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(text)]
 
 
 def _element_type(elements: str) -> str:
