@@ -156,7 +156,7 @@ class Draw:
         return f"{chosen}[]" if self.chance(8) and not chosen.endswith("]") else chosen
 
     def value(self, kind: str, *, calls: bool = True) -> str:
-        """An expression of this type, without any column. `calls`: of functions that are there, too."""
+        """An expression of this type, without any column. `calls`: with what is there, such as functions."""
         functions = [r for r in self.sight.routines if r.kind == "f" and r.gives == kind and not r.takes]
         if calls and functions and self.chance(50):
             return f"{self.one(functions).name}()"
@@ -165,10 +165,10 @@ class Draw:
             f = self.one(taking)
             return f"{f.name}(NULL::{f.takes[0]})"
         own = next((t for t in self.sight.types if t.sql in (kind, f"public.{kind}")), None)
-        if own is not None and own.kind == "e" and own.labels:
+        if calls and own is not None and own.kind == "e" and own.labels:
             return f"{self.one(own.labels)}::{kind}"
         sequences = self.sight.of("S")
-        if kind in ("integer", "bigint") and sequences and self.chance(30):
+        if calls and kind in ("integer", "bigint") and sequences and self.chance(30):
             return f"nextval('{self.one(sequences).sql.replace(chr(39), chr(39) * 2)}')"
         if kind in WHOLE:
             return self.one(("0", "1", "-7", "(1 + 1)", "abs(-2)", "length('xyz')"))

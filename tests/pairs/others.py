@@ -58,11 +58,11 @@ def sequence(d: Draw) -> str:
 # ---------------------------------------------------------------------- routines
 
 
-def _body(d: Draw, arguments: list[str], gives: str) -> str:
-    """A query that gives this type."""
+def _body(d: Draw, arguments: list[str], gives: str, *, calls: bool) -> str:
+    """A query that gives this type. `calls`: with what may be renamed, as is known of a body that is kept parsed."""
     fitting = [f"${n}" for n, kind in enumerate(arguments, 1) if kind == gives]
     sets = [r for r in d.sight.relations if r.columns and r.kind in "rvmp"]
-    choices = [d.value(gives), *fitting, *fitting]
+    choices = [d.value(gives, calls=calls), *fitting, *fitting]
     if sets and gives in TEXTS:
         r = d.one(sets)
         choices += [f"max({d.one(r.columns).name}::text) FROM {r.sql}"]
@@ -86,7 +86,7 @@ def function(d: Draw) -> str:
     settings = d.one(VOLATILE) + d.word("STRICT", 15) + d.word("SECURITY DEFINER", 8) + d.word("PARALLEL SAFE", 15)
     settings += d.word("COST 7", 8) + d.word("SET search_path = public, pg_temp", 8) + d.word("LEAKPROOF", 4)
     style = d.number(0, 9)
-    body = _body(d, kinds, gives)
+    body = _body(d, kinds, gives, calls=style >= 7)
     if style < 5:
         return f"{head} LANGUAGE sql {settings} AS $body$ {body}; $body$"
     if style < 7:
@@ -188,7 +188,9 @@ def view(d: Draw) -> str:
     sets = [f for f in d.sight.routines if f.kind == "f" and not f.takes and f.gives.startswith(("SETOF", "TABLE"))]
     if sets and d.chance(15):
         return f"CREATE VIEW {d.new()} AS SELECT * FROM {d.one(sets).name}() f"
-    return f"CREATE{d.word('OR REPLACE', 30)} VIEW {d.new()}{given} AS {query(d)}{check}"
+    if d.chance(30):
+        return f"CREATE OR REPLACE VIEW {d.new()}{given} AS {query(d, 'rpm')}{check}"
+    return f"CREATE VIEW {d.new()}{given} AS {query(d)}{check}"
 
 
 def recursive_view(d: Draw) -> str:

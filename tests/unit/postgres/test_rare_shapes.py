@@ -23,6 +23,11 @@ CASES = {
         "CREATE POLICY p ON t USING (EXISTS (SELECT 'x' FROM t u WHERE u.a = t.a))",
         "DROP FUNCTION f; DROP FUNCTION g; DROP FUNCTION h; DROP VIEW v; DROP POLICY p ON t",
     ),
+    "statistics of a partitioned index": (
+        "CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE INDEX i ON t ((a + 1)); ALTER INDEX i ALTER 1 SET STATISTICS 9",
+        "ALTER INDEX i ALTER 1 SET STATISTICS 8",
+    ),
+    "one byte and bits": ("CREATE TABLE t (a bit(4))", 'ALTER TABLE t ALTER a TYPE "char" USING NULL'),
 }
 
 

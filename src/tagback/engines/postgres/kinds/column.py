@@ -428,7 +428,7 @@ _FAMILIES = (
     {"inet", "cidr"},
     {"bit", "bit varying", "integer", "bigint"},
 )
-_TEXTS = {"text", "character varying", "character", "name", '"char"'}
+_TEXTS = {"text", "character varying", "character", "name"}
 
 
 def cast(expression: str, before: str, after: str) -> str:

@@ -27,7 +27,7 @@ _CLASSES = "SELECT o.oid, opcdefault, opcintype, t.typtype = 'p' FROM pg_opclass
 _ODD_COLUMNS = """
 SELECT a.attrelid, a.attnum, coalesce(a.attstattarget, -1), a.attoptions IS NOT NULL
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
- WHERE c.relkind = 'i' AND c.relnamespace IN ({ns}) AND (coalesce(a.attstattarget, -1) <> -1 OR a.attoptions IS NOT NULL)
+ WHERE c.relkind IN ('i', 'I') AND c.relnamespace IN ({ns}) AND (coalesce(a.attstattarget, -1) <> -1 OR a.attoptions IS NOT NULL)
 """
 _TEXT, _VARCHAR, _NONE_OR_DEFAULT = 25, 1043, ("0", "100")
 _DESC, _NULLS_FIRST = 1, 2
