@@ -12,6 +12,18 @@ Move = tuple[ObjectId, ObjectId]
 Alike = Callable[[tuple[str, ...]], tuple[str, ...]]
 """What is the same for two names that can't be beside each other."""
 
+_ROUTINES = ("function", "procedure")
+_BY_THEMSELVES = (
+    "collation",
+    "conversion",
+    "statistics",
+    "text search configuration",
+    "text search dictionary",
+    "text search parser",
+    "text search template",
+)
+"""Kinds that share their names with no other kind."""
+
 
 def moves(live: Catalog, target: Catalog, renamed: Sequence[Rename], *, cased: bool) -> list[Move]:
     """Renames back, what is within a table before the table, past names that are taken at the moment.
@@ -30,12 +42,17 @@ def moves(live: Catalog, target: Catalog, renamed: Sequence[Rename], *, cased: b
     ]
     names = {i: _at_target(i, live, wanted) for i in taken if _shared_name(i)}
     obstacles = _obstacles(names, wanted, target, others, alike)
+    routines = {i: there for i, there in names.items() if i.kind in _ROUTINES and i not in obstacles}
+    rest = {i: there for i, there in names.items() if i.kind not in _ROUTINES and i not in obstacles}
+    numbered = list(enumerate(obstacles, 1))
     return [
-        *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in enumerate(obstacles, 1)),
-        *_past_each_other(within, taken, alike),
+        *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in numbered if i.kind in _ROUTINES),
         *_past_each_other_in_schemas(
-            live, {i: there for i, there in names.items() if i not in obstacles}, wanted, alike
-        ),
+            live, routines, wanted, alike
+        ),  # while the types of their arguments have their names
+        *((i, _named(i, f"obstacle_by_tagback_{n}")) for n, i in numbered if i.kind not in _ROUTINES),
+        *_past_each_other(within, taken, alike),
+        *_past_each_other_in_schemas(live, rest, wanted, alike),
     ]
 
 
@@ -62,7 +79,7 @@ def _at_target(i: ObjectId, live: Catalog, wanted: Mapping[ObjectId, ObjectId]) 
     whole = live.objects[i].part_of if i in live.objects else None
     if i.kind in SUBORDINATE:  # a foreign key has a table, too, that it isn't dropped with
         whole = ObjectId("table", i.name[:-1])
-    if whole is None or whole not in wanted:
+    if whole is None or whole not in wanted or i.kind == "statistics":  # which have a schema of their own
         return i
     path = wanted[whole].name if i.kind in SUBORDINATE else wanted[whole].name[:-1]
     return ObjectId(i.kind, (*path, i.name[-1]))
@@ -82,14 +99,14 @@ def _obstacles(
     alike: Alike,
 ) -> tuple[ObjectId, ...]:
     """What has a name that something else returns to, and goes in the end; what is within a table before the table."""
-    arriving = {alike(there.name) for i, there in names.items() if there != i}
+    arriving = {alike(_place(there)) for i, there in names.items() if there != i}
 
     def goes(i: ObjectId) -> bool:
         if i in wanted:
             return False
         if i in others:
             return True
-        if target.owner_of(names[i]) is None or (i == names[i] and alike(i.name) in arriving):
+        if target.owner_of(names[i]) is None or (i == names[i] and alike(_place(i)) in arriving):
             return True
         table = ObjectId("table", i.name[:-1])
         return i.kind in SUBORDINATE and table in names and goes(table)
@@ -107,10 +124,20 @@ def _obstacles(
 
 
 def _shared_name(i: ObjectId) -> tuple[str, ...]:
-    """The name that no two tables, views, indexes, sequences or types can have; empty for what is named within a table."""
+    """The name that no two tables, views, indexes, sequences or types can have; empty for what is named within a table.
+
+    What has names of its own kind alone has that before it.
+    """
     if i.kind == "constraint":  # its index, if it has one, stands beside the table
         return (*i.name[:-2], i.name[-1])
-    return () if i.kind in SUBORDINATE else i.name
+    if i.kind in SUBORDINATE:
+        return ()
+    return _place(i)
+
+
+def _place(i: ObjectId) -> tuple[str, ...]:
+    """The name, apart for kinds that have theirs for themselves."""
+    return (i.kind, *i.name) if i.kind in _BY_THEMSELVES else i.name
 
 
 def _named(i: ObjectId, own: str) -> ObjectId:
@@ -164,18 +191,25 @@ def _past_each_other_in_schemas(
     others = [i for i in sorted(moving) if not _goes_along(i, live, names)]
     renamed_first = [there for i in others if (there := _named(i, _own_name(moving[i]))) != i]
     if not any(alike(_shared_name(there)) in in_use for there in (*moving.values(), *renamed_first)):
-        moved = [(i, _named(i, _own_name(moving[i]))) for i in along] + [(i, moving[i]) for i in others]
+        moved = [(i, _named(i, _own_name(moving[i]))) for i in along] + [(i, _taking(moving[i], i)) for i in others]
         return [(here, there) for here, there in moved if here != there]
     own = {i: f"between_by_tagback_{n}" for n, i in enumerate((*along, *others), 1)}
     moved = [(i, _named(i, own[i])) for i in (*along, *others)]
-    moved += [(_named(i, own[i]), _named(moving[i], own[i])) for i in others]
-    moved += [(_named(moving[i], own[i]), moving[i]) for i in (*others, *along)]
+    goals = {i: _taking(goal, i) for i, goal in moving.items()}
+    moved += [(_named(i, own[i]), _named(goals[i], own[i])) for i in others]
+    moved += [(_named(goals[i], own[i]), goals[i]) for i in (*others, *along)]
     return [(here, there) for here, there in moved if here != there]
+
+
+def _taking(routine: ObjectId, now: ObjectId) -> ObjectId:
+    """A routine's other name with its arguments' types as they are called now; anything else's as it is."""
+    return ObjectId(routine.kind, (*routine.name[:2], *now.name[2:])) if routine.kind in _ROUTINES else routine
 
 
 def _goes_along(i: ObjectId, live: Catalog, names: Mapping[ObjectId, ObjectId]) -> bool:
     """Whether it is where its table is, whatever is said about itself."""
-    return i.kind in SUBORDINATE or (i in live.objects and live.objects[i].part_of in names)
+    part = i in live.objects and live.objects[i].part_of in names
+    return i.kind in SUBORDINATE or (part and i.kind != "statistics")
 
 
 def _exactly(name: tuple[str, ...]) -> tuple[str, ...]:

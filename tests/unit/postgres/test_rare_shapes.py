@@ -28,6 +28,21 @@ CASES = {
         "ALTER INDEX i ALTER 1 SET STATISTICS 8",
     ),
     "one byte and bits": ("CREATE TABLE t (a bit(4))", 'ALTER TABLE t ALTER a TYPE "char" USING NULL'),
+    "routines of types that have other names": (
+        "CREATE SCHEMA s; CREATE TYPE c AS (a int); CREATE PROCEDURE p(c) LANGUAGE sql AS 'SELECT 1';"
+        "CREATE FUNCTION s.f(c[]) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE FUNCTION g(c) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TYPE c RENAME TO d; ALTER PROCEDURE p RENAME TO q; ALTER FUNCTION s.f RENAME TO g;"
+        "ALTER FUNCTION s.g SET SCHEMA public; ALTER FUNCTION g(d) RENAME TO f",
+    ),
+    "statistics with the name of a view": (
+        "CREATE TABLE t (a int, b int); CREATE VIEW v AS SELECT a FROM t; CREATE STATISTICS v ON a, b FROM t",
+        "ALTER VIEW v RENAME a TO c; ALTER STATISTICS v RENAME TO w",
+    ),
+    "statistics in another schema than their table": (
+        "CREATE SCHEMA s; CREATE TABLE t (a int, b int, CONSTRAINT k CHECK (a > 0)); CREATE STATISTICS s.k ON a, b FROM t",
+        "ALTER SCHEMA s RENAME TO k; ALTER TABLE t RENAME CONSTRAINT k TO s",
+    ),
 }
 
 
