@@ -241,6 +241,16 @@ class Catalog:
         """Whether rows of other tables are this one's too."""
         return any(table in wholes for wholes in self._attached.values())
 
+    def dependents_of(self, needed: ObjectId) -> frozenset[ObjectId]:
+        """What needs this very object or part."""
+        if "dependents" not in self._cache:
+            found: dict[ObjectId, set[ObjectId]] = {}
+            for dependent, needs in self.dependencies.items():
+                for i in needs:
+                    found.setdefault(i, set()).add(dependent)
+            self._cache["dependents"] = {i: frozenset(d) for i, d in found.items()}
+        return self._cache["dependents"].get(needed, frozenset())  # type: ignore[attr-defined, no-any-return]
+
     @property
     def _attached(self) -> Mapping[ObjectId, list[ObjectId]]:
         if "attached" not in self._cache:

@@ -71,12 +71,16 @@ class Alteration:
     `disturbs` names the objects or parts (columns) that can't have anything hanging on them meanwhile: whatever
     depends on them is taken down before the steps and put back afterwards. `finish` are steps that ask something of
     the rows: they come last, once rows that come back are there. `impossible` says why there can be none after all.
+    `away` are other objects that can't be there meanwhile. `tie` are steps for when all that the object needs in the end
+    is as it will be.
     """
 
     steps: tuple[Step, ...]
     disturbs: frozenset[ObjectId] = field(default_factory=frozenset)
     finish: tuple[Step, ...] = ()
     impossible: str = ""
+    away: frozenset[ObjectId] = field(default_factory=frozenset)
+    tie: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

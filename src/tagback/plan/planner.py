@@ -157,7 +157,8 @@ class _Planner:
         """Dependents of what goes, is made anew or is disturbed are taken down as well, and so on."""
         disturbed = {part for a in self.alterations.values() for part in a.disturbs}
         queue: list[ObjectId] = [*disturbed, *self._lift_actors()]
-        for object_id in (*self.removed, *self.rebuilt):
+        away = {i for a in self.alterations.values() for i in a.away if self._takes_down(i)}
+        for object_id in (*self.removed, *self.rebuilt, *sorted(away)):
             queue += self._with_parts(object_id)
         seen = set(queue)
         while queue:
@@ -279,10 +280,12 @@ class _Planner:
     def _ordered(self) -> list[_Node]:
         down = {*self.removed, *self.rebuilt, *self.lifted}
         up = {*self.added, *self.rebuilt, *self.lifted}
+        tied = {i for i, a in self.alterations.items() if a.tie}
+        made = up | tied
         nodes = [
             *(_Node(Action.DROP, i) for i in sorted(down)),
             *(_Node(Action.ALTER, i) for i in sorted(self.alterations)),
-            *(_Node(Action.CREATE, i) for i in sorted(up)),
+            *(_Node(Action.CREATE, i) for i in sorted(made)),
             *(_Node(action, i) for i in sorted(self.rows) for action in (Action.DELETE, Action.INSERT)),
         ]
         before: dict[_Node, set[_Node]] = {n: set() for n in nodes}
@@ -299,15 +302,17 @@ class _Planner:
         come_or_changed = {*up, *self.alterations}
         for object_id in come_or_changed:
             for needed in self._needs(self.target, object_id):
-                here = _Node(Action.CREATE if object_id in up else Action.ALTER, object_id)
+                here = _Node(Action.CREATE if object_id in made else Action.ALTER, object_id)
                 if needed in up:
                     before[here].add(_Node(Action.CREATE, needed))
                 elif (
                     needed in self.alterations
-                    and (object_id in up or self._hangs_on_disturbed(self.target, object_id, needed))
+                    and (object_id in made or self._hangs_on_disturbed(self.target, object_id, needed))
                     and here not in before[_Node(Action.ALTER, needed)]  # what hangs on it now changes before it does
                 ):
                     before[here].add(_Node(Action.ALTER, needed))
+        for object_id in tied:
+            before[_Node(Action.CREATE, object_id)].add(_Node(Action.ALTER, object_id))
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
         for table in self.rows:
@@ -426,6 +431,8 @@ class _Planner:
         if node.action is Action.ALTER:
             alteration = self.alterations[node.id]
             return alteration.steps if node.id in self.rows else (*alteration.steps, *alteration.finish)
+        if node.action is Action.CREATE and node.id in self.alterations:
+            return self.alterations[node.id].tie
         if node.action is Action.CREATE:
             after = self.target.objects[node.id]
             if node.id in self.live.objects:

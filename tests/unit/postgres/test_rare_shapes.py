@@ -28,6 +28,11 @@ CASES = {
         "ALTER INDEX i ALTER 1 SET STATISTICS 8",
     ),
     "one byte and bits": ("CREATE TABLE t (a bit(4))", 'ALTER TABLE t ALTER a TYPE "char" USING NULL'),
+    "materialised view of whole rows": (
+        "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a int, b e); CREATE VIEW v AS SELECT t FROM t;"
+        "CREATE MATERIALIZED VIEW m AS SELECT t FROM t; CREATE MATERIALIZED VIEW n AS SELECT v FROM v; CREATE INDEX i ON m (t)",
+        "ALTER TABLE t DROP a; ALTER TYPE e ADD VALUE 'b'",
+    ),
     "routines of types that have other names": (
         "CREATE SCHEMA s; CREATE TYPE c AS (a int); CREATE PROCEDURE p(c) LANGUAGE sql AS 'SELECT 1';"
         "CREATE FUNCTION s.f(c[]) RETURNS int LANGUAGE sql AS 'SELECT 1';"
@@ -52,6 +57,15 @@ def test_there_and_back(case: str, postgres_server: PostgresServer) -> None:
     assert not outcome.failed, "\n".join(outcome.details)
     assert outcome.kinds, "the case changes nothing"
     assert outcome.blocked == ()
+
+
+def test_what_a_column_of_rows_is_made_of_is_not_touched(postgres_server: PostgresServer) -> None:
+    before = "CREATE TABLE t (a int, b text); CREATE TYPE c AS (x t[]); CREATE TABLE holder (h c)"
+    outcome = tried(postgres_server, before, "ALTER TABLE t ADD d text; ALTER TABLE t ALTER d SET DEFAULT 'd'")
+    assert (outcome.failed, outcome.blocked) == ("", ())
+    outcome = tried(postgres_server, before, "ALTER TABLE t DROP a")
+    assert outcome.blocked[0].startswith("table public.holder has rows of table public.t in a column")
+    assert outcome.failed == ""
 
 
 def tried(server: PostgresServer, before: str, change: str) -> Outcome:

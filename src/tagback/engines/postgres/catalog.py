@@ -48,7 +48,7 @@ KINDS: tuple[type[SchemaObject], ...] = (
     schema.Extension,
     sequence.Sequence,
     table.Table,
-    table.WatchedTable,
+    unmanaged.WatchedTable,
     foreign_table.ForeignTable,
     attachment.Attachment,
     default.Default,

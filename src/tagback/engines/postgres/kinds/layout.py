@@ -50,6 +50,13 @@ class Layout:
         return bool(self.touched) or self.tail < len(self.after)
 
     @property
+    def rewrites(self) -> bool:
+        """Whether the server goes through the rows, or would if there were any."""
+        added = [self._added(c) for c in self.after if c.name not in self.before]
+        computed = [c for c in added if c.generated or c.identity or c.name in self.defaults_after]
+        return bool(self.retyped or self.remade or self.moved or computed)
+
+    @property
     def touched(self) -> frozenset[str]:
         """Columns that don't stay as they are and where they are."""
         return frozenset((*self.dropped, *self.retyped, *self.remade, *self.moved))

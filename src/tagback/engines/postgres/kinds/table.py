@@ -17,15 +17,16 @@ from tagback.catalog import (
     ObjectId,
     SchemaObject,
     Step,
-    UnmanagedObject,
 )
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
+from tagback.engines.postgres.kinds.holders import holders_of_rows
 from tagback.engines.postgres.kinds.layout import lay_out
 from tagback.engines.postgres.kinds.sequence import counted
+from tagback.engines.postgres.kinds.unmanaged import WatchedTable
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
@@ -196,19 +197,22 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             return None
         if not self._heirs_stay(after, live, target):
             return None
+        holders = holders_of_rows(self.id, live, target)
         layout = lay_out(
             self.id,
             after.owner,
             column_kind.settled(self.columns, self, after),
             after.columns,
             _defaults(self, live, None),
-            _defaults(after, target, live),
+            {} if holders else _defaults(after, target, live),
             {}
             if after._is_related(target)
             else counted([c.name for c in after.columns if c.not_null], self.id, live, target),
         )
         if not layout.possible or not layout.touched.isdisjoint(self.key):
             return None
+        if holders.in_the_way and layout.rewrites:
+            return Alteration((), impossible=holders.in_the_way)
         clauses = ["NOT OF"] if self.of_type and after.of_type != self.of_type else []
         typed = [f"OF {after.of_type}"] if after.of_type and after.of_type != self.of_type else []
         if self.of_type and after.of_type == self.of_type and layout.changes:
@@ -229,7 +233,12 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
         steps = (*own, *layout.steps(), *retyped)
         steps = tuple(replace(s, destroys=()) for s in steps) if self.partition_by else steps  # its partitions' rows
-        return Alteration((*self.resettle(after), *steps), layout.disturbed, layout.finish())
+        return Alteration(
+            (*self.resettle(after), *steps),
+            layout.disturbed,
+            layout.finish(),
+            away=holders.shown if layout.rewrites else frozenset(),
+        )
 
     def _heirs_stay(self, after: Table, live: Catalog, target: Catalog) -> bool:
         """Whether columns are the same where a table has parents or children: nothing can say later whence one came."""
@@ -434,17 +443,3 @@ def _foreign(table: Table, server: str, options: list[str] | None, columns: list
         options=tuple(options or ()),
         column_options=tuple((name, tuple(given)) for name, given in map(msgspec.json.decode, columns)),
     )
-
-
-class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched table"):
-    """A table of a shape that isn't managed yet; its columns can be depended on all the same."""
-
-    columns: tuple[str, ...] = ()
-
-    @property
-    def parts(self) -> Iterable[ObjectId]:
-        return [ObjectId("column", (*self.id.name, c)) for c in self.columns]
-
-    @property
-    def carries_data(self) -> bool:
-        return True

@@ -12,6 +12,7 @@ import msgspec
 from tagback.catalog import LABEL, Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.holders import holders_of_rows
 from tagback.engines.postgres.kinds.table import Table
 from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
@@ -88,6 +89,7 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
         old = qualified(*self.id.name[:-1], name)
         converted = []
         disturbed = {self.id}
+        away: set[ObjectId] = set()
         impossible = ""
         spellings = (self.spelled, f"{self.spelled}[]")
         for table in target.objects.values():
@@ -111,6 +113,9 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
                 clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {ident(c.name)}::{text}::{c.type}")
                 disturbed.add(ObjectId("column", (*table.id.name, c.name)))
             if clauses:
+                holders = holders_of_rows(table.id, live, target)
+                away |= holders.shown
+                impossible = impossible or holders.in_the_way
                 converted.append(f"ALTER TABLE ONLY {table.address} {', '.join(clauses)}")
         return Alteration(
             (
@@ -121,6 +126,7 @@ class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
             ),
             frozenset(disturbed),
             impossible=impossible,
+            away=frozenset(away),
         )
 
 

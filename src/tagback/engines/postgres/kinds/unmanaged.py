@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from tagback.catalog import ObjectId, UnmanagedObject
 from tagback.engines.postgres.reading import Query, Rare, Reading
@@ -67,3 +68,17 @@ def read(r: Reading) -> None:
             r.objects[found.id] = found
             if oid:
                 r.addresses[classid, oid] = found.id
+
+
+class WatchedTable(UnmanagedObject, frozen=True, kw_only=True, tag="watched table"):
+    """A table of a shape that isn't managed yet; its columns can be depended on all the same."""
+
+    columns: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> Iterable[ObjectId]:
+        return [ObjectId("column", (*self.id.name, c)) for c in self.columns]
+
+    @property
+    def carries_data(self) -> bool:
+        return True

@@ -1,0 +1,43 @@
+"""Who has rows of a table in a column of its own: the server refuses to go through the table's rows then.
+
+See find_composite_type_dependencies in src/backend/commands/tablecmds.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagback.catalog import Catalog, ObjectId
+
+_BETWEEN = ("composite type", "domain", "range", "view")
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """`shown` are materialised views, which can go for a while; `in_the_way` says what else there is, if anything."""
+
+    shown: frozenset[ObjectId]
+    in_the_way: str
+
+    def __bool__(self) -> bool:
+        return bool(self.shown or self.in_the_way)
+
+
+def holders_of_rows(table: ObjectId, live: Catalog, target: Catalog) -> Holders:
+    """Those of this table's row type, or of types and views made of it. What goes anyway is gone by then."""
+    shown: set[ObjectId] = set()
+    in_the_way = ""
+    queue, seen = [table], {table}
+    while queue:
+        needed = queue.pop()
+        for i in sorted(live.dependents_of(needed) - seen):
+            seen.add(i)
+            if i.kind in _BETWEEN:
+                queue.append(i)
+            elif i not in target.objects:
+                continue
+            elif i.kind == "materialized view":
+                shown.add(i)
+            elif i.kind == "table" and needed not in live.wholes_of(i):
+                in_the_way = f"{i} has rows of {table} in a column, which must stay as they are."
+    return Holders(frozenset(shown), in_the_way)
