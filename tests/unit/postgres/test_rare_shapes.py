@@ -33,6 +33,16 @@ CASES = {
         "CREATE MATERIALIZED VIEW m AS SELECT t FROM t; CREATE MATERIALIZED VIEW n AS SELECT v FROM v; CREATE INDEX i ON m (t)",
         "ALTER TABLE t DROP a; ALTER TYPE e ADD VALUE 'b'",
     ),
+    "sequence of a column that has another name": (
+        "CREATE TABLE t (a int, b int); CREATE SEQUENCE s OWNED BY t.a; CREATE SEQUENCE u OWNED BY t.b",
+        "ALTER TABLE t RENAME a TO c; ALTER TABLE t OWNER TO pg_monitor; ALTER SEQUENCE u OWNED BY t.c",
+    ),
+    "sequence of a column without numbers": (
+        "CREATE TYPE r AS RANGE (subtype = int, multirange_type_name = v); CREATE DOMAIN d AS json; CREATE DOMAIN n AS int;"
+        "CREATE TABLE t (a json, b d, c n); CREATE SEQUENCE s OWNED BY t.a; CREATE SEQUENCE u OWNED BY t.b;"
+        "CREATE SEQUENCE w OWNED BY t.c; CREATE SEQUENCE x; ALTER SEQUENCE x RENAME TO v",
+        "DROP SEQUENCE s; DROP SEQUENCE u; DROP SEQUENCE v; DROP SEQUENCE w",
+    ),
     "routines of types that have other names": (
         "CREATE SCHEMA s; CREATE TYPE c AS (a int); CREATE PROCEDURE p(c) LANGUAGE sql AS 'SELECT 1';"
         "CREATE FUNCTION s.f(c[]) RETURNS int LANGUAGE sql AS 'SELECT 1';"

@@ -30,7 +30,8 @@ SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersisten
 """,
     unless="pg_sequence",
 )
-_TYPES = ("base type", "composite type", "domain", "enum", "range")
+_TYPES = ("base type", "composite type", "domain", "enum", "multirange", "range")
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 LAST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
 """The last number of each type that can be counted by an identity."""
@@ -101,17 +102,29 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
 
     def create_in(self, target: Catalog) -> tuple[Step, ...]:
         """No sequence is made under the name of a type (heap_create_with_catalog), but it can be renamed to that."""
-        taken = any(ObjectId(kind, self.id.name) in target.objects for kind in _TYPES)
-        return self._create_as(f"{self.id.name[1][:40]}_by_tagback") if taken else self.create()
+        taken = any(target.owner_of(ObjectId(kind, self.id.name)) is not None for kind in _TYPES)
+        return self._create_as(
+            f"{self.id.name[1][:40]}_by_tagback" if taken else self.id.name[1], self._goes_on(target)
+        )
 
-    def _create_as(self, name: str) -> tuple[Step, ...]:
+    def _goes_on(self, target: Catalog) -> bool:
+        """Whether its column has numbers, behind which it has to go on."""
+        table = target.objects.get(ObjectId("table", (self.owned_by or ("", ""))[:2]))
+        columns = {c.name: c.type for c in getattr(table, "columns", ())}
+        kind = columns.get(self.owned_by[2], "") if self.owned_by else ""
+        bases = {o.spelled: o.base for o in target.objects.values() if o.id.kind == "domain"}  # type: ignore[attr-defined]
+        while kind in bases:
+            kind = bases[kind]
+        return kind.partition("(")[0] in _NUMBERS
+
+    def _create_as(self, name: str, goes_on: bool = True) -> tuple[Step, ...]:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
         first = qualified(self.id.name[0], name)
         sqls = [f"CREATE {unlogged}SEQUENCE {first} {self.counting.clause(self.counting.data_type)}"]
         if name != self.id.name[1]:
             sqls.append(f"ALTER SEQUENCE {first} RENAME TO {ident(self.id.name[1])}")
         go_on: tuple[Step, ...] = ()
-        if self.owned_by:
+        if self.owned_by and goes_on:
             go_on = self.steps(
                 [go_on_behind(self.id.name, self.owned_by[:2], self.owned_by[2], self.counting.increment)]
             )
@@ -132,7 +145,7 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
         assert isinstance(after, Sequence)
         sqls = []
         # The owning table's owner is the sequence's: ALTER TABLE … OWNER TO has taken or will take it along.
-        stays = self.owned_by is not None and self.owned_by[:2] == (after.owned_by or ())[:2]
+        stays = self.owned_by is not None and self.owned_by == after.owned_by
         before = msgspec.structs.replace(self, owner=after.owner) if stays else self
         if self.owned_by and after.owned_by != self.owned_by:
             sqls.append(f"ALTER SEQUENCE {self.address} OWNED BY NONE")
@@ -142,7 +155,7 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
             data_type = after.counting.data_type if after.counting.data_type != self.counting.data_type else ""
             sqls.append(f"ALTER SEQUENCE {self.address} {after.counting.clause(data_type)}")
         steps = self.steps(sqls, lock="SHARE ROW EXCLUSIVE") + before.resettle(after)
-        return Alteration(steps if after.owned_by == self.owned_by else steps + after.put_back())
+        return Alteration(steps, tie=after.put_back() if after.owned_by != self.owned_by else ())
 
 
 def counted(columns: Iterable[str], table: ObjectId, live: Catalog, target: Catalog) -> dict[str, Counting]:
