@@ -43,6 +43,10 @@ CASES = {
         "CREATE SEQUENCE w OWNED BY t.c; CREATE SEQUENCE x; ALTER SEQUENCE x RENAME TO v",
         "DROP SEQUENCE s; DROP SEQUENCE u; DROP SEQUENCE v; DROP SEQUENCE w",
     ),
+    "domain of a domain with a default": (
+        "CREATE DOMAIN d AS int DEFAULT 1; CREATE DOMAIN e AS d DEFAULT NULL; CREATE DOMAIN f AS d",
+        "DROP DOMAIN e; DROP DOMAIN f",
+    ),
     "routines of types that have other names": (
         "CREATE SCHEMA s; CREATE TYPE c AS (a int); CREATE PROCEDURE p(c) LANGUAGE sql AS 'SELECT 1';"
         "CREATE FUNCTION s.f(c[]) RETURNS int LANGUAGE sql AS 'SELECT 1';"

@@ -204,6 +204,8 @@ class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain")
             sql += f" COLLATE {self.collation}"
         if self.default:
             sql += f" DEFAULT {stable(self.default)}"
+        elif "." in self.base:
+            sql += " DEFAULT NULL"  # or it has that of the domain that it is made of
         if self.not_null:
             sql += " NOT NULL"
         return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(self._checks((), self.checks)))
