@@ -62,6 +62,12 @@ CASES = {
         "CREATE SCHEMA s; CREATE TABLE t (a int, b int, CONSTRAINT k CHECK (a > 0)); CREATE STATISTICS s.k ON a, b FROM t",
         "ALTER SCHEMA s RENAME TO k; ALTER TABLE t RENAME CONSTRAINT k TO s",
     ),
+    "index that a partition has none for": (
+        "CREATE TABLE t (a int, b int) PARTITION BY LIST (a); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);"
+        "CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2); CREATE INDEX i ON ONLY t (b); CREATE INDEX i1 ON t1 (b);"
+        "ALTER INDEX i ATTACH PARTITION i1",
+        "ALTER TABLE t ADD UNIQUE (a); CREATE INDEX j ON ONLY t (a, b); COMMENT ON INDEX i IS 'i'",
+    ),
 }
 
 

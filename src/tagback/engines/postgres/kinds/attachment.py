@@ -169,6 +169,10 @@ def read(r: Reading) -> None:
         needs |= {*r.column_ids[relation].values(), *r.column_ids[parent].values()}
         needs |= {i for check in found.checks if check.comment for i in _origin(r, check.name, parent, parents)}
         r.needs[found.id] = needs
+        for i in hanging.get(whole, ()):  # one that the partition has none for: it would get one if this came after
+            o = r.objects[i]
+            if isinstance(o, Index) and o.partitioned and i not in {a for a, _ in pairs}:
+                r.needs.setdefault(i, set()).add(found.id)
         watched = {relation, parent} & (odd | r.watched_only)
         ambiguous = _ambiguous(r, hanging.get(table, ()), {b for _, b in pairs})
         r.objects[found.id] = r.unmanaged(found) if watched or detaching or ambiguous else found

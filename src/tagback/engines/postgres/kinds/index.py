@@ -72,8 +72,11 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
 
     @property
     def can_be_made(self) -> bool:
-        """CREATE INDEX CONCURRENTLY leaves an invalid index when it fails: that goes, and REINDEX makes it another."""
-        return self.valid
+        """CREATE INDEX CONCURRENTLY leaves an invalid index when it fails: that goes, and REINDEX makes it another.
+
+        That of a partitioned table is one while a partition has none for it.
+        """
+        return self.valid or self.partitioned
 
     def create(self) -> tuple[Step, ...]:
         return (self.step(self._creation(), Action.CREATE, SHARE), *self.settle(), *self.steps(self._marks()))
@@ -83,7 +86,8 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
             sql = stable(self.definition)
         else:
             unique = "UNIQUE " if self.unique else ""
-            sql = f"CREATE {unique}INDEX {ident(self.id.name[1])} ON {qualified(*self.table)} USING {self.method}"
+            only = "ONLY " if self.partitioned else ""
+            sql = f"CREATE {unique}INDEX {ident(self.id.name[1])} ON {only}{qualified(*self.table)} USING {self.method}"
             sql += f" ({', '.join(self.keys)})"
             if self.include:
                 sql += f" INCLUDE ({', '.join(self.include)})"
