@@ -68,6 +68,12 @@ CASES = {
         "ALTER INDEX i ATTACH PARTITION i1",
         "ALTER TABLE t ADD UNIQUE (a); CREATE INDEX j ON ONLY t (a, b); COMMENT ON INDEX i IS 'i'",
     ),
+    "checks of a domain whose values are in arrays": (
+        "CREATE DOMAIN d AS int CONSTRAINT c CHECK (value > 0) CONSTRAINT e CHECK (value < 9);"
+        "CREATE TABLE t (a d[], b d); CREATE TABLE u (a d[] NOT NULL, b int);"
+        "CREATE FUNCTION f(d) RETURNS d LANGUAGE sql AS 'SELECT $1'",
+        "ALTER DOMAIN d RENAME CONSTRAINT c TO f; ALTER DOMAIN d DROP CONSTRAINT e; ALTER TABLE u DROP a",
+    ),
 }
 
 

@@ -214,13 +214,40 @@ class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain")
         assert isinstance(after, Domain)
         if (after.base, after.collation) != (self.base, self.collation):
             return self.replaced(after, live, target)
+        renamed = self._renamed_checks(after)
+        stays = msgspec.structs.replace(
+            self, checks=tuple(msgspec.structs.replace(c, name=renamed.get(c.name, c.name)) for c in self.checks)
+        )
+        if (stays.limits_less_than(after)) and (self._is_within(live) or self._is_within(target)):
+            return self.replaced(after, live, target)  # the server can't tell then whether all values keep what comes
         sqls = []
         alter = f"ALTER DOMAIN {self.address}"
         if after.default != self.default:
             sqls.append(f"{alter} SET DEFAULT {stable(after.default)}" if after.default else f"{alter} DROP DEFAULT")
         if after.not_null != self.not_null:
             sqls.append(f"{alter} {'SET' if after.not_null else 'DROP'} NOT NULL")
-        return Alteration(self.steps(sqls + self._checks(self.checks, after.checks)) + self.resettle(after))
+        sqls += [f"{alter} RENAME CONSTRAINT {ident(old)} TO {ident(new)}" for old, new in renamed.items()]
+        return Alteration(self.steps(sqls + self._checks(stays.checks, after.checks)) + self.resettle(after))
+
+    def limits_less_than(self, after: Domain) -> bool:
+        """Whether it allows values that the other doesn't."""
+        limits = [{(c.name, c.definition) for c in d.checks} for d in (self, after)]
+        return (after.not_null and not self.not_null) or not limits[1] <= limits[0]
+
+    def _renamed_checks(self, after: Domain) -> dict[str, str]:
+        """Checks that are the same under another name."""
+        names = [{c.name for c in d.checks} for d in (self, after)]
+        come = {c.definition: c.name for c in after.checks if c.name not in names[0]}
+        gone = {c.definition: c.name for c in self.checks if c.name not in names[1]}
+        return {name: come[definition] for definition, name in gone.items() if definition in come}
+
+    def _is_within(self, catalog: Catalog) -> bool:
+        """Whether values of it are in a column as parts of others: in arrays, rows or ranges."""
+        return any(
+            i.kind in ("composite type", "range")
+            or (isinstance(o := catalog.objects[i], Table) and any(c.type == f"{self.spelled}[]" for c in o.columns))
+            for i in catalog.dependents_of(self.id)
+        )
 
     def _checks(self, before: tuple[DomainCheck, ...], after: tuple[DomainCheck, ...]) -> list[str]:
         old = {c.name: c for c in before}
