@@ -132,6 +132,7 @@ CALLS = frozenset(
         "count_each",
         "digests",
         "ask_within",
+        "spared",
         "rough_rows",
         "movable",
         "ways_home",

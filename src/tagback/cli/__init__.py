@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,4 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     status = run(sys.argv[1:])
     gc.freeze()  # what is left goes with the process
+    if status == INTERRUPTED:
+        # A KeyboardInterrupt that came while a class was being made would have Python end by the signal, dealt with or not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     return status
