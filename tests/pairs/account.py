@@ -20,8 +20,7 @@ class Account:
 
     def tried(self, seed: int) -> str:
         """What there is to say of the pair of this seed; nothing if all went well."""
-        pair = self.trying.drawn(seed)
-        outcome = self.trying.outcome(pair)
+        pair, outcome = self.trying.drawn(seed)
         self.tried_pairs += 1
         self.kinds.update(outcome.kinds)
         self.blocked += bool(outcome.blocked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -16,10 +16,14 @@ from tests.pairs.sight import look
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Statements that make the first schema, and those that make the second of it."""
+    """Statements that make the first schema, and those that make the second of it.
+
+    `renamed_first`: of the two ways back the one that knows of renames is gone first, and looked at by the oracle.
+    """
 
     making: tuple[str, ...]
     changing: tuple[str, ...]
+    renamed_first: bool = False
 
     def told(self) -> str:
         """The statements as a script."""
@@ -31,6 +35,7 @@ class Pair:
         return Pair(
             self.making[:start] + self.making[end:],
             self.changing[: max(start - n, 0)] + self.changing[max(end - n, 0) :],
+            self.renamed_first,
         )
 
     def __len__(self) -> int:
@@ -52,13 +57,14 @@ class Outcome:
     skipped: tuple[str, ...] = ()
 
 
-def drawn(seed: int, connection: psycopg.Connection[Any]) -> Pair:
-    """The pair that comes of a seed, made in an empty database on the way."""
+def drawn(seed: int, connection: psycopg.Connection[Any], made: Callable[[], None]) -> Pair:
+    """The pair that comes of a seed, run in an empty database; `made` is called when the first schema is there."""
     random = Random(seed)
     names = random.sample(NAMES, random.randint(4, 9))
     making = _accepted(random, names, connection, random.randint(6, 34), (MAKING,))
+    made()
     changing = _accepted(random, names, connection, random.randint(1, 12), (CHANGING, CHANGING, MAKING))
-    return Pair(tuple(making), tuple(changing))
+    return Pair(tuple(making), tuple(changing), renamed_first=seed % 2 == 1)
 
 
 def accepts(connection: psycopg.Connection[Any], sql: str) -> bool:

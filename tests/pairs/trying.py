@@ -49,38 +49,20 @@ class Trying:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
-    def drawn(self, seed: int) -> Pair:
-        """The pair that comes of a seed."""
-        with self._database() as (_, connection):
-            return drawn(seed, connection)
+    def drawn(self, seed: int) -> tuple[Pair, Outcome]:
+        """The pair that comes of a seed, and what comes of it."""
+        with self._place() as place:
+            firsts: list[Seen] = []
+            pair = drawn(seed, place.connection, lambda: firsts.append(place.seen()))
+            return pair, place.gone(pair, firsts[0], place.seen())
 
     def outcome(self, pair: Pair) -> Outcome:
-        """Goes from the second schema back to the first, forth, and back again; the dumps must agree as the catalogs do.
-
-        Statements that the server refuses are skipped: what they were about may have been left out.
-        """
-        with self._database() as (name, connection), _session(self._server.url(name)) as session:
-            skipped = [sql for sql in pair.making if not accepts(connection, sql)]
-            first = Seen(session.read_catalog(), self._dump(name, connection))
-            skipped += [sql for sql in pair.changing if not accepts(connection, sql)]
-            second = Seen(session.read_catalog(), self._dump(name, connection))
-            kinds = frozenset(i.kind for i in diff(first.catalog, second.catalog).names)
-            outcome = Outcome(kinds, skipped=tuple(skipped))
-            # By names alone as after a change by hand, and with what is known to be renamed as after a deployment.
-            for way, goal, origin in (("back", first, None), ("forth", second, None), ("back, renamed", first, second)):
-                try:
-                    blocked = _go(session, goal.catalog, origin.catalog if origin else None)
-                    if blocked:
-                        outcome = replace(outcome, blocked=outcome.blocked + blocked)
-                        if goal is second:
-                            break
-                        continue
-                    lines = schema_differences(goal.dump, self._dump(name, connection))
-                    if lines:
-                        raise WrongError("dump", lines, ())
-                except WrongError as wrong:
-                    return replace(outcome, failed=f"{way}: {wrong}", details=wrong.details)
-            return outcome
+        """What comes of a pair. Statements that the server refuses are skipped: what they need may have been left out."""
+        with self._place() as place:
+            skipped = [sql for sql in pair.making if not accepts(place.connection, sql)]
+            first = place.seen()
+            skipped += [sql for sql in pair.changing if not accepts(place.connection, sql)]
+            return replace(place.gone(pair, first, place.seen()), skipped=tuple(skipped))
 
     def shrunk(self, pair: Pair, failed: str) -> Pair:
         """The same failure with as few statements as are found by leaving out several, and then one at a time."""
@@ -95,57 +77,86 @@ class Trying:
             size = size if smaller and size == 1 else size // 2
         return pair
 
-    def _dump(self, database: str, connection: psycopg.Connection[Any]) -> dict[str, str]:
-        schema = postgres_state(self._server, database, connection).schema
-        return {name: _grants_in_order(text) for name, text in schema.items()}
-
     @contextlib.contextmanager
-    def _database(self) -> Iterator[tuple[str, psycopg.Connection[Any]]]:
+    def _place(self) -> Iterator[Place]:
         name = self._server.create_database()
         try:
             with self._server.connect(name) as connection:
-                yield name, connection
+                session = PostgresSession.open(parse(self._server.url(name)))
+                try:
+                    yield Place(self._server, name, connection, session)
+                finally:
+                    session.close()
         finally:
             self._server.drop_database(name)
 
 
-@contextlib.contextmanager
-def _session(url: str) -> Iterator[PostgresSession]:
-    session = PostgresSession.open(parse(url))
-    try:
-        yield session
-    finally:
-        session.close()
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database of its own, and two connections to it: the statements', and tagback's."""
 
+    server: PostgresServer
+    name: str
+    connection: psycopg.Connection[Any]
+    session: PostgresSession
 
-def _go(session: PostgresSession, goal: Catalog, origin: Catalog | None) -> tuple[str, ...]:
-    """Brings the database there as a rollback does, from `origin` if that is given; or says what is in the way."""
-    steps: list[Step] = []
-    session.begin()
-    try:
-        live = session.read_catalog()
-        if origin is not None:
-            renamed = renames(goal, origin)
-            live = knowing(live, renamed)
-            _, steps = names_back(session, live, goal, renamed)
-            _run(session, steps)
-            live = knowing(session.read_catalog(), renamed) if steps else live
-        planned = plan(live, goal)
-        if planned.blocked:
-            if any(" in a circle" in reason for reason in planned.blocked):
-                raise WrongError("blocked", planned.blocked, steps)
-            return planned.blocked
-        steps = [*steps, *planned.steps]
-        _run(session, planned.steps)
-        lines = _differences(goal, session.read_catalog())
-        if lines:
-            raise WrongError("catalog", lines, steps)
-        session.commit()
-    except StatementError as error:
-        raise WrongError("refused", (error.message, str(error.statement)), steps) from error
-    finally:
-        session.rollback()
-    return ()
+    def seen(self) -> Seen:
+        return Seen(self.session.read_catalog(), self._dump())
+
+    def gone(self, pair: Pair, first: Seen, second: Seen) -> Outcome:
+        """Goes from the second schema back to the first, forth, and back again; what the dump tells is compared, too.
+
+        Back by names alone, as after a change by hand, and with what is known to be renamed, as after a deployment.
+        """
+        outcome = Outcome(frozenset(i.kind for i in diff(first.catalog, second.catalog).names))
+        ways = [("back", first, False), ("forth", second, False), ("back, renamed", first, True)]
+        live = second.catalog
+        for number, (way, goal, knows) in enumerate(reversed(ways) if pair.renamed_first else ways):
+            try:
+                blocked, live = self._go(live, goal.catalog, second.catalog if knows else None)
+                outcome = replace(outcome, blocked=outcome.blocked + blocked)
+                if blocked and goal is second:
+                    break
+                lines = [] if blocked or number == 2 else schema_differences(goal.dump, self._dump())
+                if lines:
+                    raise WrongError("dump", lines, ())
+            except WrongError as wrong:
+                return replace(outcome, failed=f"{way}: {wrong}", details=wrong.details)
+        return outcome
+
+    def _dump(self) -> dict[str, str]:
+        schema = postgres_state(self.server, self.name, self.connection).schema
+        return {name: _grants_in_order(text) for name, text in schema.items()}
+
+    def _go(self, live: Catalog, goal: Catalog, origin: Catalog | None) -> tuple[tuple[str, ...], Catalog]:
+        """Brings the database there as a rollback does, from `origin` if that is given: what is in the way, and where it is."""
+        steps: list[Step] = []
+        there = live
+        self.session.begin()
+        try:
+            if origin is not None:
+                renamed = renames(goal, origin)
+                live = knowing(live, renamed)
+                _, steps = names_back(self.session, live, goal, renamed)
+                _run(self.session, steps)
+                live = knowing(self.session.read_catalog(), renamed) if steps else live
+            planned = plan(live, goal)
+            if planned.blocked:
+                if any(" in a circle" in reason for reason in planned.blocked):
+                    raise WrongError("blocked", planned.blocked, steps)
+                return planned.blocked, there
+            steps = [*steps, *planned.steps]
+            _run(self.session, planned.steps)
+            found = self.session.read_catalog()
+            lines = _differences(goal, found)
+            if lines:
+                raise WrongError("catalog", lines, steps)
+            self.session.commit()
+        except StatementError as error:
+            raise WrongError("refused", (error.message, str(error.statement)), steps) from error
+        finally:
+            self.session.rollback()
+        return (), found
 
 
 def _run(session: PostgresSession, steps: Sequence[Step]) -> None:
