@@ -85,6 +85,32 @@ def test_there_and_back(case: str, postgres_server: PostgresServer) -> None:
     assert outcome.blocked == ()
 
 
+@pytest.mark.parametrize(
+    "types",
+    [
+        *(
+            ("time", "timestamptz"),
+            ("timestamptz", "time"),
+            ("date", "time"),
+            ("money", "integer"),
+            ("integer", "money"),
+        ),
+        *(
+            ("bit varying(4)", "integer"),
+            ("bigint", "bit(9)"),
+            ("real", "money"),
+            ("time", "timetz"),
+            ("name", '"char"'),
+        ),
+    ],
+)
+def test_a_type_is_turned_into_another(types: tuple[str, str], postgres_server: PostgresServer) -> None:
+    outcome = tried(
+        postgres_server, f"CREATE TABLE t (a {types[0]})", f"ALTER TABLE t ALTER a TYPE {types[1]} USING NULL"
+    )
+    assert (outcome.failed, outcome.blocked) == ("", ())
+
+
 def test_what_a_column_of_rows_is_made_of_is_not_touched(postgres_server: PostgresServer) -> None:
     before = "CREATE TABLE t (a int, b text); CREATE TYPE c AS (x t[]); CREATE TABLE holder (h c)"
     outcome = tried(postgres_server, before, "ALTER TABLE t ADD d text; ALTER TABLE t ALTER d SET DEFAULT 'd'")

@@ -421,13 +421,19 @@ def keeps_values(before: str, after: str) -> bool:
 
 
 _FAMILIES = (
-    {"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"},
+    {"smallint", "integer", "bigint", "numeric", "real", "double precision"},
     {"integer", "boolean"},
-    {"date", "timestamp", "timestamp without time zone", "timestamp with time zone", "time without time zone", "time"},
-    {"json", "jsonb"},
-    {"inet", "cidr"},
-    {"bit", "bit varying", "integer", "bigint"},
+    {"date", "timestamp", "timestamp without time zone", "timestamp with time zone"},
+    {"time", "time without time zone", "time with time zone"},
+    {"money", "numeric"},
+    *({"json", "jsonb"}, {"inet", "cidr"}, {"bit", "bit varying"}),
+    {"bit", "integer", "bigint"},
 )
+_ONE_WAY = {
+    **dict.fromkeys(("integer", "bigint"), ("money",)),
+    "timestamp without time zone": ("time without time zone",),
+    "timestamp with time zone": ("time without time zone", "time with time zone"),
+}
 _TEXTS = {"text", "character varying", "character", "name"}
 
 
@@ -440,6 +446,7 @@ def cast(expression: str, before: str, after: str) -> str:
         base_before == base_after
         or base_before in _TEXTS
         or base_after in _TEXTS
+        or base_after in _ONE_WAY.get(base_before, ())
         or any(base_before in f and base_after in f for f in _FAMILIES)
     )
     return f"{expression}::{after}" if direct else f"{expression}::text::{after}"
