@@ -214,4 +214,5 @@ def _shape(o: SchemaObject) -> Sequence[object]:
         text = o.definition.partition(" USING ")[2]
         return ("index", o.method, o.unique, o.nulls_not_distinct, o.keys, o.include, text)
     assert isinstance(o, Constraint)
-    return ("constraint", o.kind, o.columns, o.include, o.nulls_not_distinct, o.definition)
+    kind = "key" if o.kind in "pu" else o.kind
+    return ("constraint", kind, o.columns, o.include, o.nulls_not_distinct, o.definition)
