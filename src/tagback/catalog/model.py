@@ -64,6 +64,11 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def is_held(self) -> bool:
+        """Whether what carries data may be made of it: a type. It changes in place, if it can do without what goes."""
+        return False
+
+    @property
     def filled_anew(self) -> bool:
         """Whether it has rows that a query of its own gives whenever it is made."""
         return False

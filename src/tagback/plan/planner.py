@@ -162,8 +162,10 @@ class _Planner:
             queue += self._with_parts(object_id)
         seen = set(queue)
         while queue:
-            for dependent in self.dependents.get(queue.pop(), ()):
-                if not self._takes_down(dependent):
+            goes = self.live.owner_of(needed := queue.pop()) in self.removed
+            for dependent in self.dependents.get(needed, ()):
+                held = self.live.objects[dependent].is_held and dependent in self.alterations
+                if (goes and held) or not self._takes_down(dependent):
                     continue
                 for name in self._with_parts(dependent):
                     if name not in seen:

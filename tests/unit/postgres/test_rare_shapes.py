@@ -7,6 +7,7 @@ import pytest
 from tests.pairs.pair import Outcome, Pair
 from tests.pairs.trying import Trying
 from tests.support.postgres import PostgresServer
+from tests.support.trial import Trial
 
 CASES = {
     "sequence beside a type of its name": (
@@ -74,6 +75,11 @@ CASES = {
         "CREATE FUNCTION f(d) RETURNS d LANGUAGE sql AS 'SELECT $1'",
         "ALTER DOMAIN d RENAME CONSTRAINT c TO f; ALTER DOMAIN d DROP CONSTRAINT e; ALTER TABLE u DROP a",
     ),
+    "attributes of a type that columns have": (
+        "CREATE TYPE e AS ENUM ('a'); CREATE TYPE c AS (a int, b text, x e); CREATE TYPE d AS (x e);"
+        "CREATE TABLE t (c c NOT NULL, d d, CHECK ((c).b <> '')); CREATE FUNCTION f(c) RETURNS c LANGUAGE sql AS 'SELECT $1'",
+        "ALTER TYPE c DROP ATTRIBUTE a CASCADE; DROP TYPE e CASCADE",
+    ),
 }
 
 
@@ -83,6 +89,13 @@ def test_there_and_back(case: str, postgres_server: PostgresServer) -> None:
     assert not outcome.failed, "\n".join(outcome.details)
     assert outcome.kinds, "the case changes nothing"
     assert outcome.blocked == ()
+
+
+def test_values_keep_the_attributes_that_stay(trial: Trial) -> None:
+    trial.setup(
+        "CREATE TYPE c AS (a int, b text); CREATE TABLE t (c c); INSERT INTO t VALUES ('(1,x)'), (NULL), ('(,)')"
+    )
+    trial.goes_there_and_back("ALTER TYPE c DROP ATTRIBUTE a")
 
 
 @pytest.mark.parametrize(

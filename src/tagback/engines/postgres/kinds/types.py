@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
@@ -10,9 +10,8 @@ from typing import ClassVar
 import msgspec
 
 from tagback.catalog import LABEL, Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
-from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
-from tagback.engines.postgres.kinds.column import Column
-from tagback.engines.postgres.kinds.holders import holders_of_rows
+from tagback.engines.postgres.kinds.column import Column, cast
+from tagback.engines.postgres.kinds.own_type import OwnType
 from tagback.engines.postgres.kinds.table import Table
 from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
@@ -69,68 +68,7 @@ SELECT t.oid, n.nspname, t.typname, t.typowner, t.typacl::text[], format_type(t.
 )
 
 
-class _Type(PgObject, frozen=True, kw_only=True, omit_defaults=True):
-    """`spelled` is how the server writes the type's name."""
-
-    spelled: str
-
-    keyword: ClassVar[str] = "TYPE"
-    default_grants: ClassVar[tuple[tuple[str, str], ...]] = (("*", "U"), ("", "U"))
-
-    def drop(self) -> tuple[Step, ...]:
-        return (self.step(f"DROP {self.keyword} {self.address}", Action.DROP),)
-
-    def replaced(self, after: PgObject, live: Catalog, target: Catalog) -> Alteration:
-        """Puts a new type in the place of the old one, and turns every column of the old over to it.
-
-        What else hangs on the type (functions, defaults, checks) is made anew around it.
-        """
-        name = "tagback_" + hashlib.sha256(self.id.path.encode()).hexdigest()[:12]
-        old = qualified(*self.id.name[:-1], name)
-        converted = []
-        disturbed = {self.id}
-        away: set[ObjectId] = set()
-        impossible = ""
-        spellings = (self.spelled, f"{self.spelled}[]")
-        for table in target.objects.values():
-            before = live.objects.get(table.id)
-            if not isinstance(table, Table) or not isinstance(before, Table):
-                continue
-            # A table that hangs on the type has taken its own other changes before this, one that doesn't takes them after.
-            if not any(c.type in spellings for c in before.columns):
-                continue
-            clauses = []
-            for c in table.columns:
-                if c.type not in spellings:
-                    continue
-                if c.inherited or (live.has_parts(table.id) and not table.partition_by):
-                    impossible = (
-                        f"{self.id} would have to be made anew, and {table.id} shares columns of it by inheritance."
-                    )
-                if c.name in before.key:
-                    impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
-                text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
-                clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {ident(c.name)}::{text}::{c.type}")
-                disturbed.add(ObjectId("column", (*table.id.name, c.name)))
-            if clauses:
-                holders = holders_of_rows(table.id, live, target)
-                away |= holders.shown
-                impossible = impossible or holders.in_the_way
-                converted.append(f"ALTER TABLE ONLY {table.address} {', '.join(clauses)}")
-        return Alteration(
-            (
-                *self.steps([f"ALTER {self.keyword} {self.address} RENAME TO {ident(name)}"]),
-                *after.create(),
-                *self.steps(converted, lock=ACCESS_EXCLUSIVE),
-                self.step(f"DROP {self.keyword} {old}", Action.DROP),
-            ),
-            frozenset(disturbed),
-            impossible=impossible,
-            away=frozenset(away),
-        )
-
-
-class Enum(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
+class Enum(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
     """Labels can be added, but not used in the same transaction, nor removed or moved: so the type is always replaced.
 
     Which label got which name is known of deployments; of what was changed by hand, it is only told where nothing else
@@ -184,7 +122,7 @@ class DomainCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     comment: str = ""
 
 
-class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain"):
+class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain"):
     base: str
     not_null: bool = False
     default: str = ""
@@ -266,12 +204,16 @@ class Domain(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="domain")
         return out
 
 
-class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="composite type"):
+class CompositeType(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="composite type"):
     columns: tuple[Column, ...] = ()
 
     @property
     def parts(self) -> Iterable[ObjectId]:
         return [ObjectId("column", (*self.id.name, c.name)) for c in self.columns]
+
+    @property
+    def is_held(self) -> bool:
+        return True
 
     def create(self) -> tuple[Step, ...]:
         sql = f"CREATE TYPE {self.address} AS ({', '.join(_attribute(c) for c in self.columns)})"
@@ -279,7 +221,7 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(comments))
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
-        """In place when attributes only go, or come at the end."""
+        """In place when attributes only go, or come at the end; else anew, attribute by attribute."""
         assert isinstance(after, CompositeType)
         old = {c.name: c for c in self.columns}
         kept = [c for c in after.columns if c.name in old]
@@ -293,8 +235,6 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         if typed and (gone or come):
             # ALTER TYPE … CASCADE would change these tables, which have their own way back.
             return Alteration((), impossible=f"{self.id} gives {typed[0]} its columns, and gets others.")
-        if not in_order or list(after.columns) != kept + come or changed:
-            return None
         spellings = (self.spelled, f"{self.spelled}[]")
         lost = [
             Loss(LossKind.COLUMN, t.id, c.name)
@@ -303,6 +243,9 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
             for c in t.columns
             if c.type in spellings
         ]
+        if not in_order or list(after.columns) != kept + come or changed:
+            turned = {self.spelled: functools.partial(self._turned, after)}
+            return self.replaced(after, live, target, turned, lost if gone else [])
         drops = [
             self.step(f"ALTER TYPE {self.address} DROP ATTRIBUTE {ident(c.name)}", Action.ALTER, destroys=lost)
             for c in gone
@@ -317,12 +260,23 @@ class CompositeType(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="c
         disturbed = frozenset(ObjectId("column", (*self.id.name, c.name)) for c in gone)
         return Alteration((*drops, *self.steps(sqls), *self.resettle(after)), disturbed)
 
+    def _turned(self, after: CompositeType, value: str) -> str:
+        """The value as one of the other type."""
+        if not after.columns:
+            return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {literal('()')}::{after.spelled} END"
+        old = {c.name: c for c in self.columns}
+        fields = [
+            cast(f"({value}).{ident(c.name)}", old[c.name].type, c.type) if c.name in old else "NULL"
+            for c in after.columns
+        ]
+        return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN ROW({', '.join(fields)})::{after.spelled} END"
+
     def _column_comment(self, column: Column) -> str:
         text = literal(column.comment) if column.comment else "NULL"
         return f"COMMENT ON COLUMN {self.address}.{ident(column.name)} IS {text}"
 
 
-class Range(_Type, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
+class Range(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="range"):
     subtype: str
     operators: str
     collation: str = ""
