@@ -80,6 +80,10 @@ CASES = {
         "CREATE TABLE t (c c NOT NULL, d d, CHECK ((c).b <> '')); CREATE FUNCTION f(c) RETURNS c LANGUAGE sql AS 'SELECT $1'",
         "ALTER TYPE c DROP ATTRIBUTE a CASCADE; DROP TYPE e CASCADE",
     ),
+    "options of what is only there with a column": (
+        "CREATE TABLE t (a text, b int) WITH (toast.autovacuum_enabled = false)",
+        "ALTER TABLE t DROP a; ALTER TABLE t SET UNLOGGED",
+    ),
 }
 
 

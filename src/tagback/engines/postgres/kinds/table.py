@@ -224,12 +224,14 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         if after.tablespace != self.tablespace:
             clauses.append(f"SET TABLESPACE {ident(after.tablespace or 'pg_default')}")
         clauses += _options(self.options, after.options)
-        clauses += _options(self.toast_options, after.toast_options, "toast.")
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
         if after.persistence != self.persistence:
             along = _persistent(self.persistence, live) & _persistent(after.persistence, target)
             own += self.steps(set_logged(self.id, along, live, logged=after.persistence == "p"))
+        typed += _options(
+            self.toast_options, after.toast_options, "toast."
+        )  # which only last where there are such columns
         retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
         steps = (*own, *layout.steps(), *retyped)
         steps = tuple(replace(s, destroys=()) for s in steps) if self.partition_by else steps  # its partitions' rows
