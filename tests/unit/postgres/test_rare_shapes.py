@@ -95,6 +95,18 @@ def test_there_and_back(case: str, postgres_server: PostgresServer) -> None:
     assert outcome.blocked == ()
 
 
+def test_a_range_leaves_nothing_behind_where_it_was_made_beside_its_multirange(
+    postgres_server: PostgresServer,
+) -> None:
+    made = "CREATE SCHEMA s; CREATE TYPE s.r AS RANGE (subtype = date, multirange_type_name = public.m)"
+    outcome = tried(
+        postgres_server, "CREATE TYPE r AS RANGE (subtype = date, multirange_type_name = m)", f"DROP TYPE r; {made}"
+    )
+    assert (outcome.failed, outcome.blocked) == ("", ())
+    outcome = tried(postgres_server, made, "ALTER TYPE s.r SET SCHEMA public")
+    assert (outcome.failed, outcome.blocked) == ("", ())
+
+
 def test_values_keep_the_attributes_that_stay(trial: Trial) -> None:
     trial.setup(
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t (c c); INSERT INTO t VALUES ('(1,x)'), (NULL), ('(,)')"

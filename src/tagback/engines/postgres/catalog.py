@@ -378,17 +378,19 @@ def rename_steps(rename: Rename) -> tuple[Step, ...] | None:
 
 
 def _constructors_too(schema: str, of: tuple[str, ...]) -> str:
-    """Moves the functions that make values of a range type and are still in the schema that it has left.
+    """Moves the functions that make values of a range type or its multirange and are still in the schema that it has left.
 
     ALTER TYPE … SET SCHEMA leaves them behind (15.18), and that schema can't be dropped then.
     """
+    type_now = f"{literal(qualified(*of))}::pg_catalog.regtype"
     body = f"""
 DECLARE f pg_catalog.regprocedure;
 BEGIN
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
      WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'i'
-       AND d.refobjid = {literal(qualified(*of))}::pg_catalog.regtype
+       AND (d.refobjid = {type_now}
+            OR d.refobjid = (SELECT g.rngmultitypid FROM pg_catalog.pg_range g WHERE g.rngtypid = {type_now}))
        AND p.pronamespace = {literal(ident(schema))}::pg_catalog.regnamespace LOOP
     EXECUTE pg_catalog.format('ALTER FUNCTION %s SET SCHEMA %I', f, {literal(of[0])});
   END LOOP;
