@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
 from tagback.engines.postgres.columns import Column, as_it_lies, exact, is_about_data, is_constant, is_there
 from tagback.engines.postgres.copies import Copy, Described, Shape
-from tagback.engines.postgres.kinds.column import cast
+from tagback.engines.postgres.kinds.turning import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
 from tagback.engines.postgres.restoring import sequence_of
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified

@@ -15,7 +15,7 @@ from tagback.engines.merging import Side, nothing_given, shelf_missing, size_of
 from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
 from tagback.engines.postgres.copies import Copy, Described
 from tagback.engines.postgres.images import Images
-from tagback.engines.postgres.kinds.column import cast
+from tagback.engines.postgres.kinds.turning import cast
 from tagback.engines.postgres.observation import LARGE_OBJECTS
 from tagback.engines.postgres.places import Places, address
 from tagback.engines.postgres.restoring import positions, restoration, which_differ

@@ -8,7 +8,7 @@ from tagback.catalog import ObjectId
 from tagback.engines.merging import Side
 from tagback.engines.postgres.columns import Column, constant_text, exact, is_about_data, is_constant, kept_form
 from tagback.engines.postgres.copies import Described
-from tagback.engines.postgres.kinds.column import cast
+from tagback.engines.postgres.kinds.turning import cast
 from tagback.engines.postgres.sqltext import ident, qualified
 from tagback.engines.session import StatementError
 

@@ -15,8 +15,9 @@ import msgspec
 from tagback.catalog import Action, Loss, LossKind, ObjectId, Step
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE
-from tagback.engines.postgres.kinds.column import Column, cast, keeps_values, settings
+from tagback.engines.postgres.kinds.column import Column, settings
 from tagback.engines.postgres.kinds.sequence import LAST, Counting, Identity
+from tagback.engines.postgres.kinds.turning import cast, keeps_values, most_of
 from tagback.engines.postgres.sqltext import ident, literal, qualified
 
 _MOST_ATTRIBUTES = 1500  # the server's limit is 1,600, dropped ones included
@@ -104,7 +105,7 @@ class Layout:
         wanted = {c.name: c for c in self.after}
         clauses, found = [], []
         for name in self.retyped:
-            identity, most = self.before[name].identity, column_kind.most_of(wanted[name].type)
+            identity, most = self.before[name].identity, most_of(wanted[name].type)
             if identity and not self._identity(wanted[name]):
                 clauses.append(f"ALTER COLUMN {ident(name)} DROP IDENTITY")
             elif identity and most:
@@ -223,7 +224,7 @@ END"""
             kept = self._identity(column)
             if not kept:
                 return column.bare
-            identity = msgspec.structs.replace(kept, acl=None, comment="")
+            identity = kept.made_for(column.type)
             return msgspec.structs.replace(
                 column.as_defined, not_null=True, identity=identity, generated="", compression=""
             )

@@ -75,6 +75,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def generated(self) -> str:
         return "ALWAYS" if self.always else "BY DEFAULT"
 
+    def made_for(self, data_type: str) -> Identity:
+        """What its clause makes of it for a column of this type; one made by LIKE may count in another."""
+        counting = msgspec.structs.replace(self.counting, data_type=data_type)
+        return msgspec.structs.replace(self, counting=counting, acl=None, comment="")
+
     def clause(self, sequence: str = "") -> str:
         """As in a column's definition; `sequence` is another name, already in quotes."""
         name = sequence or qualified(*self.sequence)

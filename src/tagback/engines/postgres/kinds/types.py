@@ -10,9 +10,10 @@ from typing import ClassVar
 import msgspec
 
 from tagback.catalog import LABEL, Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
-from tagback.engines.postgres.kinds.column import Column, cast
+from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.own_type import OwnType
 from tagback.engines.postgres.kinds.table import Table
+from tagback.engines.postgres.kinds.turning import cast
 from tagback.engines.postgres.reading import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Query, Rare, Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
 
@@ -142,11 +143,12 @@ class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain
             sql += f" COLLATE {self.collation}"
         if self.default:
             sql += f" DEFAULT {stable(self.default)}"
-        elif "." in self.base:
-            sql += " DEFAULT NULL"  # or it has that of the domain that it is made of
         if self.not_null:
             sql += " NOT NULL"
-        return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(self._checks((), self.checks)))
+        sqls = self._checks((), self.checks)
+        if "." in self.base and not self.default:  # it has that of the domain that it is made of
+            sqls.append(f"ALTER DOMAIN {self.address} DROP DEFAULT")
+        return (self.step(sql, Action.CREATE), *self.settle(), *self.steps(sqls))
 
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         assert isinstance(after, Domain)
