@@ -52,3 +52,16 @@ def in_order(nodes: Iterable[N], before: Mapping[N, Iterable[N]], rank: Callable
         done = set(ordered)
         raise CycleError([n for n in all_nodes if n not in done])
     return ordered
+
+
+def reaches(start: N, goal: N, needs: Callable[[N], Iterable[N]]) -> bool:
+    """Whether one needs the other, by however many between them."""
+    queue, seen = [start], {start}
+    while queue:
+        for needed in needs(queue.pop()):
+            if needed == goal:
+                return True
+            if needed not in seen:
+                seen.add(needed)
+                queue.append(needed)
+    return False

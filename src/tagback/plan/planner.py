@@ -23,8 +23,8 @@ from tagback.catalog import (
     UnmanagedObject,
     diff,
 )
-from tagback.plan.order import CycleError, in_order
-from tagback.plan.ties import freed
+from tagback.plan.order import CycleError, in_order, reaches
+from tagback.plan.ties import freed, told
 
 _MAIN_STAGE = {Action.DROP: 0, Action.DELETE: 1, Action.ALTER: 2, Action.CREATE: 3, Action.INSERT: 4}
 
@@ -114,6 +114,10 @@ class _Planner:
             ordered = self._ordered_somehow()
         except CycleError as e:
             self.ties = self._tied()
+            if self.ties:
+                return Plan(
+                    (), tuple(told(i, table) for table, needed in sorted(self.ties.items()) for i in sorted(needed))
+                )
             names = ", ".join(f"{n.action} {n.id}" for n in e.nodes[:5] if isinstance(n, _Node))
             return Plan((), (f"These changes depend on each other in a circle: {names}.",))
         return Plan(tuple(step for node in ordered for step in self._steps(node)))
@@ -226,10 +230,8 @@ class _Planner:
 
     def _check(self) -> None:
         for object_id in sorted({*self.removed, *self.added, *self.rebuilt, *self.lifted, *self.alterations}):
-            for side in (self.live, self.target):
-                if isinstance(side.objects.get(object_id), UnmanagedObject):
-                    self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
-                    break
+            if any(isinstance(c.objects.get(object_id), UnmanagedObject) for c in (self.live, self.target)):
+                self.blocked.append(f"{object_id} is of a kind that tagback does not manage yet.")
         self.blocked += self._ties()
         self.blocked += [a.impossible for _, a in sorted(self.alterations.items()) if a.impossible]
         for table in sorted(self.rows):
@@ -255,7 +257,7 @@ class _Planner:
             for i in sorted({i for name in self._with_parts(object_id) for i in self.dependents.get(name, ())}):
                 stays = i not in self.alterations and i in self.target.objects
                 if stays and self.live.objects[i].carries_data and not {i} & (self.rebuilt | self.lifted):
-                    found.append(f"{object_id} has to go for a while, and {i} has rows and can't be without it.")
+                    found.append(told(object_id, i))
                     self.ties[i] = self.ties.get(i, frozenset()) | {object_id}
         return found
 
@@ -309,7 +311,11 @@ class _Planner:
                     before[here].add(_Node(Action.CREATE, needed))
                 elif (
                     needed in self.alterations
-                    and (object_id in made or self._hangs_on_disturbed(self.target, object_id, needed))
+                    and (
+                        object_id in made
+                        or self._hangs_on_disturbed(self.target, object_id, needed)
+                        or self._hangs_on_new(object_id, needed)
+                    )
                     and here not in before[_Node(Action.ALTER, needed)]  # what hangs on it now changes before it does
                 ):
                     before[here].add(_Node(Action.ALTER, needed))
@@ -395,23 +401,17 @@ class _Planner:
             if self.live.objects[needed].part_of == whole:
                 if self._goes_first(needed, whole):
                     return True
-            elif self._reaches(needed, whole):
+            elif reaches(needed, whole, lambda i: self._needs(self.live, i)):
                 return True
-        return False
-
-    def _reaches(self, start: ObjectId, goal: ObjectId) -> bool:
-        queue, seen = [start], {start}
-        while queue:
-            for needed in self._needs(self.live, queue.pop()):
-                if needed == goal:
-                    return True
-                if needed not in seen:
-                    seen.add(needed)
-                    queue.append(needed)
         return False
 
     def _hangs_on_disturbed(self, catalog: Catalog, object_id: ObjectId, needed: ObjectId) -> bool:
         return bool(self.alterations[needed].disturbs & catalog.dependencies.get(object_id, frozenset()))
+
+    def _hangs_on_new(self, object_id: ObjectId, needed: ObjectId) -> bool:
+        """Whether it needs a part that comes when the other is changed."""
+        parts = (p for p in self.target.dependencies.get(object_id, ()) if self.target.owner_of(p) == needed)
+        return any(self.live.owner_of(p) is None for p in parts)
 
     @staticmethod
     def _needs(catalog: Catalog, object_id: ObjectId) -> set[ObjectId]:

@@ -18,3 +18,8 @@ def freed(catalog: Catalog, ties: Mapping[ObjectId, frozenset[ObjectId]]) -> Cat
         objects[i] = free
         dependencies[i] = dependencies.get(i, frozenset()) - needed
     return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
+
+
+def told(needed: ObjectId, table: ObjectId) -> str:
+    """A tie in words."""
+    return f"{needed} has to go for a while, and {table} has rows and can't be without it."

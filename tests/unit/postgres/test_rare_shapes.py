@@ -90,6 +90,11 @@ CASES = {
         "CREATE TABLE u (LIKE t INCLUDING ALL)",
         "ALTER TABLE u DROP a; ALTER TABLE u ALTER c DROP IDENTITY; CREATE TABLE v (LIKE t INCLUDING ALL)",
     ),
+    "changed policy over a column whose type comes back": (
+        "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a int, b e); CREATE POLICY p ON t USING (b IS NULL);"
+        "CREATE VIEW v AS SELECT a FROM t WHERE b IS NOT NULL",
+        "DROP TYPE e CASCADE; CREATE POLICY p ON t USING (a > 0); CREATE VIEW v AS SELECT a FROM t",
+    ),
 }
 
 
