@@ -95,6 +95,11 @@ CASES = {
         "CREATE VIEW v AS SELECT a FROM t WHERE b IS NOT NULL",
         "DROP TYPE e CASCADE; CREATE POLICY p ON t USING (a > 0); CREATE VIEW v AS SELECT a FROM t",
     ),
+    "storage of a type that had another": (
+        "CREATE TABLE t (a uuid, b text, c text COMPRESSION pglz)",
+        "ALTER TABLE t ALTER a TYPE numeric USING NULL, ALTER a SET STORAGE EXTERNAL;"
+        "ALTER TABLE t ALTER b TYPE jsonb USING NULL, ALTER b SET COMPRESSION pglz, ALTER c TYPE jsonb USING NULL",
+    ),
 }
 
 

@@ -230,7 +230,16 @@ END"""
             )
         if name in self.retyped:
             left = self._identity(column)
-            return msgspec.structs.replace(old, type=column.type, collation=column.collation, identity=left)
+            # Storage and compression are the type's own again.
+            return msgspec.structs.replace(
+                old,
+                type=column.type,
+                collation=column.collation,
+                identity=left,
+                storage="",
+                usual_storage="",
+                compression="",
+            )
         return old
 
     def _alter(self, clauses: Sequence[str], lost: Sequence[Loss] = (), action: Action = Action.ALTER) -> Step:
