@@ -165,6 +165,13 @@ def test_what_a_column_of_rows_is_made_of_is_not_touched(postgres_server: Postgr
     assert outcome.failed == ""
 
 
+def test_computed_values_of_a_type_that_would_be_made_anew_are_told_beforehand(postgres_server: PostgresServer) -> None:
+    before = "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a e, b e GENERATED ALWAYS AS (coalesce(a, a)) STORED)"
+    outcome = tried(postgres_server, before, "ALTER TYPE e ADD VALUE 'b'")
+    assert outcome.blocked[0] == "enum public.e would have to be made anew, and table public.t computes values of it."
+    assert outcome.failed == ""
+
+
 def tried(server: PostgresServer, before: str, change: str) -> Outcome:
     """What came of it; all that is said was accepted."""
     outcome = Trying(server).outcome(Pair((before,), (change,)))

@@ -61,6 +61,8 @@ class OwnType(PgObject, frozen=True, kw_only=True, omit_defaults=True):
                     impossible = (
                         f"{self.id} would have to be made anew, and {table.id} shares columns of it by inheritance."
                     )
+                if c.generated:
+                    impossible = f"{self.id} would have to be made anew, and {table.id} computes values of it."
                 if c.name in before.key:
                     impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
                 text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
