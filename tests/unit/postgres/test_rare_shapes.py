@@ -100,6 +100,12 @@ CASES = {
         "ALTER TABLE t ALTER a TYPE numeric USING NULL, ALTER a SET STORAGE EXTERNAL;"
         "ALTER TABLE t ALTER b TYPE jsonb USING NULL, ALTER b SET COMPRESSION pglz, ALTER c TYPE jsonb USING NULL",
     ),
+    "identity that others count with": (
+        "CREATE TABLE t (a int, b int GENERATED ALWAYS AS IDENTITY); CREATE TABLE u (c int DEFAULT nextval('t_b_seq'));"
+        "CREATE FUNCTION f(int DEFAULT nextval('t_b_seq')) RETURNS int LANGUAGE sql AS 'SELECT $1';"
+        "CREATE VIEW v AS SELECT f(), nextval('t_b_seq'), last_value FROM t_b_seq",
+        "ALTER TABLE t DROP a",
+    ),
 }
 
 

@@ -229,6 +229,8 @@ def _dependencies(r: Reading) -> dict[ObjectId, frozenset[ObjectId]]:
         needed = addresses.get((refclassid, refobjid)) or r.members.get((refclassid, refobjid))
         if needed is None or needed == dependent:
             continue
+        if r.counted and (refclassid, refobjid) in r.counted:
+            needed = r.counted[refclassid, refobjid]
         if number and refclassid == PG_CLASS and refobjid in columns:
             needed = columns[refobjid].get(number, needed)
         needs = found.get(dependent)

@@ -107,6 +107,7 @@ class Reading:
         self.columns: dict[int, tuple[Column, ...]] = {}
         self.relations: dict[int, ObjectId] = {}
         self.identities: dict[tuple[int, int], Identity] = {}
+        self.counted: dict[Address, ObjectId] = {}  # the columns that identities' sequences belong to
         self.watched_only: set[int] = set()  # relations that are seen but not managed
         self.own_not_nulls: set[tuple[int, int]] = set()  # columns that have it from a parent, too (18)
         self.partitioned = False  # whether any table is

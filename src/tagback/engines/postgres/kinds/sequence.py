@@ -213,6 +213,7 @@ def read(r: Reading) -> None:
         comment = r.comment(PG_CLASS, oid)
         if deptype == "i":
             r.addresses[PG_CLASS, oid] = ObjectId("table", (table_schema, table))
+            r.counted[PG_CLASS, oid] = ObjectId("column", (table_schema, table, column))
             r.identities[table_oid, attnum] = Identity(
                 always=identity == "a",
                 sequence=(schema, name),
