@@ -178,6 +178,18 @@ def test_computed_values_of_a_type_that_would_be_made_anew_are_told_beforehand(p
     assert outcome.failed == ""
 
 
+def test_a_replica_identity_that_has_no_index_any_more_is_told_beforehand(postgres_server: PostgresServer) -> None:
+    before = "CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey"
+    outcome = tried(
+        postgres_server, f"{before}; ALTER TABLE t DROP CONSTRAINT t_pkey", "ALTER TABLE t REPLICA IDENTITY FULL"
+    )
+    assert outcome.blocked[0] == "The index that replication knew rows of table public.t by is gone."
+    outcome = tried(
+        postgres_server, before, "ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t DROP CONSTRAINT t_pkey"
+    )
+    assert (outcome.failed, outcome.blocked) == ("", ())
+
+
 def tried(server: PostgresServer, before: str, change: str) -> Outcome:
     """What came of it; all that is said was accepted."""
     outcome = Trying(server).outcome(Pair((before,), (change,)))

@@ -134,6 +134,11 @@ class Index(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="index"
         return Alteration(self.resettle(after) + self.steps(sqls, lock=SHARE_UPDATE_EXCLUSIVE))
 
 
+def is_identified(table: ObjectId, catalog: Catalog) -> bool:
+    """Whether there is an index that is the table's replica identity, its own or behind a constraint."""
+    return any(o.part_of == table and getattr(o, "replica_identity", False) is True for o in catalog.objects.values())
+
+
 class Backing:
     """What an index tells about the constraint that it backs."""
 

@@ -24,6 +24,7 @@ from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.holders import holders_of_rows
+from tagback.engines.postgres.kinds.index import is_identified
 from tagback.engines.postgres.kinds.layout import lay_out
 from tagback.engines.postgres.kinds.sequence import counted
 from tagback.engines.postgres.kinds.unmanaged import WatchedTable
@@ -213,6 +214,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             return None
         if holders.in_the_way and layout.rewrites:
             return Alteration((), impossible=holders.in_the_way)
+        if after.replica_identity == "i" != self.replica_identity and not is_identified(self.id, target):
+            return Alteration((), impossible=f"The index that replication knew rows of {self.id} by is gone.")
         clauses = ["NOT OF"] if self.of_type and after.of_type != self.of_type else []
         typed = [f"OF {after.of_type}"] if after.of_type and after.of_type != self.of_type else []
         if self.of_type and after.of_type == self.of_type and layout.changes:
