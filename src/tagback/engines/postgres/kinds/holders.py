@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagback.catalog import Catalog, ObjectId
+from tagback.catalog import Catalog, ObjectId, SchemaObject
 
 _BETWEEN = ("composite type", "domain", "range", "view")
 
@@ -32,6 +32,8 @@ def holders_of_rows(table: ObjectId, live: Catalog, target: Catalog) -> Holders:
         needed = queue.pop()
         for i in sorted(live.dependents_of(needed) - seen):
             seen.add(i)
+            if i.kind in ("view", "materialized view") and not _shows(live.objects[i], needed):
+                continue  # it has something else of it: how many rows there are
             if i.kind in _BETWEEN:
                 queue.append(i)
             elif i not in target.objects:
@@ -41,3 +43,9 @@ def holders_of_rows(table: ObjectId, live: Catalog, target: Catalog) -> Holders:
             elif i.kind == "table" and needed not in live.wholes_of(i):
                 in_the_way = f"{i} has rows of {table} in a column, which must stay as they are."
     return Holders(frozenset(shown), in_the_way)
+
+
+def _shows(query: SchemaObject, needed: ObjectId) -> bool:
+    """Whether a view has a column of this type; quotes in names are as the server sets them."""
+    types = {c.type.removesuffix("[]").replace('"', "") for c in getattr(query, "columns", ())}
+    return ".".join(needed.name).replace('"', "") in types
