@@ -177,7 +177,8 @@ class Session(Staged, Protocol):
 
     def savepoint(self) -> None: ...
 
-    def rollback_to_savepoint(self) -> None: ...
+    def rollback_to_savepoint(self) -> None:
+        """The savepoint stays, to be released or gone back to again."""
 
     def release_savepoint(self) -> None: ...
 

@@ -311,3 +311,14 @@ def test_every_value_of_the_application_comes_again(shop: Shop, value: str) -> N
     shop.apply()
     same(end, shop.state())
     assert shop.stored("t") + shop.stored("u") == stored
+
+
+def test_what_does_not_fit_on_a_redo_stays_on_the_shelf_and_is_told(shop: Shop) -> None:
+    shop.start("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x')")
+    shop.apply("ALTER TABLE t ADD COLUMN b; UPDATE t SET b = a; CREATE UNIQUE INDEX i ON t (b)")
+    shop.sql("INSERT INTO t VALUES (5, 'y', 'z')")
+    shop.back()
+    shop.sql("INSERT INTO t VALUES (6, 'z')")
+    (note,) = shop.apply().notes
+    assert "did not fit any more and stays on the shelf: UNIQUE constraint failed" in note
+    assert shop.rows("SELECT * FROM t ORDER BY 1") == [(1, "x", "x"), (5, "y", "y"), (6, "z", "z")]

@@ -223,8 +223,7 @@ class SqliteSession(InOneTransaction):
     def rollback_to_savepoint(self) -> None:
         self._rows.end_watch()
         self._execute("ROLLBACK TO tagback_start")
-        self._execute("RELEASE tagback_start")
-        self._lineage = self._lineage_at_savepoint
+        self._lineage = self._lineage_at_savepoint.copy()
         self._written = self._written_at_savepoint
 
     def release_savepoint(self) -> None:
