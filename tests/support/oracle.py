@@ -30,6 +30,9 @@ _ENTRY = re.compile(r"^--\n-- (Name: .*?; Type: .*?; Schema: .*?); Owner: .*\n--
 _SETTING = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |-- (PostgreSQL|Dumped|Completed)|--$)")
 
 
+_CONTENT_ELSEWHERE = re.compile(r"create virtual table .*\bfts\d\s*\(.*\bcontent\s*=", re.I | re.S)
+
+
 LEDGER = {f"tagback_{name}" for text in TABLES for name in re.findall(r"CREATE TABLE \{(\w+)\}", text)}
 """The ledger's tables on SQLite. Of others that may be called tagback only those are left out that the ledger names as
 places of the shelf: a table left behind by a way back must be seen."""
@@ -118,6 +121,9 @@ def sqlite_state_within(connection: sqlite3.Connection) -> State:
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name <> 'sqlite_sequence'"
     ).fetchall()
     shadows = {r[0] for r in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")}
+    # SQLite goes by the name alone: where the content is elsewhere, one that is called so is the application's.
+    elsewhere = [name for kind, name, _, sql in found if kind == "table" and _CONTENT_ELSEWHERE.match(sql or "")]
+    shadows -= {f"{name}_content" for name in elsewhere}
     own = LEDGER | _sqlite_places(connection, {name for _, name, _, _ in found})
     for kind, name, table, sql in found:
         if table in own:
@@ -151,7 +157,12 @@ def _sqlite_rows(connection: sqlite3.Connection, table: str) -> Rows:
     virtual = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' AND name = ?"
     if connection.execute(virtual, (table,)).fetchone():
         columns = ("rowid", *(c for c in columns if c != "rowid"))
-    cursor = connection.execute(f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)}")
+    try:
+        cursor = connection.execute(f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)}")
+    except sqlite3.OperationalError:
+        if columns[:1] != ("rowid",):
+            raise
+        return Rows(columns, Counter())  # an index that gives no rows, or none while its content isn't there
     return Rows(columns, Counter(tuple(repr(value) for value in row) for row in cursor))
 
 

@@ -74,6 +74,16 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def refill(self) -> tuple[Step, ...]:
+        """The steps that fill it anew from where it has its rows, while it stays: a search index."""
+        return ()
+
+    @property
+    def rows_go_with_it(self) -> bool:
+        """Whether the rows that it may have can't be kept, as nothing tells what they were."""
+        return False
+
+    @property
     def holds_nothing(self) -> bool:
         """Whether nothing is lost with it although things of its kind carry data: its rows are all in other tables."""
         return False
@@ -229,6 +239,10 @@ class Catalog:
     def unmanaged(self) -> tuple[UnmanagedObject, ...]:
         """What was seen but can't be made or unmade."""
         return tuple(o for o in self.objects.values() if isinstance(o, UnmanagedObject))
+
+    def keeps_nothing_of(self, i: ObjectId) -> bool:
+        """Whether this is an object whose rows are lost with it, see `SchemaObject.rows_go_with_it`."""
+        return i in self.objects and self.objects[i].rows_go_with_it
 
     def wholes_of(self, table: ObjectId) -> tuple[ObjectId, ...]:
         """The tables that this one's rows are in too, the nearest first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tagback.catalog import (
@@ -129,7 +129,8 @@ def bring_back(
     merge = session.merge([s.kept for s in shelves], live, target, rules, _names_of_added(shelves, leg, moved))
     if merge.conflicts_total and strict:
         raise _in_conflict(merge.conflicts, merge.conflicts_total)
-    planned = plan(live, target, merge.rows)
+    rows = {**_refills(leg.looked_at, live, target, merge.rows), **merge.rows}
+    planned = plan(live, target, rows)
     if planned.blocked:
         raise RefusedError(
             "There is no way back that is safe:\n  " + "\n  ".join(planned.blocked),
@@ -138,8 +139,10 @@ def bring_back(
         )
     counts = _counted(session, planned, target)
     _check_narrowing(counts)
+    _check_unkept(counts, live)
     touched = {loss.table for loss, count in counts.items() if count}
     touched |= (merge.rows.keys() | {s.kept.table for s in shelves} | leg.looked_at) & live.objects.keys()
+    touched -= {i for i in touched if live.objects[i].refill}
     decided(live)
     session.keep_start(touched)
     _go(
@@ -280,6 +283,26 @@ def _counted(session: Session, planned: Plan, target: Catalog) -> Mapping[Loss, 
     session.rollback_to_savepoint()
     session.release_savepoint()
     return counts
+
+
+def _refills(
+    written: Iterable[ObjectId], live: Catalog, target: Catalog, coming: Mapping[ObjectId, Restoration]
+) -> dict[ObjectId, Restoration]:
+    """What the deployment wrote to, and stays, is filled anew from where it has its rows; with these it is so anyway."""
+    both = ((i, target.objects[i]) for i in written if i in target.objects and live.objects.get(i) == target.objects[i])
+    return {i: Restoration((), o.refill) for i, o in both if o.refill and not coming.keys() & {*o.acts_on_rows_of}}
+
+
+def _check_unkept(counts: Mapping[Loss, int], live: Catalog) -> None:
+    """RefusedError where rows would go that nothing can keep."""
+    lost = {loss: count for loss, count in counts.items() if count and live.keeps_nothing_of(loss.table)}
+    if lost:
+        raise RefusedError(
+            "The way back would take away rows that can't be kept:\n  "
+            + "\n  ".join(f"{loss}: {count}" for loss, count in lost.items()),
+            code="data_loss",
+            hint="Save what these rows say elsewhere and remove them, then roll back. Nothing was touched.",
+        )
 
 
 def _check_narrowing(counts: Mapping[Loss, int]) -> None:

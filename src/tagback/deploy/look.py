@@ -278,6 +278,7 @@ class Reader:
         untold = [loss for loss in narrowed if any(name in loss.type_after for name in made)]
         self._unknown += [f"not known: {loss}: `rollback --dry-run` tells" for loss in untold]
         narrowed = [loss for loss in narrowed if loss not in untold]
+        narrowed += [loss for loss in back.losses if self.live.keeps_nothing_of(loss.table)]
         lost = [f"{loss}: {count}" for loss in narrowed if (count := self._lost(loss))]
         return (*misfits, *lost, *self._without_values(target, given))
 

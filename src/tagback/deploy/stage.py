@@ -39,7 +39,8 @@ class Observed:
     """What a stage did: the schema after it, renames, what was kept of the rows, how to get columns again, the verdict.
 
     `ways` are expressions over the new columns, by table and old column. `made` says how many rows new tables got;
-    `looked_at` are tables that were compared and found unchanged; `broken` says of tables, too, that rows referred to nothing.
+    `looked_at` are tables that were compared and found unchanged, and what is to be filled anew; `broken` says of tables,
+    too, that rows referred to nothing.
     `seconds` are those that each statement took.
     """
 
@@ -110,7 +111,8 @@ def run_stage(
             touched, short = session.touched(before, after), session.short()
         except _InTheWayError as e:
             touched, short = e.tables, frozenset()
-        untold = (needed | touched) - kept
+        refilled = frozenset(i for i in touched if i in before.objects and before.objects[i].refill)
+        untold = (needed | touched) - kept - refilled
         missed = (session.keep_late(untold) if alone else untold) | short
         kept |= untold
         ahead = []
@@ -141,7 +143,7 @@ def run_stage(
     unwanted = [k for k in rows if k.table in not_kept]
     session.drop_shelf([k.place for k in unwanted])
     rows = tuple(k for k in rows if k not in unwanted)
-    looked_at = frozenset(t for t in kept if t.kind == "table") - {k.table for k in rows}
+    looked_at = refilled | frozenset(t for t in kept if t.kind == "table") - {k.table for k in rows}
     verdict = judge(
         before,
         after,

@@ -63,8 +63,8 @@ def judge(
         about.setdefault(reason, i)
 
     for u in unkept:
-        rows = counted(u.rows, "row")
-        say(u.object, f"{rows} of {u.object} were changed or removed, and rows of its kind can't be kept")
+        rows, what = counted(u.rows, "row"), "changed or removed" if u.object in before.objects else "put in"
+        say(u.object, f"{rows} of {u.object} were {what}, and rows of its kind can't be kept")
     for table in unwanted:
         say(table, f"what was done to rows of {table} is not kept, by wish")
     for i in sorted(diff(before, after).names):
@@ -78,6 +78,8 @@ def judge(
         for loss in back.losses:
             if loss.kind is LossKind.VALUES:
                 say(ObjectId("column", (*loss.table.name, loss.column)), _narrowed(loss))
+            elif after.keeps_nothing_of(loss.table):
+                say(loss.table, f"while {loss.table} has no rows: those of its kind can't be kept")
         for i in sorted({step.object for step in back.steps if step.action is Action.CREATE} & before.objects.keys()):
             if before.objects[i].filled_anew:
                 say(i, f"while {i} may be filled anew by its query")

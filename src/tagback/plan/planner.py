@@ -98,7 +98,7 @@ class _Planner:
         self.added = set(difference.added)
         for object_id in difference.changed:
             before, after = self.live.objects[object_id], self.target.objects[object_id]
-            alike = type(before) is type(after)  # one may be managed and the other only watched
+            alike = isinstance(before, type(after)) or isinstance(after, type(before))  # one may be watched only
             alteration = before.alter(after, self.live, self.target) if alike else None
             if alteration is None:
                 self.rebuilt.add(object_id)

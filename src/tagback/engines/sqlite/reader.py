@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import defaultdict
+from collections.abc import Mapping
 
 import msgspec
 
@@ -22,7 +23,17 @@ from tagback.engines.sqlite.objects import (
     column_id,
     table_id,
 )
-from tagback.engines.sqlite.virtual import SearchIndex, VirtualTable, is_virtual, read_virtual
+from tagback.engines.sqlite.virtual import (
+    BareIndex,
+    SearchIndex,
+    Surroundings,
+    VirtualTable,
+    definition,
+    is_virtual,
+    mistaken,
+    read_virtual,
+    shadows_of,
+)
 
 ENGINE = "sqlite"
 _SETTINGS = ("user_version", "application_id")
@@ -52,7 +63,9 @@ _STRICT_OR_ROWID = re.compile(r"\)[^)]*\Z")
 _AUTOINCREMENT = re.compile(r"\bautoincrement\b", re.I)
 
 
-_ANY = msgspec.json.Decoder(Table | VirtualTable | SearchIndex | Index | View | Trigger | Setting | UnmanagedObject)
+_ANY = msgspec.json.Decoder(
+    Table | VirtualTable | SearchIndex | BareIndex | Index | View | Trigger | Setting | UnmanagedObject
+)
 
 
 def decode(definition: bytes) -> SchemaObject:
@@ -67,23 +80,20 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
     objects: dict[ObjectId, SchemaObject] = {}
     dependencies: dict[ObjectId, frozenset[ObjectId]] = {}
     known: dict[ObjectId, str] = {}
-    has_virtual = any(is_virtual(sql) for kind, _, _, sql in rows if kind == "table")
-    shadows = (
-        {r[0] for r in connection.execute(_SHADOWS)}
-        if has_virtual and sqlite3.sqlite_version_info >= (3, 37)
-        else set()
-    )
+    tables = {name: sql for kind, name, _, sql in rows if kind == "table"}
+    shadows = _shadows(connection, {name: sql for name, sql in tables.items() if is_virtual(sql)})
     columns = _columns(connection)
     foreign_keys = _foreign_keys(connection)
     views = {name: sql for kind, name, _, sql in rows if kind == "view"}  # a trigger may have the name of one
+    around = Surroundings(views, tables)
     for kind, name, table, sql in rows:
         if is_own(name) or is_own(table) or name in shadows:
             continue
         found: SchemaObject
         if kind == "table" and is_virtual(sql):
-            found = read_virtual(connection, name, sql, views, columns)
-            if isinstance(found, SearchIndex):
-                dependencies[found.id] = frozenset(found.acts_on_rows_of)
+            found, needs = read_virtual(connection, name, sql, around)
+            if needs:
+                dependencies[found.id] = needs
         elif kind == "table":
             found = _table(name, sql, columns[name], foreign_keys.get(name, ()))
         elif kind == "index":
@@ -105,6 +115,15 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
         setting = Setting(id=ObjectId("setting", (name,)), value=value)
         objects[setting.id] = setting
     return Catalog(engine=ENGINE, major="3", objects=objects, dependencies=dependencies, lineage=known)
+
+
+def _shadows(connection: sqlite3.Connection, virtual: Mapping[str, str]) -> set[str]:
+    """Tables in which virtual ones keep what they hold: of modules known here by their texts, else as SQLite says."""
+    said = {name: definition(sql) for name, sql in virtual.items()}
+    found = {r[0] for r in connection.execute(_SHADOWS)} if said and sqlite3.sqlite_version_info >= (3, 37) else set()
+    for name, text in said.items():
+        found = found - mistaken(name, text) | {*shadows_of(name, text)}
+    return found
 
 
 def _table(name: str, sql: str, columns: list[Column], foreign_keys: tuple[ForeignKey, ...]) -> Table:

@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog, Loss, LossKind, ObjectId, UnmanagedObject
+from tagback.catalog import Catalog, Loss, LossKind, ObjectId, SchemaObject
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, is_own, quoted
 from tagback.engines.sqlite.objects import ROWID_NAMES, Table, column_id, is_constant
-from tagback.engines.sqlite.virtual import KIND, VirtualTable, columns_of
+from tagback.engines.sqlite.virtual import KIND, BareIndex, SearchIndex, VirtualTable, columns_of
 
 _WRITES = {
     sqlite3.SQLITE_INSERT,
@@ -65,7 +65,7 @@ class Rows:
         """Copies tables into the temporary database."""
         for table in sorted(tables):
             if table.kind != "table":
-                self._virtual.setdefault(table, self._count(f"main.{quoted(table.name[0])}"))
+                self._virtual.setdefault(table, self.count_virtual(table))
                 continue
             if table in self._starts:
                 continue
@@ -111,7 +111,7 @@ class Rows:
         for table in sorted(tables):
             there = Start(schema, table.name[0])
             if table.kind != "table":
-                self._virtual.setdefault(table, self._count(there.source))
+                self._virtual.setdefault(table, self.count_virtual(table, schema))
             elif self._is_collated(there) or columns_of(self._connection, there.name, schema):
                 # Rows are told apart byte by byte; the key's own index can't find them so, that of a copy can. What a
                 # virtual table holds only its module can read.
@@ -183,11 +183,14 @@ class Rows:
         """Tables of the start that were written to, are gone, or lost or retyped a column; unless they were empty then."""
         tables = {folded(o.name): o for o in before.objects.values() if isinstance(o, Table)}
         # By what identified them when `before` was read: earlier changesets may have made them in this transaction.
-        written = {
-            name for name, t in tables.items() if before.lineage[t.id] in self._written or self._inner_written(t)
-        }
-        names = set(written)
         now = {after.lineage[i]: i for i in after.lineage}
+        inner = {
+            name
+            for name, t in tables.items()
+            if any(self._inner_written(o) for o in (t, after.objects.get(now.get(before.lineage[t.id], t.id))))
+        }
+        written = {name for name, t in tables.items() if before.lineage[t.id] in self._written} | inner
+        names = set(written)
         for name, table in tables.items():
             found = now.get(before.lineage[table.id])
             other = after.objects.get(found) if found else None
@@ -200,35 +203,57 @@ class Rows:
         self.updated = {
             tables[name].id: self._updated.get(token, set())
             for name, token in tokens.items()
-            if name not in written or (token in self._updated and not self._inner_written(tables[name]))
+            if name not in written or (token in self._updated and name not in inner)
         }
         return frozenset(tables[n].id for n in names) | self._touched_virtual(before, after)
 
-    def _inner_written(self, table: Table) -> bool:
+    def _inner_written(self, table: SchemaObject | None) -> bool:
         """Whether somebody may have written to it by way of the tables in which it keeps its rows."""
         return isinstance(table, VirtualTable) and any(f"={folded(s)}" in self._written for s in table.shadows)
 
     def _touched_virtual(self, before: Catalog, after: Catalog) -> set[ObjectId]:
-        """Virtual tables that were written to, themselves or by way of the tables in which they keep their content."""
+        """Those of which rows aren't kept: written to, themselves or by way of the tables in which they keep what they hold."""
         tables = {o.id.name[0] for c in (before, after) for o in c.objects.values() if isinstance(o, Table)}
         written = self._written - {f"={folded(name)}" for name in tables}
         found = set()
         for o in before.objects.values():
-            if o.id.kind == KIND and isinstance(o, UnmanagedObject):
+            if o.id.kind == KIND:
                 token = f"={folded(o.id.name[0])}"
-                if any(w == token or w.startswith(f"{token}_") for w in written):
+                if any(w == token or w.startswith(f"{token}_") for w in written) or (
+                    isinstance(o, BareIndex) and after.objects.get(o.id) != o
+                ):
                     found.add(o.id)
         return found
+
+    def lost_virtual(self, before: Catalog, after: Catalog) -> dict[ObjectId, int]:
+        """Rows that the way back can't give again, or would take away for good, by virtual table."""
+        found = {}
+        for i, rows in self._virtual.items():
+            was = before.objects[i]
+            gone = isinstance(was, BareIndex) and was != after.objects.get(
+                i
+            )  # else nothing tells what was done to rows
+            if not isinstance(was, SearchIndex):
+                found[i] = rows if gone else max(rows, 1)
+        for i, o in after.objects.items():
+            if isinstance(o, BareIndex) and before.objects.get(i) != o:
+                found[i] = found.get(i, 0) + self.count_virtual(i)
+        return {i: rows for i, rows in found.items() if rows}
+
+    def count_virtual(self, table: ObjectId, schema: str = "main") -> int:
+        """How many rows it has, at least one where that can't be told."""
+        for suffix in ("_docsize", "_content", "", "_idx", "_segdir"):
+            try:
+                return self._count(f"{schema}.{quoted(table.name[0] + suffix)}")
+            except sqlite3.OperationalError as e:
+                if e.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                    raise
+        return 1
 
     @property
     def starts(self) -> Mapping[ObjectId, Start]:
         """The tables that are kept as they were, and where."""
         return self._starts
-
-    @property
-    def virtual(self) -> Mapping[ObjectId, int]:
-        """Virtual tables that were written to, with how many rows they had."""
-        return self._virtual
 
     # ------------------------------------------------------------------ losses
 
@@ -236,7 +261,7 @@ class Rows:
         """See Session.count_each."""
         table = f"main.{quoted(loss.table.name[0])}"
         if loss.kind is LossKind.TABLE:
-            return self._count(table)
+            return self.count_virtual(loss.table) if loss.table.kind == KIND else self._count(table)
         if self._is_generated(loss):
             return 0
         column = quoted(loss.column)

@@ -69,7 +69,7 @@ class Shelf:
         uncounted: Collection[ObjectId],
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
         """See Session.shelve. What virtual tables hold can't be compared: a write to one is a change of all it held."""
-        unkept = tuple(Unkept(table, max(rows, 1)) for table, rows in sorted(self._rows.virtual.items()))
+        unkept = tuple(Unkept(table, rows) for table, rows in sorted(self._rows.lost_virtual(before, after).items()))
         kept: list[KeptRows] = []
         for table, begun in sorted(self._rows.starts.items()):
             was = before.objects[table]
