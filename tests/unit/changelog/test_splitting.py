@@ -157,6 +157,7 @@ def test_postgres_statement_is_whole(statement: str) -> None:
 
 
 @given(source=st.one_of(nasty_text, spaced_text))
+@example(source="''\n''")
 @settings(max_examples=400)
 def test_postgres_scanner_sees_the_same_tokens(source: str) -> None:
     try:
@@ -171,8 +172,13 @@ def test_postgres_scanner_sees_the_same_tokens(source: str) -> None:
     # Operators are cut finer here, and a scanner's comment tokens differ in their line end: the rest must be the same.
     wordlike = {TokenKind.WORD, TokenKind.STRING, TokenKind.QUOTED}
     strings = [token.text for token in ours if token.kind in wordlike]
-    rest = iter(theirs)
-    assert all(text in rest for text in strings), (strings, theirs)
+    # Strings that only a line end parts are one to the scanner.
+    rest, left = iter(theirs), ""
+    for text in strings:
+        while text not in left:
+            left = next(rest, None)  # type: ignore[assignment]
+            assert left is not None, (strings, theirs)
+        left = left.partition(text)[2]
 
 
 SQLITE_SCRIPT = """

@@ -53,6 +53,7 @@ class Moved:
     schema: str
     columns: tuple[Column, ...]
     keys: tuple[tuple[str, ...], ...]
+    positions: Mapping[str, int]
 
 
 class Moving:
@@ -201,7 +202,8 @@ class Moving:
             self._made += 1
             table = untouched[oid]
             columns = tuple(c for c in described[table].columns if not c.generated)
-            chosen.append(Moved(table, oid, f"{SCHEMA}_shelf_0_0_{self._made}", columns, described[table].keys))
+            schema, positions = f"{SCHEMA}_shelf_0_0_{self._made}", self._rows.positions(table, columns)
+            chosen.append(Moved(table, oid, schema, columns, described[table].keys, positions))
         return chosen
 
     def _may_make_schemas(self) -> bool:
@@ -303,6 +305,7 @@ class Moving:
             gone=int(str(count)),
             bytes=int(str(size)),
             how=MOVED,
+            positions=m.positions,
         )
 
     # ------------------------------------------------------------------ coming back

@@ -225,10 +225,10 @@ class Rows:
         columns = tuple(c for c in described.columns if not c.generated)
         ((since,),) = self._text("SELECT pg_current_xact_id()::xid::text")
         self._made += 1
-        name, positions = f"tagback_start_{self._made}", self._positions(table, columns)
+        name, positions = f"tagback_start_{self._made}", self.positions(table, columns)
         return Copy(name, columns, described.keys, self.shape(table), str(since), positions=positions)
 
-    def _positions(self, table: ObjectId, columns: Sequence[Column]) -> dict[str, int]:
+    def positions(self, table: ObjectId, columns: Sequence[Column]) -> dict[str, int]:
         """The last numbers that sequences gave out, as far as they may be read."""
         sequences = {c.name: found for c in columns if (found := sequence_of(table, c.name, c.default, c.identity))}
         if not sequences:

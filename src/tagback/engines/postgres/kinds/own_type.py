@@ -61,7 +61,7 @@ class OwnType(PgObject, frozen=True, kw_only=True, omit_defaults=True):
                     impossible = (
                         f"{self.id} would have to be made anew, and {table.id} shares columns of it by inheritance."
                     )
-                if c.generated:
+                if c.generated and not c.calls:  # else it is a plain column meanwhile, see `plan.ties`
                     impossible = f"{self.id} would have to be made anew, and {table.id} computes values of it."
                 if c.name in before.key:
                     impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
