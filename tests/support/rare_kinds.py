@@ -229,6 +229,10 @@ CASES: dict[str, tuple[str, str]] = {
         "ALTER TABLE pa ADD CONSTRAINT more CHECK (x < 99), DROP CONSTRAINT pa_y_check; ALTER TABLE ch ALTER y DROP DEFAULT; DROP INDEX chi; COMMENT ON TABLE gc IS 'g';"
         "ALTER TABLE pb OWNER TO pg_monitor; CREATE TABLE ch2 (n int) INHERITS (ch); ALTER TABLE lo NO INHERIT pa",
     ),
+    "tables published by name alone": (
+        "CREATE TABLE named (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY); CREATE PUBLICATION plain FOR TABLE named",
+        "ALTER PUBLICATION plain ADD TABLE other; DROP TABLE named; COMMENT ON PUBLICATION plain IS 'p'",
+    ),
     "publications made": ("CREATE TABLE z (a int)", PUBLISHED),
     "publications changed": (
         PUBLISHED,

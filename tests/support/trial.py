@@ -8,6 +8,7 @@ import tagback
 from tests.support import client
 from tests.support.oracle import State, differences, postgres_rows, postgres_state
 from tests.support.postgres import PostgresServer
+from tests.support.versions import fitting
 
 Options = tagback.RollbackOptions
 OnConflict = tagback.OnConflict
@@ -26,7 +27,7 @@ class Trial:
 
     def setup(self, sql: str) -> None:
         with self._server.connect(self._database) as connection:
-            connection.execute(sql.encode())
+            connection.execute(fitting(sql, self._server.major).encode())
         with tagback.open(self.url) as target:
             target.tag("before")
 
@@ -34,7 +35,7 @@ class Trial:
         """Puts changesets on disk."""
         for sql in changesets:
             self._files += 1
-            (self.changelog / f"{self._files:03}_change.sql").write_text(sql + "\n")
+            (self.changelog / f"{self._files:03}_change.sql").write_text(fitting(sql, self._server.major) + "\n")
 
     def deploy(
         self, *changesets: str, tag: str | None = None, granular: bool = False, anyway: bool = False

