@@ -39,8 +39,13 @@ SELECT a.attrelid, a.attnum, a.attidentity,
        END,
        CASE WHEN a.attgenerated <> '' THEN
          (SELECT array_agg(p.refobjid::regprocedure::text ORDER BY p.refobjid::regprocedure::text COLLATE "C") FROM pg_depend p
-           WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_proc'::regclass)
+           WHERE p.refclassid = 'pg_proc'::regclass
+             AND (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+                  OR p.classid = 'pg_class'::regclass AND p.objid = a.attrelid AND p.objsubid = a.attnum))
        END,
+       a.attgenerated <> '' AND EXISTS
+         (SELECT FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.objid = a.attrelid AND p.objsubid = a.attnum
+             AND p.refclassid = 'pg_proc'::regclass),
        CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN
          (SELECT quote_ident(nspname) || '.' || quote_ident(collname)
             FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
@@ -75,7 +80,8 @@ _COMPRESSION = {"p": "pglz", "l": "lz4"}
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One column. Its default is an object of its own, so that sequences and tables don't need each other.
 
-    `uses` are the columns that a generated column is computed from, `calls` functions with their types. `storage` is empty
+    `uses` are the columns that a generated column is computed from, `calls` functions with their types;
+    `bound`: DROP EXPRESSION would leave it depending on these (in 14, which takes it away with them). `storage` is empty
     where it is the type's own, which else is `usual_storage`. Options are in the order they were given in, which dumps show.
     `not_null_name` is empty where it is what the server chooses. `inherited`: "alone" where the table has it from its
     parents alone, "stricter" where NOT NULL is added to that, "too" where it is also its own, "looser" where all
@@ -90,6 +96,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     generated: str = ""
     uses: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    bound: bool = False
     collation: str = ""
     storage: str = ""
     usual_storage: str = ""
@@ -134,7 +141,9 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         """A generated one as a plain one that may hold NULL; any other as it is."""
         if not self.generated:
             return self
-        return msgspec.structs.replace(self, generated="", uses=(), calls=(), not_null=False, not_null_name="")
+        return msgspec.structs.replace(
+            self, generated="", uses=(), calls=(), bound=False, not_null=False, not_null_name=""
+        )
 
     @property
     def as_defined(self) -> Column:
@@ -343,6 +352,7 @@ def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool
         generated,
         uses,
         calls,
+        bound,
         collation,
         storage,
         usual_storage,
@@ -364,6 +374,7 @@ def _special(r: Reading, relation: int, number: int, plain: tuple[str, str, bool
         generated=generated,
         uses=tuple(uses or ()),
         calls=tuple(calls or ()),
+        bound=bound,
         collation=collation or "",
         storage=storage,
         usual_storage=usual_storage,

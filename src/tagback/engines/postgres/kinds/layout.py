@@ -261,11 +261,11 @@ def lay_out(
 ) -> Layout:
     """Finds what has to be done with each column; columns are the same when their names are."""
     new = {c.name: c for c in after}
-    freed = tuple(c.name for c in before if c.generated and c.name in new and not new[c.name].generated)
+    freed = tuple(c.name for c in before if c.generated and c.name in new and not new[c.name].generated and not c.bound)
     old = {
         c.name: msgspec.structs.replace(c, generated="", uses=(), calls=()) if c.name in freed else c for c in before
     }
-    dropped = {n for n in old if n not in new or (new[n].generated and not old[n].generated)}
+    dropped = {n for n in old if n not in new or bool(new[n].generated) != bool(old[n].generated)}
     retyped = {
         n
         for n, c in old.items()
