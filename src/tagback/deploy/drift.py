@@ -62,8 +62,9 @@ def is_drift(
     found: SnapshotId,
 ) -> bool:
     """Whether two recorded schemas that should be one aren't. Where a rollback was to append columns, order is no matter."""
-    prints = [heads[s].fingerprint for s in (left, found) if s in heads]
-    if len(set(prints)) == 1 and len(prints) == 2:
+    known = [heads[s] for s in (left, found) if s in heads]
+    prints = {h.fingerprint if len({h.major for h in known}) == 1 else ledger.fingerprint(h.id) for h in known}
+    if len(prints) == 1 and len(known) == 2:
         return False
     if found not in history.reordered:
         return True

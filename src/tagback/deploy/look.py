@@ -14,7 +14,8 @@ from tagback.deploy.legs import net_renames, undone_shelves
 from tagback.deploy.shelf import ShelfSize, measure, purged_reasons
 from tagback.deploy.steps import is_type, types_first
 from tagback.engines.session import Answered, KeptRows, Session
-from tagback.errors import Exit, TagbackError, UsageError, counted
+from tagback.engines.versions import OTHER_MAJOR
+from tagback.errors import Exit, RefusedError, TagbackError, UsageError, counted
 from tagback.ledger.history import History, Point, read_history
 from tagback.ledger.records import NO_SNAPSHOT, DeploymentKind, Outcome, Reversibility, SnapshotId
 from tagback.ledger.store import Ledger
@@ -142,7 +143,7 @@ class Reader:
             server=self._session.server,
             tag=self.history.current_tag,
             fingerprint=self.live.fingerprint,
-            attested=self._attested_print(),
+            attested=self._print(self.history.attested),
             drift=self.drift(),
             applied=tuple(c.id for c in self.history.changesets),
             pending=pending,
@@ -155,15 +156,19 @@ class Reader:
         )
 
     def drift(self) -> tuple[str, ...]:
-        """What was changed outside tagback since the last deployment, rollback or tag."""
-        if self.history.attested == NO_SNAPSHOT or self._attested_print() == self.live.fingerprint:
-            return ()
-        return describe(self.ledger.load_snapshot(self.history.attested), self.live)
+        """What was changed outside tagback since the last deployment, rollback or tag; or why that can't be told."""
+        try:
+            if not self._drifted():
+                return ()
+            return describe(self.ledger.load_snapshot(self.history.attested), self.live)
+        except RefusedError as e:
+            if e.code != OTHER_MAJOR:
+                raise
+            return (e.message,)
 
     def tags(self) -> tuple[TagView, ...]:
         """All tags that stand, newest last, each with the answer to `can we still go back there?`."""
-        drifted = bool(self.drift())
-        return tuple(self._tag_view(t.name, drifted=drifted) for t in self.history.tags)
+        return tuple(self._tag_view(t.name) for t in self.history.tags)
 
     def past(self) -> tuple[PastDeployment, ...]:
         """All deployments and rollbacks, oldest first."""
@@ -213,7 +218,7 @@ class Reader:
         name = self.history.current_tag
         attested = self.ledger.load_snapshot(self.history.attested)
         # A rollback may have kept what was changed by hand: then the tag is near, but not what was recorded.
-        is_tag = name and self._print(self.history.tag(name).snapshot) == attested.fingerprint
+        is_tag = name and self.ledger.fingerprint(self.history.tag(name).snapshot) == attested.fingerprint
         return _compare(f"tag {name}" if is_tag else "the last recorded state", attested, "live", self.live)
 
     # ------------------------------------------------------------------
@@ -223,21 +228,33 @@ class Reader:
             return self.live
         return self.ledger.load_snapshot(self.history.tag(name).snapshot)
 
-    def _attested_print(self) -> str:
-        return self._print(self.history.attested)
+    def _drifted(self) -> bool:
+        attested = self.history.attested
+        return attested != NO_SNAPSHOT and self.ledger.fingerprint(attested) != self.live.fingerprint
 
     def _print(self, snapshot: SnapshotId) -> str:
         head = self._heads.get(snapshot)
         return head.fingerprint if head else ""
 
-    def _tag_view(self, name: str, *, drifted: bool) -> TagView:
+    def _tag_view(self, name: str) -> TagView:
         t = self.history.tag(name)
         self._unknown.clear()
-        reasons = self._obstacles(t.depth, t.snapshot)
+        reasons: tuple[str, ...] = ()
+        try:
+            reasons = self._obstacles(t.depth, t.snapshot)
+            gaps = self.history.gaps(Point(t.depth, t.snapshot, name))
+            if self._drifted() or any(
+                is_drift(self.ledger, self.history, self._heads, left, found) for left, found in gaps
+            ):
+                reasons = (
+                    *reasons,
+                    "the schema was changed outside tagback: --on-drift has to say what becomes of that",
+                )
+        except RefusedError as e:
+            if e.code != OTHER_MAJOR:
+                raise
+            self._unknown.append(f"not known: {e.message}")
         unknown = tuple(self._unknown)
-        gaps = self.history.gaps(Point(t.depth, t.snapshot, name))
-        if drifted or any(is_drift(self.ledger, self.history, self._heads, left, found) for left, found in gaps):
-            reasons = (*reasons, "the schema was changed outside tagback: --on-drift has to say what becomes of that")
         return TagView(
             tag=t.name,
             set_at=t.set_at,

@@ -124,7 +124,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
     if gaps and options.on_drift is OnDrift.KEEP:
         target, kept = keep(recorded, live, gaps, net_renames(ledger, history, point.depth))
         check_rows(recorded, target, undone_tables(ledger, history, point.depth))
-    attested = ledger.snapshots()[history.attested].fingerprint
+    attested = ledger.fingerprint(history.attested)
     near = by_appending(live, target) if options.column_order is ColumnOrder.LOGICAL else target
     if not undone and live.fingerprint == near.fingerprint == attested:
         session.rollback()
@@ -256,7 +256,7 @@ def _gaps(ledger: Ledger, history: History, point: Point, live: Catalog) -> list
     for left, found in history.gaps(point):
         if is_drift(ledger, history, heads, left, found):
             gaps.append(Gap(ledger.load_snapshot(left), ledger.load_snapshot(found)))
-    if heads[history.attested].fingerprint != live.fingerprint:
+    if ledger.fingerprint(history.attested) != live.fingerprint:
         gaps.append(Gap(ledger.load_snapshot(history.attested), live))
     return gaps
 

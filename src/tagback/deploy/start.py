@@ -40,8 +40,8 @@ def begin_in_ledger(session: Session, ledger: Ledger, listen: Listener) -> Start
     listen(CatalogRead(len(live.objects), time.perf_counter() - clock, live.fingerprint))
     if history.attested == NO_SNAPSHOT:
         return Start(history, live, ledger.save_snapshot(live))
-    if ledger.snapshots()[history.attested].fingerprint == live.fingerprint:
-        return Start(history, live, history.attested)
+    if ledger.fingerprint(history.attested) == live.fingerprint:
+        return Start(history, live, ledger.here(history.attested))
     attested = ledger.load_snapshot(history.attested)
     drift = describe(attested, live)
     listen(DriftAdopted(drift))

@@ -130,6 +130,10 @@ class Session(Staged, Protocol):
         """For people: `PostgreSQL 15.20`."""
 
     @property
+    def major(self) -> str:
+        """The server's major version as in catalogs."""
+
+    @property
     def place(self) -> str:
         """For people: where the database is, without the password."""
 
@@ -226,6 +230,9 @@ class Session(Staged, Protocol):
 
     def read_catalog(self) -> Catalog:
         """The schema as this connection sees it now, tagback's own things left out."""
+
+    def read_anew(self, recorded: Catalog) -> Catalog:
+        """The schema that another major version recorded, as it reads here; RefusedError `other_major` if that can't be told."""
 
     def decode(self, definition: bytes) -> SchemaObject:
         """The object whose `canonical()` this is. ValueError when it isn't one of this engine's."""

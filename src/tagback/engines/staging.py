@@ -61,6 +61,12 @@ class InOneTransaction:
     def reached(self, tables: Collection[ObjectId], before: Catalog, ahead: Sequence[Statement]) -> frozenset[ObjectId]:
         return frozenset(tables)
 
+    def keeps_late(self) -> bool:
+        return False
+
+    def keep_late(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
+        return frozenset(tables)
+
     def spared(
         self, steps: Sequence[Step], error: StatementError, live: Catalog, target: Catalog, kept: Sequence[KeptRows]
     ) -> tuple[Step, ...] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from tagback.catalog import Catalog, Fingerprint, ObjectId, Rename
 from tagback.engines.session import Session, Value
 from tagback.errors import UsageError
-from tagback.ledger import journal, shelf
+from tagback.ledger import journal, shelf, snapshots
 from tagback.ledger.records import (
     NO_DEPLOYMENT,
     NO_SNAPSHOT,
@@ -234,93 +233,24 @@ class Ledger:
         self._session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", ("attested", str(snapshot)))
 
     def snapshots(self) -> dict[SnapshotId, SnapshotHead]:
-        """The heads of all recorded catalogs."""
-        rows = self._ask("SELECT id, parent, fingerprint, engine, major FROM {snapshot}")
-        heads = (
-            SnapshotHead(
-                id=SnapshotId(_int(r[0])),
-                parent=SnapshotId(_int(r[1])),
-                fingerprint=Fingerprint(str(r[2])),
-                engine=str(r[3]),
-                major=str(r[4]),
-            )
-            for r in rows
-        )
-        return {h.id: h for h in heads}
+        """The heads of all recorded catalogs, as they were recorded."""
+        return snapshots.heads(self._session) if self._exists else {}
+
+    def fingerprint(self, snapshot: SnapshotId) -> Fingerprint:
+        """The fingerprint of a recorded catalog; on another major version of the server, as that one reads it."""
+        return snapshots.fingerprint(self._session, snapshot)
 
     def save_snapshot(self, catalog: Catalog, parent: tuple[SnapshotId, Catalog] | None = None) -> SnapshotId:
         """Records a catalog, as the difference to `parent` where that is given. Equal to its parent, it is its parent."""
-        if parent and parent[1].fingerprint == catalog.fingerprint and parent[1].dependencies == catalog.dependencies:
-            return parent[0]
-        keys = {} if parent is None else _keys(parent[1])
-        mine = _keys(catalog)
-        added = [(key, i) for i, key in mine.items() if keys.get(i) != key]
-        gone = [key for i, key in keys.items() if mine.get(i) != key]
-        snapshot = SnapshotId(self._next("snapshot", "id"))
-        self._session.execute(
-            "INSERT INTO {snapshot} (id, parent, fingerprint, engine, major, taken) VALUES (?, ?, ?, ?, ?, ?)",
-            (snapshot, parent[0] if parent else NO_SNAPSHOT, catalog.fingerprint, catalog.engine, catalog.major, now()),
-        )
-        known = self._known_objects()
-        rows = {
-            key: (key, i.kind, _json(i.name), catalog.objects[i].canonical().decode(), _dependencies(catalog, i))
-            for key, i in added
-            if key not in known
-        }
-        self._session.execute_many(
-            "INSERT INTO {object} (digest, kind, name, definition, depends_on) VALUES (?, ?, ?, ?, ?)", rows.values()
-        )
-        changes = [(snapshot, key, 1) for key, _ in added] + [(snapshot, key, 0) for key in gone]
-        self._session.execute_many(
-            "INSERT INTO {snapshot_change} (snapshot, object, present) VALUES (?, ?, ?)", changes
-        )
-        return snapshot
+        return snapshots.save(self._session, catalog, parent)
 
     def load_snapshot(self, snapshot: SnapshotId) -> Catalog:
-        """The recorded catalog, as it was read; LookupError if the ledger doesn't have it."""
-        heads = self.snapshots()
-        if snapshot not in heads:
-            raise LookupError(f"the ledger has no snapshot {snapshot}")
-        chain: list[SnapshotId] = []
-        at = snapshot
-        while at != NO_SNAPSHOT:
-            chain.append(at)
-            at = heads[at].parent
-        rows = self._session.execute(
-            "WITH RECURSIVE chain (id, parent) AS (SELECT id, parent FROM {snapshot} WHERE id = ?"
-            " UNION ALL SELECT s.id, s.parent FROM {snapshot} s JOIN chain c ON s.id = c.parent)"
-            " SELECT d.snapshot, d.present, o.digest, o.definition, o.depends_on FROM {snapshot_change} d"
-            " JOIN chain c ON c.id = d.snapshot JOIN {object} o ON o.digest = d.object",
-            (snapshot,),
-        )
-        age = {s: n for n, s in enumerate(chain)}
-        present: dict[str, tuple[Value, Value]] = {}
-        # Within one snapshot, what went comes before what came: an object may come back as it once was.
-        for row in sorted(rows, key=lambda r: (-age[SnapshotId(_int(r[0]))], _int(r[1]))):
-            if _int(row[1]):
-                present[str(row[2])] = (row[3], row[4])
-            else:
-                present.pop(str(row[2]), None)
-        objects = {}
-        dependencies = {}
-        for definition, depends_on in present.values():
-            o = self._session.decode(str(definition).encode())
-            objects[o.id] = o
-            needs = msgspec.json.decode(str(depends_on), type=list[ObjectId])
-            if needs:
-                dependencies[o.id] = frozenset(needs)
-        head = heads[snapshot]
-        catalog = Catalog(engine=head.engine, major=head.major, objects=objects, dependencies=dependencies)
-        if catalog.fingerprint != head.fingerprint:
-            raise UsageError(
-                f"Snapshot {snapshot} in the ledger is damaged: its objects don't add up to its fingerprint.",
-                code="ledger_damaged",
-                hint="Restore the ledger from a backup; nothing was touched.",
-            )
-        return catalog
+        """The recorded catalog, as this server reads it; LookupError if the ledger doesn't have it."""
+        return snapshots.load(self._session, snapshot)
 
-    def _known_objects(self) -> set[str]:
-        return {str(r[0]) for r in self._session.execute("SELECT digest FROM {object}")}
+    def here(self, snapshot: SnapshotId) -> SnapshotId:
+        """The same catalog as this server reads it, recorded; itself where no other major version recorded it."""
+        return snapshots.here(self._session, snapshot)
 
     # ------------------------------------------------------------------ renames, shelf, journal, receipts
 
@@ -421,16 +351,6 @@ class Ledger:
 def active(changesets: Iterable[AppliedChangeset]) -> tuple[AppliedChangeset, ...]:
     """Those that are in effect."""
     return tuple(c for c in changesets if c.undone_by == NO_DEPLOYMENT)
-
-
-def _keys(catalog: Catalog) -> dict[ObjectId, str]:
-    """Content addresses: definition and dependencies together."""
-    prints = catalog.fingerprints
-    return {i: hashlib.sha256(f"{prints[i]} {_dependencies(catalog, i)}".encode()).hexdigest() for i in catalog.objects}
-
-
-def _dependencies(catalog: Catalog, object_id: ObjectId) -> str:
-    return _json(sorted(catalog.dependencies.get(object_id, ())))
 
 
 def _json(value: object) -> str:

@@ -71,8 +71,12 @@ def read_catalog(connection: Connection) -> Catalog:
     """The schema as this connection sees it now; tagback's own tables are left out."""
     with _plain_session(connection):
         objects = {o.id: o for o in _Reading(connection).objects()}
-    major = ".".join(map(str, connection.version[:2]))
-    return Catalog(connection.flavour, major, objects, dependencies(objects))
+    return Catalog(connection.flavour, major(connection), objects, dependencies(objects))
+
+
+def major(connection: Connection) -> str:
+    """The server's version as catalogs have it: "10.11"."""
+    return ".".join(map(str, connection.version[:2]))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tagback.engines.mariadb.failures import refusals
 from tagback.engines.mariadb.kinds.base import EXCLUSIVE
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.lock import Lock
-from tagback.engines.mariadb.reader import decode, read_catalog
+from tagback.engines.mariadb.reader import decode, major, read_catalog
 from tagback.engines.mariadb.rows import changed_tables, check_foreign_keys, count_lost, rough_rows
 from tagback.engines.mariadb.running import Running
 from tagback.engines.mariadb.settings import Settings
@@ -26,6 +26,7 @@ from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, ledger_table, tra
 from tagback.engines.mariadb.statements import happened, renamed_by
 from tagback.engines.session import Answered, Capabilities, KeptRows, Merge, Rules, StatementError, Unkept, Value
 from tagback.engines.url import Url
+from tagback.engines.versions import ReadAlike
 from tagback.errors import FailedError, RefusedError, TagbackError
 
 _SAVEPOINT = "tagback_savepoint"
@@ -35,7 +36,7 @@ _ROW_TOO_LARGE = "1118"
 _TIMED_OUT = ("1969", "3024")
 
 
-class MariadbSession:
+class MariadbSession(ReadAlike):
     """See `tagback.engines.session.Session`. There is no autocommit: what doesn't commit by itself begins a transaction."""
 
     def __init__(self, connection: Connection, url: Url, lock_timeout: float) -> None:
@@ -57,6 +58,7 @@ class MariadbSession:
         self._running = Running(connection, self._settings, self._copies)
         self._commits = False
         self._run_since = self._committed_since = False  # since the last savepoint
+        self.major = major(self._connection)
         self._redoing = False
         self._before: Catalog | None = None
         self._label = ""

@@ -26,6 +26,9 @@ _WORDS = {
 }
 
 
+ALL_ON_TABLES = "Dadrtwx"  # before 17
+
+
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     """What one role gave another. `privileges` are the server's letters, in order; those in `grantable` may be passed on.
 
@@ -88,6 +91,30 @@ def given_to(acl: Acl, old_owner: str, new_owner: str) -> Acl:
     return tuple(sorted(Grant(k[0], k[1], "".join(sorted(p)), "".join(sorted(o))) for k, (p, o) in merged.items()))
 
 
+def upgraded(acl: Acl, owner: str, there: Acl) -> Acl:
+    """Privileges on a table from before 17 as a dump brings them to 17 or later, where the owner has MAINTAIN too.
+
+    So has whoever else had all, if an older pg_dump wrote GRANT ALL; a newer one names what all was (buildACLCommands in
+    src/bin/pg_dump/dumputils.c). Which it was is seen from what is `there`.
+    """
+    has = {(g.grantee, g.grantor): g for g in there}
+
+    def now(g: Grant) -> Grant:
+        all_now = Grant(g.grantee, g.grantor, _more(g.privileges), _more(g.grantable))
+        return all_now if g.grantee == owner or has.get((g.grantee, g.grantor)) == all_now else g
+
+    return tuple(map(now, acl))
+
+
+def downgraded(acl: Acl, owner: str, there: Acl) -> Acl:
+    """The other way round: privileges on a table from 17 or later as there are before."""
+    return tuple(Grant(g.grantee, g.grantor, g.privileges.replace("m", ""), g.grantable.replace("m", "")) for g in acl)
+
+
+def _more(letters: str) -> str:
+    return "".join(sorted(letters + "m")) if letters == ALL_ON_TABLES else letters
+
+
 def statements(before: Acl, after: Acl, owner: str, target: str, column: str = "") -> list[str]:
     """GRANT and REVOKE from one state to the other. `target` is `TABLE "s"."t"`; `column` limits it to one column."""
     old = {(g.grantee, g.grantor): g for g in before}
@@ -118,7 +145,7 @@ def statements(before: Acl, after: Acl, owner: str, target: str, column: str = "
 def revoked(before: Acl | None, after: Acl | None, owner: str) -> Acl:
     """What is taken away on the way from one state of a table's privileges to the other. None is what there is at first."""
     if before is None:
-        return () if after is None else (Grant(owner, owner, "Dadrtwx", "Dadrtwx"),)
+        return () if after is None else (Grant(owner, owner, ALL_ON_TABLES, ALL_ON_TABLES),)
     new = {(g.grantee, g.grantor): g for g in after or ()}
     found = []
     for g in before:

@@ -13,6 +13,7 @@ from tagback.catalog import Catalog, Loss, ObjectId, Rename, SchemaObject, Step
 from tagback.changelog import Dialect, Statement
 from tagback.engines.postgres import bounded, failures, place
 from tagback.engines.postgres.ahead import ask_each
+from tagback.engines.postgres.anew import Anew
 from tagback.engines.postgres.batch import run_in_batches, write_many
 from tagback.engines.postgres.connecting import connect
 from tagback.engines.postgres.deferral import settle
@@ -59,6 +60,7 @@ class PostgresSession(InOneTransaction):
         self._lock = Lock(self._simple)
         self._isolation = Isolation(self._text)
         self._users_turn = False
+        self._anew = Anew(url, self.read_catalog)
         connection.add_notice_handler(self._notice)
         try:
             self._at_login = Settings.of(connection.execute(NOTED.encode()).fetchall()[0])
@@ -268,6 +270,9 @@ class PostgresSession(InOneTransaction):
         with refusals(self._connection):
             return read_catalog(self._connection, int(self.major))
 
+    def read_anew(self, recorded: Catalog) -> Catalog:
+        return self._anew.read(recorded)
+
     def decode(self, definition: bytes) -> SchemaObject:
         from tagback.engines.postgres.catalog import decode
 
@@ -288,12 +293,6 @@ class PostgresSession(InOneTransaction):
 
     def short(self) -> frozenset[ObjectId]:
         return self._shelf.start.short()
-
-    def keeps_late(self) -> bool:
-        return False
-
-    def keep_late(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
-        return frozenset(tables)
 
     def forget_start(self) -> None:
         self._moving.forget_start()

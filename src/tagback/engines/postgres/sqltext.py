@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 
 
 def ident(name: str) -> str:
@@ -52,9 +54,26 @@ _PLAIN_COLUMN = re.compile(r'(?:\w+|"(?:[^"]|"")*")(?:\.(?:\w+|"(?:[^"]|"")*"))?
 _AFTER = re.compile(r"\)::[\w\s\"().]*?\[\]")
 
 
-@functools.lru_cache(maxsize=4096)
+_printed: ContextVar[bool] = ContextVar("printed", default=False)
+
+
+@contextlib.contextmanager
+def as_printed() -> Iterator[None]:
+    """While it lasts, definitions are as the server prints them and a dump has them, whatever comes of that."""
+    token = _printed.set(True)
+    try:
+        yield
+    finally:
+        _printed.reset(token)
+
+
 def stable(expression: str) -> str:
     """The expression, query or definition in a form that the server deparses to exactly this text again."""
+    return expression if _printed.get() else _stable(expression)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stable(expression: str) -> str:
     if "SELECT" in expression:
         expression = _unnamed(expression)
     return _cast_once(expression) if "(ARRAY[" in expression else expression

@@ -36,6 +36,7 @@ from tagback.engines.sqlite.virtual import (
 )
 
 ENGINE = "sqlite"
+MAJOR = "3"  # whose catalogs read the same in each
 _SETTINGS = ("user_version", "application_id")
 
 # No LIKE below: a changeset's PRAGMA case_sensitive_like would change what it finds.
@@ -114,7 +115,7 @@ def read_catalog(connection: sqlite3.Connection, lineage: Lineage) -> Catalog:
         value = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
         setting = Setting(id=ObjectId("setting", (name,)), value=value)
         objects[setting.id] = setting
-    return Catalog(engine=ENGINE, major="3", objects=objects, dependencies=dependencies, lineage=known)
+    return Catalog(engine=ENGINE, major=MAJOR, objects=objects, dependencies=dependencies, lineage=known)
 
 
 def _shadows(connection: sqlite3.Connection, virtual: Mapping[str, str]) -> set[str]:

@@ -21,12 +21,13 @@ from tagback.engines.sqlite.foreign_keys import Violations, foreign_keys_setting
 from tagback.engines.sqlite.lineage import Lineage
 from tagback.engines.sqlite.naming import folded, forbidden, ledger_names, quoted
 from tagback.engines.sqlite.objects import LOCK, tables_named
-from tagback.engines.sqlite.reader import ENGINE, decode, read_catalog
+from tagback.engines.sqlite.reader import ENGINE, MAJOR, decode, read_catalog
 from tagback.engines.sqlite.renaming import rename_past_broken
 from tagback.engines.sqlite.rows import Rows
 from tagback.engines.sqlite.shelf import Shelf
 from tagback.engines.staging import InOneTransaction
 from tagback.engines.url import Url
+from tagback.engines.versions import ReadAlike
 from tagback.errors import RefusedError, TagbackError, UnreachableError, UsageError
 
 _OLDEST = (3, 35, 0)
@@ -42,13 +43,13 @@ def connect(url: Url, *, create: bool = False, lock_timeout: float | None = None
     return session
 
 
-class SqliteSession(InOneTransaction):
+class SqliteSession(InOneTransaction, ReadAlike):
     """See `tagback.engines.session.Session`."""
 
-    engine = ENGINE
+    engine = epoch = ENGINE
     dialect = Dialect.SQLITE
     capabilities = Capabilities(statements_outside_transactions=False, cased_names=False, lock_on_writing=LOCK)
-    epoch = ENGINE
+    major = MAJOR
 
     def __init__(self, open_it: Callable[[], DatabaseFile]) -> None:
         self._open_it = open_it

@@ -16,7 +16,6 @@ ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
 SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
 SHARE = "SHARE"
-_ALL_ON_TABLES = "Dadrtwx"
 
 
 class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -75,7 +74,7 @@ class PgObject(SchemaObject, frozen=True, kw_only=True, omit_defaults=True, gc=F
     def _regranted(self, before: Acl | None, after: Acl | None, owner: str) -> list[str]:
         """From one state to another; None is what there is at first. Of tables that is all, MAINTAIN included from 17 on."""
         first = self.first_privileges(owner)
-        if (owner, _ALL_ON_TABLES) not in [(g.grantee, g.privileges) for g in first]:
+        if (owner, privileges.ALL_ON_TABLES) not in [(g.grantee, g.privileges) for g in first]:
             return privileges.statements(
                 first if before is None else before, first if after is None else after, owner, self._granted
             )
