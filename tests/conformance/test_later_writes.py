@@ -203,6 +203,29 @@ def test_a_later_changeset_that_gives_a_column_another_type_is_no_write(target_u
     assert _rows(target_url, rows) == _sorted(rows)
 
 
+def test_values_of_a_new_column_come_again_beside_a_dropped_one_that_was_written_since(
+    target_url: str, tmp_path: Path
+) -> None:
+    """The changeset could have made them from the dropped one; where a column only has its default, it didn't."""
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, b VARCHAR(9)); INSERT INTO t VALUES (1, 'x'), (2, 'y');"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_new.sql").write_text(
+            "ALTER TABLE t ADD COLUMN d VARCHAR(9) DEFAULT 'none'; ALTER TABLE t DROP COLUMN b;"
+        )
+        target.apply(changelog)
+        client.write(target_url, "UPDATE t SET d = 'mine' WHERE id = 1")
+        _back(target_url)
+        client.write(target_url, "UPDATE t SET b = 'later' WHERE id = 1")
+        target.apply(changelog)
+    rows = {"t": [(1, "mine"), (2, "none")]}
+    assert _rows(target_url, rows) == _sorted(rows)
+
+
 def test_rows_of_a_new_table_come_again_under_a_name_that_another_one_has_till_then(
     target_url: str, tmp_path: Path
 ) -> None:

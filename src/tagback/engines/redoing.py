@@ -140,7 +140,9 @@ class Redoing(Merging):
             if name in began.own:
                 back = f"((h.change = '{LEFT}' OR {_took_part(n)}) AND {self._w.same(f'z.b{n}', f'h.b{n}')})"
             else:
-                back = f"({_took_part(n)} AND (h.a IS NULL OR {self._w.same('z.a', 'h.a')}))"
+                # Others were written since that it may be made from; not where it has only its default now.
+                made = f" OR {self._alike(kept, today, n, f'z.q{n}')}" if began.kept[name] else ""
+                back = f"({_took_part(n)} AND (h.a IS NULL OR {self._w.same('z.a', 'h.a')}{made}))"
             values.append(f"CASE WHEN {back} THEN {before} ELSE {f'n.q{n}' if today.kept[name] else 'NULL'} END")
             moves.append(f"({back} AND NOT ({self._alike(kept, today, n, before)}))")
         return self._chosen(kept, today, " OR ".join(moves), "1", "h", values)

@@ -316,7 +316,7 @@ class Shelf:
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
             if rule.redo is not None and today is not None:
-                query = self._merging.again(k, _address(k.place), today, self._began(k, rule.redo), rule.redo)
+                query = self._merging.again(k, _address(k.place), today, self._began(k, then, rule.redo), rule.redo)
             else:
                 query = self._merging.decide(k, _address(k.place), today, rule)
             keyed = " (KEY (a0))" if bag is not None else ""
@@ -377,12 +377,14 @@ class Shelf:
             return replace(side, source=bag.rows, address=(NUMBER,), added=added, staying=staying)
         return replace(side, added=added, address=tuple(map(ident, now.key)))
 
-    def _began(self, k: KeptRows, redo: Redo) -> Side | None:
+    def _began(self, k: KeptRows, then: Table, redo: Redo) -> Side | None:
         """The table as it was before the changesets ran again, seen as the kept columns."""
         if redo.stood is None or redo.stood.table not in self._held:
             return None
         copy, table = self._held[redo.stood.table]
-        return self._side(k.columns, table, redo.stood.columns, copy=copy, deciding=True)
+        made = (c for c in _stored_columns(then) if c.name in k.names and c.name not in redo.stood.columns)
+        lost = {c.name: self._given(c) or "NULL" for c in made}
+        return self._side(k.columns, table, redo.stood.columns, lost, copy, deciding=True)
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         keys = ", ".join(f"CAST(k{n} AS CHAR)" for n in range(len(k.key) or 2))

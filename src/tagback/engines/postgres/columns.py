@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tagback.engines.postgres.sqltext import ident, literal
-from tagback.engines.session import StatementError
+from tagback.engines.session import KeptColumn, StatementError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Column:
     identity: bool
     default: str
     made_collation: bool = False  # not one that every server has
+
+
+def as_kept(column: KeptColumn) -> Column:
+    """The column that the shelf remembers."""
+    return Column(column.name, column.type, column.plain, column.collated, False, column.numbered, column.default)
 
 
 def kept_form(column: Column, value: str = "") -> str:

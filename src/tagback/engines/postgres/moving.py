@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tagback.catalog import Action, Catalog, ObjectId, Step, name_today
 from tagback.changelog import Dialect, TokenKind, tokens
 from tagback.engines.merging import shelf_missing
-from tagback.engines.postgres.columns import Column
+from tagback.engines.postgres.columns import Column, as_kept
 from tagback.engines.postgres.pipeline import drops_table
 from tagback.engines.postgres.places import MOVED, address_of_moved, schema_of
 from tagback.engines.postgres.rows import FIRST_USER_OID, Rows
@@ -341,9 +341,7 @@ class Moving:
             if k.how == MOVED and k not in moved:
                 raise shelf_missing(k, f"{schema_of(k.place)}.{k.table.name[-1]}")
         for k in moved:
-            columns = tuple(
-                Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns
-            )
+            columns = tuple(map(as_kept, k.columns))
             copy = self._rows.adopt(k.table, address_of_moved(k), columns, (k.key,) if k.key else ())
             self._shelf.fill(k.place, k.table, copy)
             self._rows.disown(k.table)

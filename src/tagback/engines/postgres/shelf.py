@@ -12,7 +12,7 @@ from dataclasses import replace
 from tagback.catalog import Catalog, ObjectId, Restoration, SchemaObject, Step, name_today
 from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.merging import Side, nothing_given, shelf_missing, size_of
-from tagback.engines.postgres.columns import Column, exact, is_about_data, kept_form
+from tagback.engines.postgres.columns import Column, as_kept, exact, is_about_data, kept_form
 from tagback.engines.postgres.copies import Copy, Described
 from tagback.engines.postgres.images import Images
 from tagback.engines.postgres.kinds.turning import cast
@@ -296,7 +296,7 @@ class Shelf:
         for n, c in enumerate(k.columns):
             now = there.get(c.name)
             if now is not None and now.type != c.type:
-                start = Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default)
+                start = as_kept(c)
                 kept[c.name], raw[c.name] = "", ident(c.name)
                 turned[c.name] = kept_form(start, cast(f"n.w{n}", now.type, c.type))
         return replace(today, kept=kept, raw=raw, turned=turned)
@@ -338,7 +338,7 @@ class Shelf:
             return None
         described = self._rows.described([k.table])[k.table]
         there = {c.name for c in described.columns}
-        start = [Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default) for c in k.columns]
+        start = [as_kept(c) for c in k.columns]
         side = self._sides.of(start, described, k.table, {c: c for c in k.names if c in there})
         added = {}
         for name in k.added:
@@ -361,17 +361,17 @@ class Shelf:
         kept, own = {}, {}
         for c in k.columns:
             name, column = there.get(redo.stood.columns.get(c.name, ""), ("", None))
-            kept[c.name] = name
-            if column is not None:
-                own[c.name] = name
-                if column.type != c.type:
-                    kept[c.name] = self._turned(c, name, column, copy)
+            if column is None:
+                kept[c.name] = self._sides.returning(as_kept(c))
+                continue
+            own[c.name] = name
+            kept[c.name] = name if column.type == c.type else self._turned(c, name, column, copy)
         added = {name: there[name][0] for name in k.added if name in there}
         return Side(f"pg_temp.{copy.name}", kept, own, added)
 
     def _turned(self, c: KeptColumn, name: str, column: Column, copy: Copy) -> str:
         """A copied value in another type, in the form of that one."""
-        start = Column(c.name, c.type, c.plain, c.collated, False, c.numbered, c.default)
+        start = as_kept(c)
         value = cast(name if column.core else f"CAST({name} AS {column.type})", column.type, c.type)
         known = self._attempt(f"SELECT {value} FROM pg_temp.{copy.name} LIMIT 0")
         if isinstance(known, StatementError):

@@ -41,7 +41,7 @@ class Sides:
     def _projected(self, start: Column, today: Column | None, now: ObjectId) -> str:
         """A column of today as the way back would give it in place of the start's, in the form of the copy."""
         if today is None:
-            return self._returning(start)
+            return self.returning(start)
         if today.type == start.type:
             return kept_form(today)
         value = cast(ident(today.name), today.type, start.type)
@@ -52,7 +52,7 @@ class Sides:
             raise known
         return exact(ident(today.name))  # the start's type is gone: it comes back with the same names for its values
 
-    def _returning(self, start: Column) -> str:
+    def returning(self, start: Column) -> str:
         """What rows get in a column that is added again; empty where it is never what they had."""
         form = start.type if start.core else "text"
         if start.identity or (start.default and not is_constant(start.default)):
