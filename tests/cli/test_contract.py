@@ -155,6 +155,18 @@ def test_apply_refuses_a_tag_that_is_set_before_anything_happens(shop: Project) 
     assert shop.schema() == before
 
 
+def test_apply_once_more_finds_nothing_to_do_and_its_tag_where_it_is(shop: Project) -> None:
+    """As does the second of several that start at once."""
+    shop.apply("--tag", "r2")
+    tags = shop.json("tags").body
+    result = shop.json("apply", "--changelog", "m", "--tag", "r2")
+    assert (result.exit, result.body["tag"], result.body["changesets"]) == (0, "r2", [])
+    assert shop.json("tags").body == tags
+    shop.sql("CREATE TABLE by_hand (a INTEGER)")
+    result = shop.json("apply", "--changelog", "m", "--tag", "r2")
+    assert (result.exit, result.error["code"]) == (2, "tag_exists")
+
+
 def test_the_tags_of_deployments_that_were_rolled_back_are_free_again(shop: Project) -> None:
     shop.apply("--tag", "r2")
     assert shop.json("rollback", "--to", "r1", "--yes").exit == 0

@@ -19,7 +19,7 @@ from tagback.deploy.shelf import ShelfView, expire, expired, limit
 from tagback.deploy.shelves import overlays_of, place_label, shelved, shelves_of
 from tagback.deploy.stage import Observed, Work, hold_foreseen, run_stage
 from tagback.deploy.start import Start, begin_in_ledger
-from tagback.deploy.tags import check_free, generated_tag
+from tagback.deploy.tags import check_free, generated_tag, is_here
 from tagback.deploy.turn import in_turn
 from tagback.deploy.verdict import FREE, Verdict, is_worse, worst
 from tagback.deploy.verdicts import verdicts
@@ -94,7 +94,7 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
         raise UsageError(f"These changesets have not changed: {', '.join(sorted(unknown))}.", code="accept_changed")
     accepted = _without_checksums(history, changelog, options.accept_changed)
     pending = find_pending(changelog, accepted, options.to)
-    if options.tag is not None:
+    if options.tag is not None and (pending.changesets or not is_here(history, options.tag)):
         check_free(history, options.tag)
     statements = statements_of(pending.changesets, session)
     obstacle = session.ledger_obstacle()
@@ -306,7 +306,11 @@ def no_way_back(reasons: Sequence[str]) -> RefusedError:
 def _nothing_pending(ledger: Ledger, start: Start, previous: str, who: str, options: ApplyOptions) -> Applied:
     message = "Nothing is pending."
     tag = start.history.current_tag
-    if options.tag is not None:
+    if options.tag is not None and is_here(start.history, options.tag) and start.snapshot == start.history.attested:
+        tag = options.tag
+        message += f" The present state is tagged {tag} already."
+    elif options.tag is not None:
+        check_free(start.history, options.tag)
         tag = options.tag
         ledger.add_tag(tag, start.history.top, start.history.depth, start.snapshot, who)
         ledger.attest(start.snapshot)

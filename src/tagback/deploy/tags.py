@@ -51,6 +51,11 @@ def check_free(history: History, name: str) -> None:
         )
 
 
+def is_here(history: History, name: str) -> bool:
+    """Whether the tag names the present state already: whoever sets it once more, or second of several, has what they want."""
+    return any(t.name == name and t.depth == history.depth and t.snapshot == history.attested for t in history.tags)
+
+
 def generated_tag(history: History, deployment: DeploymentId) -> str:
     """A name for a deployment that was given none."""
     names = {t.name for t in history.tags}
