@@ -6,13 +6,14 @@ from tagback.catalog.appending import by_appending, reordered, same_but_for_orde
 from tagback.catalog.diff import Diff, FieldChange, diff, explain
 from tagback.catalog.lineage import LABEL, SUBORDINATE, Rename, follow, is_gone, knowing, name_today, renames
 from tagback.catalog.model import Catalog, Fingerprint, ObjectId, SchemaObject, UnmanagedObject, nothing
-from tagback.catalog.step import Action, Alteration, Correction, Loss, LossKind, Restoration, Step
+from tagback.catalog.step import Action, Alteration, Carry, Correction, Loss, LossKind, Restoration, Step
 
 __all__ = [
     "LABEL",
     "SUBORDINATE",
     "Action",
     "Alteration",
+    "Carry",
     "Catalog",
     "Correction",
     "Diff",

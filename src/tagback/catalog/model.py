@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, NewType
 import msgspec
 
 if TYPE_CHECKING:
-    from tagback.catalog.step import Alteration, Step
+    from tagback.catalog.step import Alteration, Carry, Step
 
 Fingerprint = NewType("Fingerprint", str)
 """SHA-256 in lower-case hexadecimal, 64 characters."""
@@ -86,6 +86,11 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def holds_nothing(self) -> bool:
         """Whether nothing is lost with it although things of its kind carry data: its rows are all in other tables."""
+        return False
+
+    @property
+    def holds_rows_in_parts(self) -> bool:
+        """Whether rows that are put into it go to those tables that are parts of it."""
         return False
 
     @property
@@ -170,6 +175,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
 
         None where it can't be without these.
         """
+        return None
+
+    def carried(self, after: SchemaObject, live: Catalog, target: Catalog) -> Carry | None:
+        """How its rows outlast that it is dropped and made anew as `after`; None where they can't."""
         return None
 
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
@@ -259,6 +268,10 @@ class Catalog:
     def has_parts(self, table: ObjectId) -> bool:
         """Whether rows of other tables are this one's too."""
         return any(table in wholes for wholes in self._attached.values())
+
+    def parts_of(self, table: ObjectId) -> tuple[ObjectId, ...]:
+        """The tables whose rows are this one's too, but for the parts of its parts."""
+        return tuple(part for part, wholes in self._attached.items() if table in wholes)
 
     def dependents_of(self, needed: ObjectId) -> frozenset[ObjectId]:
         """What needs this very object or part."""

@@ -72,7 +72,7 @@ class Alteration:
     depends on them is taken down before the steps and put back afterwards. `finish` are steps that ask something of
     the rows: they come last, once rows that come back are there. `impossible` says why there can be none after all.
     `away` are other objects that can't be there meanwhile. `tie` are steps for when all that the object needs in the end
-    is as it will be.
+    is as it will be. `holders` are what has rows and makes it impossible: it can be done while they aren't there.
     """
 
     steps: tuple[Step, ...]
@@ -81,6 +81,16 @@ class Alteration:
     impossible: str = ""
     away: frozenset[ObjectId] = field(default_factory=frozenset)
     tie: tuple[Step, ...] = ()
+    holders: frozenset[ObjectId] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """How a table's rows outlast that it is dropped and made anew, by `out` before and `into` after; and what is lost."""
+
+    out: tuple[Step, ...]
+    into: tuple[Step, ...]
+    lost: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

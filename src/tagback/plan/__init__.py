@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tagback.plan.planner import Plan, plan
+from tagback.plan.result import Plan
+from tagback.plan.route import plan
 
 __all__ = ["Plan", "plan"]

@@ -8,14 +8,14 @@ taken down before and put back after. Rows that come back do so between the two,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from tagback.catalog import (
     Action,
     Alteration,
+    Carry,
     Catalog,
-    Loss,
     ObjectId,
     Restoration,
     SchemaObject,
@@ -24,22 +24,10 @@ from tagback.catalog import (
     diff,
 )
 from tagback.plan.order import CycleError, in_order, reaches
-from tagback.plan.ties import freed, told
+from tagback.plan.result import Plan
+from tagback.plan.ties import told, without
 
 _MAIN_STAGE = {Action.DROP: 0, Action.DELETE: 1, Action.ALTER: 2, Action.CREATE: 3, Action.INSERT: 4}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Steps in the order they are to run. `blocked` says in words what no plan can do; then the steps must not run."""
-
-    steps: tuple[Step, ...]
-    blocked: tuple[str, ...] = ()
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        """Everything that the steps would destroy if there is any, each named once."""
-        return tuple(dict.fromkeys(loss for step in self.steps for loss in step.destroys))
 
 
 class _Node(NamedTuple):
@@ -47,35 +35,23 @@ class _Node(NamedTuple):
     id: ObjectId
 
 
-def plan(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration] | None = None) -> Plan:
-    """The steps that bring `live` to `target`; none when they are equal. `rows` come back into these tables of both.
+class Planner:
+    """One attempt. `carried` are tables that are made anew although they have rows, which are moved."""
 
-    Where something has to go for a while that a table's computed values need, these are plain values meanwhile: then
-    there are three plans in a row, and the last has them computed again.
-    """
-    planner = _Planner(live, target, rows or {})
-    found = planner.plan()
-    if not found.blocked or not planner.ties:
-        return found
-    between = [freed(catalog, planner.ties) for catalog in (live, target)]
-    if None in between or between == [live, target]:
-        return found
-    now, then = (catalog for catalog in between if catalog is not None)
-    plans = (plan(live, now), plan(now, then, rows), plan(then, target))
-    if any(p.blocked for p in plans):
-        return found
-    *steps, last = (p.steps for p in plans)
-    again = tuple(replace(s, destroys=tuple(x for x in s.destroys if x.table not in planner.ties)) for s in last)
-    return Plan((*steps[0], *steps[1], *again))
-
-
-class _Planner:
-    def __init__(self, live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration]) -> None:
+    def __init__(
+        self,
+        live: Catalog,
+        target: Catalog,
+        rows: Mapping[ObjectId, Restoration],
+        carried: Mapping[ObjectId, Carry] | None = None,
+    ) -> None:
         self.live = live
         self.target = target
+        self.carried = carried or {}
         self.rows = rows
         self.blocked: list[str] = []
         self.ties: dict[ObjectId, frozenset[ObjectId]] = {}  # what has rows, and what it needs that has to go
+        self.tied: dict[ObjectId, frozenset[ObjectId]] = {}  # the same of what changes itself
         self.parts_go_first = False
         self.removed: set[ObjectId] = set()
         self.added: set[ObjectId] = set()
@@ -96,10 +72,14 @@ class _Planner:
             return Plan(())
         self.removed = set(difference.removed)
         self.added = set(difference.added)
+        self.rebuilt = set(self.carried)
+        others = without(self.live, self.carried), without(self.target, self.carried)
         for object_id in difference.changed:
+            if object_id in self.carried:
+                continue
             before, after = self.live.objects[object_id], self.target.objects[object_id]
             alike = isinstance(before, type(after)) or isinstance(after, type(before))  # one may be watched only
-            alteration = before.alter(after, self.live, self.target) if alike else None
+            alteration = before.alter(after, *others) if alike else None
             if alteration is None:
                 self.rebuilt.add(object_id)
             else:
@@ -109,11 +89,12 @@ class _Planner:
         self._lift_tinges()
         self._check()
         if self.blocked:
+            self.tied = self._tied()
             return Plan((), tuple(self.blocked))
         try:
             ordered = self._ordered_somehow()
         except CycleError as e:
-            self.ties = self._tied()
+            self.ties = self.tied = self._tied()
             if self.ties:
                 return Plan(
                     (), tuple(told(i, table) for table, needed in sorted(self.ties.items()) for i in sorted(needed))
@@ -245,7 +226,7 @@ class _Planner:
             if not self.target.objects[object_id].can_be_made:
                 self.blocked.append(f"{object_id} was left half done, and nothing makes it so again.")
         for object_id in sorted(self.rebuilt):
-            if self.live.objects[object_id].carries_data and not self.live.objects[object_id].holds_nothing:
+            if self.would_lose(object_id):
                 self.blocked.append(
                     f"{object_id} would have to be dropped and created again, which would lose its data."
                 )
@@ -253,6 +234,9 @@ class _Planner:
     def _ties(self) -> list[str]:
         """What has to go for a while although something with rows, which stays as it is, can't be without it."""
         found = []
+        for object_id, a in self.alterations.items():
+            for i in a.holders:
+                self.ties[i] = self.ties.get(i, frozenset()) | {object_id}
         for object_id in sorted({*self.rebuilt, *self.lifted}):
             for i in sorted({i for name in self._with_parts(object_id) for i in self.dependents.get(name, ())}):
                 stays = i not in self.alterations and i in self.target.objects
@@ -260,6 +244,11 @@ class _Planner:
                     found.append(told(object_id, i))
                     self.ties[i] = self.ties.get(i, frozenset()) | {object_id}
         return found
+
+    def would_lose(self, i: ObjectId) -> bool:
+        """Whether it has rows that would be gone with it."""
+        before = self.live.objects[i]
+        return i not in self.carried and before.carries_data and not before.holds_nothing
 
     def _tied(self) -> dict[ObjectId, frozenset[ObjectId]]:
         """What has rows and changes, and what it needs before and after that has to go for a while."""
@@ -361,9 +350,12 @@ class _Planner:
         for needed in (table, *self._needs(self.target, table)):
             before[into] |= {_Node(Action.ALTER, needed), _Node(Action.CREATE, needed)}
         places = {table, *self.target.wholes_of(table)}
+        by_parts = self.target.objects[table].holds_rows_in_parts
         for i in up - {table}:
-            acts = self.target.objects[i].acts_on_rows_of
-            if not places.isdisjoint(acts) or table in self._needs(self.target, i):
+            o = self.target.objects[i]
+            if by_parts and any(table in (whole, *self.target.wholes_of(whole)) for _, whole in o.attaches):
+                before[into].add(_Node(Action.CREATE, i))
+            elif not places.isdisjoint(o.acts_on_rows_of) or (not by_parts and table in self._needs(self.target, i)):
                 before[_Node(Action.CREATE, i)].add(into)
 
     def _depth(self, node: _Node, known: dict[ObjectId, int]) -> int:
@@ -443,6 +435,8 @@ class _Planner:
         before = self.live.objects[node.id]
         if self._goes_along(before):
             return ()
+        if node.id in self.carried:
+            return tuple(replace(s, destroys=self.carried[node.id].lost) for s in before.drop())
         return before.take_down() if node.id in self.lifted else before.drop()
 
 

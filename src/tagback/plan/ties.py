@@ -1,8 +1,8 @@
-"""Catalogs in between: what a table's computed values need has to go for a while, so they are plain values meanwhile."""
+"""Catalogs in between: those where computed values are plain ones for a while, or where some tables aren't there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId
@@ -17,6 +17,15 @@ def freed(catalog: Catalog, ties: Mapping[ObjectId, frozenset[ObjectId]]) -> Cat
             return None
         objects[i] = free
         dependencies[i] = dependencies.get(i, frozenset()) - needed
+    return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
+
+
+def without(catalog: Catalog, tables: Collection[ObjectId]) -> Catalog:
+    """What is there besides these, while they aren't."""
+    if not tables:
+        return catalog
+    objects = {i: o for i, o in catalog.objects.items() if i not in tables}
+    dependencies = {i: needs for i, needs in catalog.dependencies.items() if i not in tables}
     return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
 
 

@@ -34,11 +34,16 @@ _TABLES = f"""
         AND n.nspname !~ '{OWN_SCHEMAS}'
         AND c.relpersistence <> 't'"""
 
-# Attributes of composite types: dropping one takes values out of tables without touching their rows.
+# Attributes of composite types, and columns of tables whose rows are values elsewhere: dropping one takes values out of
+# tables without touching their rows.
 _COMPOSITES = """
     SELECT c.oid::bigint, string_agg(concat_ws(' ', attnum, atttypid, atttypmod), ',' ORDER BY attnum)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-    WHERE c.relkind = 'c' AND c.oid >= 16384 GROUP BY c.oid"""
+    WHERE c.oid >= 16384 AND (c.relkind = 'c' OR c.oid IN (
+        SELECT w.typrelid FROM pg_attribute u JOIN pg_type t ON t.oid = u.atttypid
+            JOIN pg_type w ON w.oid = ANY (ARRAY[t.oid, t.typelem, t.typbasetype])
+        WHERE u.atttypid >= 16384 AND u.attnum > 0))
+    GROUP BY c.oid"""
 
 _LABELS = "SELECT oid::bigint, enumtypid::bigint, enumlabel FROM pg_enum"
 

@@ -14,10 +14,11 @@ _BETWEEN = ("composite type", "domain", "range", "view")
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """`shown` are materialised views, which can go for a while; `in_the_way` says what else there is, if anything."""
+    """`shown` are materialised views, which can go for a while; `in_the_way` says what else there is: `tables`, if any."""
 
     shown: frozenset[ObjectId]
     in_the_way: str
+    tables: frozenset[ObjectId]
 
     def __bool__(self) -> bool:
         return bool(self.shown or self.in_the_way)
@@ -26,7 +27,7 @@ class Holders:
 def holders_of_rows(table: ObjectId, live: Catalog, target: Catalog) -> Holders:
     """Those of this table's row type, or of types and views made of it. What goes anyway is gone by then."""
     shown: set[ObjectId] = set()
-    in_the_way = ""
+    in_the_way, tables = "", set()
     queue, seen = [table], {table}
     while queue:
         needed = queue.pop()
@@ -42,7 +43,8 @@ def holders_of_rows(table: ObjectId, live: Catalog, target: Catalog) -> Holders:
                 shown.add(i)
             elif i.kind == "table" and needed not in live.wholes_of(i):
                 in_the_way = f"{i} has rows of {table} in a column, which must stay as they are."
-    return Holders(frozenset(shown), in_the_way)
+                tables.add(i)
+    return Holders(frozenset(shown), in_the_way, frozenset(tables))
 
 
 def _shows(query: SchemaObject, needed: ObjectId) -> bool:

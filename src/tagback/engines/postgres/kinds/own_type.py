@@ -45,6 +45,7 @@ class OwnType(PgObject, frozen=True, kw_only=True, omit_defaults=True):
         disturbed = {self.id}
         away: set[ObjectId] = set()
         impossible = ""
+        in_the_way: set[ObjectId] = set()
         spellings = (self.spelled, f"{self.spelled}[]")
         for table in target.objects.values():
             before = live.objects.get(table.id)
@@ -61,22 +62,27 @@ class OwnType(PgObject, frozen=True, kw_only=True, omit_defaults=True):
                     impossible = (
                         f"{self.id} would have to be made anew, and {table.id} shares columns of it by inheritance."
                     )
-                if c.generated and not c.calls:  # else it is a plain column meanwhile, see `plan.ties`
+                    in_the_way |= {table.id} if c.inherited else set(live.parts_of(table.id))
+                if (c.generated and not c.calls) or any(c.name in g.uses for g in (*before.columns, *table.columns)):
                     impossible = f"{self.id} would have to be made anew, and {table.id} computes values of it."
+                    in_the_way.add(table.id)
                 if c.name in before.key:
                     impossible = f"{self.id} would have to be made anew, and {table.id} is partitioned by values of it."
+                    in_the_way.add(table.id)
                 text = "text[]" if c.type.endswith("[]") and c.type != self.spelled else "text"
                 using = f"{ident(c.name)}::{text}::{c.type}"
                 if turned is not None and c.type in turned:
                     using = turned[c.type](ident(c.name))
                 elif turned is not None:
                     impossible = f"{self.id} would have to be made anew, and {table.id} has arrays of it."
+                    in_the_way.add(table.id)
                 clauses.append(f"ALTER COLUMN {ident(c.name)} TYPE {c.type} USING {using}")
                 disturbed.add(ObjectId("column", (*table.id.name, c.name)))
             if clauses:
                 holders = holders_of_rows(table.id, live, target)
                 away |= holders.shown
                 impossible = impossible or holders.in_the_way
+                in_the_way |= holders.tables
                 converted.append(f"ALTER TABLE ONLY {table.address} {', '.join(clauses)}")
         return Alteration(
             (
@@ -88,4 +94,5 @@ class OwnType(PgObject, frozen=True, kw_only=True, omit_defaults=True):
             frozenset(disturbed),
             impossible=impossible,
             away=frozenset(away),
+            holders=frozenset(in_the_way),
         )

@@ -11,6 +11,7 @@ import msgspec
 from tagback.catalog import (
     Action,
     Alteration,
+    Carry,
     Catalog,
     Loss,
     LossKind,
@@ -20,9 +21,11 @@ from tagback.catalog import (
 )
 from tagback.engines.postgres.kinds import column as column_kind
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
+from tagback.engines.postgres.kinds.carrying import carry
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
+from tagback.engines.postgres.kinds.heirs import marked, odd_heirs
 from tagback.engines.postgres.kinds.holders import holders_of_rows
 from tagback.engines.postgres.kinds.index import is_identified
 from tagback.engines.postgres.kinds.layout import lay_out
@@ -173,6 +176,15 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             *self.steps(more),
         )
 
+    def create_in(self, target: Catalog) -> tuple[Step, ...]:
+        """NOT NULL comes from parents, too, and a child may have got rid of it (before 18)."""
+        parents = [target.objects.get(ObjectId("table", p)) for p in self.parents]
+        strict = {c.name for p in parents if isinstance(p, Table) for c in p.columns if c.not_null}
+        names = [c.name for c in self.columns if c.inherited and c.name in strict and not c.not_null]
+        clauses = ", ".join(f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names)
+        sqls = [f"ALTER TABLE ONLY {self.address} {clauses}"] if names else []
+        return (*self.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+
     def _named(self, column: Column) -> Column:
         """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18).
 
@@ -213,7 +225,7 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         if not layout.possible or not layout.touched.isdisjoint(self.key):
             return None
         if holders.in_the_way and layout.rewrites:
-            return Alteration((), impossible=holders.in_the_way)
+            return Alteration((), impossible=holders.in_the_way, holders=holders.tables)
         if after.replica_identity == "i" != self.replica_identity and not is_identified(self.id, target):
             return Alteration((), impossible=f"The index that replication knew rows of {self.id} by is gone.")
         clauses = ["NOT OF"] if self.of_type and after.of_type != self.of_type else []
@@ -247,9 +259,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
     def _heirs_stay(self, after: Table, live: Catalog, target: Catalog) -> bool:
         """Whether columns are the same where a table has parents or children: nothing can say later whence one came."""
-        if self.partition_by or not (
-            self.parents or after.parents or live.has_parts(self.id) or target.has_parts(self.id)
-        ):
+        heirs = {i for c in (live, target) for i in c.parts_of(self.id)} & live.objects.keys() & target.objects.keys()
+        if self.partition_by or not (self.parents or after.parents or heirs):
             return True
         order = tuple(p for p in self.parents if p in after.parents) + tuple(
             p for p in after.parents if p not in self.parents
@@ -265,6 +276,18 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
     @property
     def _has_inherited(self) -> bool:
         return any(c.is_heirloom for c in self.columns)
+
+    @property
+    def holds_rows_in_parts(self) -> bool:
+        return bool(self.partition_by)
+
+    def carried(self, after: SchemaObject, live: Catalog, target: Catalog) -> Carry | None:
+        if not isinstance(after, Table):
+            return None
+        come = [c.name for c in after.columns if c.not_null]
+        numbers = dict.fromkeys(counted(come, self.id, live, target), "pg_catalog.row_number() OVER ()")
+        defaults = numbers | _defaults(after, target, live)
+        return carry(self.id, self.columns, after.columns, defaults, live, target, empty=bool(self.partition_by))
 
     def freed(self, of: frozenset[ObjectId]) -> SchemaObject | None:
         """Generated columns as plain ones; that is no way out for columns' types, nor for a key of partitions."""
@@ -356,13 +379,13 @@ def read(r: Reading) -> None:
     r.partitioned = bool(partitioned)
     outside = {oid: rest for oid, *rest in r.rows(_FOREIGN)}
     parents = {oid: (tuple(of), inherited or {}) for oid, of, inherited in r.rows(_PARENTS)}
-    odd_heirs = _odd_heirs(r, parents, {row[0] for row in rows if row[-1]})
+    odd = odd_heirs(r, parents, {row[0] for row in rows if row[-1]})
     names = {row[0]: (row[1], row[2]) for row in rows}
-    watched = [row[0] for row in rows if row[-1] or row[0] in odd_heirs]
+    watched = [row[0] for row in rows if row[-1] or row[0] in odd]
     digests: dict[int, str] = dict(r.rows(_WATCHED, (watched,))) if watched else {}
     for (
         oid, schema, name, owner, acl, persistence, options, toast_options,
-        row_security, force, replica_identity, tablespace, foreign, method, of_type, odd,
+        row_security, force, replica_identity, tablespace, foreign, method, of_type, is_odd,
     ) in rows:  # fmt: skip
         if r.members and r.is_member(PG_CLASS, oid):
             continue
@@ -375,7 +398,7 @@ def read(r: Reading) -> None:
             owner=role,
             acl=r.acl("r", role, acl),
             comment=r.comments.get((PG_CLASS, oid, 0), ""),
-            columns=_marked(r, oid, *parents[oid]) if oid in parents else r.columns.get(oid, ()),
+            columns=marked(r, oid, *parents[oid]) if oid in parents else r.columns.get(oid, ()),
             persistence=persistence,
             options=tuple(options or ()),
             toast_options=tuple(toast_options or ()),
@@ -390,7 +413,7 @@ def read(r: Reading) -> None:
             parents=tuple(names[p] for p in parents[oid][0] if p in names) if oid in parents else (),
         )
         found: SchemaObject = _foreign(table, *outside[oid]) if foreign else table
-        if odd or oid in odd_heirs:
+        if is_odd or oid in odd:
             r.watched_only.add(oid)
             found = WatchedTable(
                 id=object_id,
@@ -399,42 +422,6 @@ def read(r: Reading) -> None:
             )
         r.add(PG_CLASS, oid, found)
         r.trace_columns(oid)
-
-
-def _marked(r: Reading, relation: int, parents: tuple[int, ...], inherited: Mapping[str, str]) -> tuple[Column, ...]:
-    """The columns, with those that come from parents marked."""
-    strict = {c.name for parent in parents for c in r.columns.get(parent, ()) if c.not_null}
-    marks = {}
-    for n, c in zip(r.attributes.get(relation, {}), r.columns.get(relation, ()), strict=True):
-        mark = inherited.get(str(n), "")
-        own = c.name not in strict or (relation, n) in r.own_not_nulls
-        if mark and c.not_null and own == (mark == "alone"):
-            mark = "stricter" if own else "looser"
-        marks[n] = mark
-    columns = tuple(
-        msgspec.structs.replace(c, inherited=marks[n])
-        for n, c in zip(r.attributes.get(relation, {}), r.columns.get(relation, ()), strict=True)
-    )
-    r.columns[relation] = columns
-    return columns
-
-
-def _odd_heirs(r: Reading, parents: Mapping[int, tuple[tuple[int, ...], Mapping[str, str]]], odd: set[int]) -> set[int]:
-    """Children that CREATE TABLE … INHERITS wouldn't make so, as their parents got columns later; and all they hang with."""
-    found = set(odd)
-    for child, (own, _) in parents.items():
-        order: dict[str, None] = {}
-        for parent in own:
-            order |= dict.fromkeys(r.attributes.get(parent, {}).values())
-        order |= dict.fromkeys(r.attributes.get(child, {}).values())
-        if list(order) != list(r.attributes.get(child, {}).values()):
-            found.add(child)
-    while True:
-        more = {p for child, (own, _) in parents.items() if child in found for p in own}
-        more |= {child for child, (own, _) in parents.items() if found & set(own)}
-        if more <= found:
-            return found if parents else set()
-        found |= more
 
 
 def _foreign(table: Table, server: str, options: list[str] | None, columns: list[str]) -> ForeignTable:

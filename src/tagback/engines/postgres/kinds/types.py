@@ -89,7 +89,7 @@ class Enum(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
         assert isinstance(after, Enum)
         if after.labels == self.labels:
             return Alteration(self.resettle(after))
-        renamed = self._known(after, live) or self._renamed(after)
+        renamed = self.renamed_labels(after, live)
         names = dict(renamed)
         alter = f"ALTER TYPE {self.address} RENAME VALUE"
         steps = self.steps([f"{alter} {literal(old)} TO {literal(new)}" for old, new in renamed])
@@ -97,6 +97,10 @@ class Enum(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="enum"):
             return Alteration(steps + self.resettle(after))
         rest = self.replaced(after, live, target)
         return replace(rest, steps=steps + rest.steps)
+
+    def renamed_labels(self, after: Enum, live: Catalog) -> list[tuple[str, str]]:
+        """Labels that have another name afterwards, as far as that is known or seen."""
+        return self._known(after, live) or self._renamed(after)
 
     def _known(self, after: Enum, live: Catalog) -> list[tuple[str, str]]:
         """Labels that are known to have got another name, where no other one has it by now: values follow."""
@@ -236,7 +240,8 @@ class CompositeType(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag=
         typed = [t.id for t in live.objects.values() if isinstance(t, Table) and t.of_type == self.spelled]
         if typed and (gone or come):
             # ALTER TYPE … CASCADE would change these tables, which have their own way back.
-            return Alteration((), impossible=f"{self.id} gives {typed[0]} its columns, and gets others.")
+            told = f"{self.id} gives {typed[0]} its columns, and gets others."
+            return Alteration((), impossible=told, holders=frozenset(typed))
         spellings = (self.spelled, f"{self.spelled}[]")
         lost = [
             Loss(LossKind.COLUMN, t.id, c.name)
