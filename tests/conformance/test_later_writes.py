@@ -226,6 +226,30 @@ def test_values_of_a_new_column_come_again_beside_a_dropped_one_that_was_written
     assert _rows(target_url, rows) == _sorted(rows)
 
 
+@pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "together"])
+def test_deployments_taken_back_together_come_again(target_url: str, tmp_path: Path, *, one_by_one: bool) -> None:
+    """The second one's rows are known by a name that only the first one makes again."""
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, mail VARCHAR(9)); INSERT INTO t VALUES (1, 'x'), (2, NULL), (3, 'z');"
+    )
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_name.sql").write_text(
+            "ALTER TABLE t RENAME COLUMN mail TO email; DELETE FROM t WHERE id = 3;"
+        )
+        target.apply(changelog)
+        (changelog / "003_rows.sql").write_text("UPDATE t SET email = 'none' WHERE email IS NULL;")
+        target.apply(changelog)
+        at_end = _everything(target_url)
+        _back(target_url)
+        if one_by_one:
+            target.apply(changelog, tagback.ApplyOptions(to="002_name"))
+        target.apply(changelog)
+    assert _everything(target_url) == at_end
+
+
 def test_rows_of_a_new_table_come_again_under_a_name_that_another_one_has_till_then(
     target_url: str, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId, Rename, Step, follow, renames
@@ -79,30 +79,50 @@ def overlays_of(
             numbers[int(once.deployment), once.position] = number
     found: dict[int, list[Shelf]] = {}
     kept = [s for s in (ledger.shelves() if numbers else ()) if s.state is ShelfState.KEPT and s.undoes]
-    renamed = ledger.renames() if kept else ()
     for s in kept:
         if numbers.keys() >= set(s.undoes):
-            found.setdefault(max(numbers[one] for one in s.undoes), []).append(_named_as_in_the_end(s, renamed))
+            found.setdefault(max(numbers[one] for one in s.undoes), []).append(s)
     overlays: dict[int, Overlay] = {}
+    renamed = ledger.renames() if found else ()
     for number, shelves in found.items():
         # A rollback's last leg went furthest back: what it took away comes first.
         legs = sorted({(s.deployment, -s.stage) for s in shelves})
         of_legs = [[s for s in shelves if (s.deployment, -s.stage) == leg] for leg in legs]
         first = min(numbers[one] for s in shelves for one in s.undoes)
-        single = [_Overlay(session, ledger, some, first) for some in of_legs]
+        single = [_Overlay(session, ledger, some, first, renamed) for some in of_legs]
         overlay = _Chain(single) if session.capabilities.schema_changes_commit else together(single)
         if overlay is not None:
             overlays[number] = overlay
     return overlays
 
 
-def _named_as_in_the_end(s: Shelf, renamed: Iterable[tuple[DeploymentId, int, Rename]]) -> Shelf:
-    """The table that stood after the leg by the names that later legs of the rollback gave it and its columns back."""
+def _named_for(s: Shelf, renamed: Iterable[tuple[DeploymentId, int, Rename]], before: Catalog) -> Shelf:
+    """The table that stood after the leg by the names that it and its columns have in a schema since.
+
+    These are those of the rollback's end, or of the end of a leg before that: what later legs took back may have come again.
+    """
     stretches: dict[int, list[Rename]] = {}
     for deployment, stage, rename in renamed:
-        if deployment == s.deployment and stage > s.stage:
+        if deployment == s.deployment and leg_of(stage) > s.stage:
             stretches.setdefault(stage, []).append(rename)
-    return _named_by(s, {r.before: r.after for r in follow(tuple(stretches[stage]) for stage in sorted(stretches))})
+    stages = sorted(stretches)
+    found = []
+    for end in range(len(stages), -1, -1):
+        names = {r.before: r.after for r in follow(tuple(stretches[stage]) for stage in stages[:end])}
+        found.append(_named_by(s, names))
+        stood = found[-1].kept.stood
+        if stood is None or _parts(before, stood.table) >= {*stood.columns.values()}:
+            return found[-1]
+    return found[0]
+
+
+def leg_of(stage: int) -> int:
+    """The number of a rollback's leg by the stage that its renames are noted at (see `tagback.deploy.committing`)."""
+    return (stage + 1) // 2
+
+
+def _parts(catalog: Catalog, table: ObjectId) -> set[str]:
+    return {p.name[-1] for p in catalog.objects[table].parts} if table in catalog.objects else set()
 
 
 def _named_by(s: Shelf, names: Mapping[ObjectId, ObjectId]) -> Shelf:
@@ -124,8 +144,16 @@ def _named_by(s: Shelf, names: Mapping[ObjectId, ObjectId]) -> Shelf:
 class _Overlay:
     """What one leg of a rollback took away. See `tagback.deploy.stage.Overlay`."""
 
-    def __init__(self, session: Session, ledger: Ledger, shelves: Sequence[Shelf], first: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        ledger: Ledger,
+        shelves: Sequence[Shelf],
+        first: int,
+        renamed: Collection[tuple[DeploymentId, int, Rename]],
+    ) -> None:
         self._session, self._ledger, self._shelves = session, ledger, shelves
+        self._renamed = renamed
         self._before: Catalog | None = None
         self._digests: Mapping[ObjectId, str] = {}
         self._began: Mapping[ObjectId, Catalog] = {}  # where that isn't what was there before
@@ -133,6 +161,7 @@ class _Overlay:
 
     def begin(self, before: Catalog) -> None:
         if self._before is None:
+            self._shelves = [_named_for(s, self._renamed, before) for s in self._shelves]
             stood = [stood.table for s in self._shelves if (stood := _stood(s.kept, before)) is not None]
             self._session.set_aside(stood, before)
             self._digests = self._session.digests(stood, before)
