@@ -30,6 +30,7 @@ INSERT INTO refers VALUES (11);
         "ALTER TABLE grandchild NO INHERIT child; ALTER TABLE parent ALTER v DROP NOT NULL",
         "ALTER TABLE ONLY parent ALTER d SET DEFAULT 8; ALTER TABLE child ALTER d SET NOT NULL; DELETE FROM grandchild",
         "DROP TABLE grandchild CASCADE; ALTER TABLE parent DROP d",
+        "ALTER TABLE child DROP own, ADD own text",
     ],
 )
 def test_children_come_back(trial: Trial, change: str) -> None:

@@ -100,6 +100,28 @@ CASES = {
         "ALTER TABLE t ALTER a TYPE numeric USING NULL, ALTER a SET STORAGE EXTERNAL;"
         "ALTER TABLE t ALTER b TYPE jsonb USING NULL, ALTER b SET COMPRESSION pglz, ALTER c TYPE jsonb USING NULL",
     ),
+    "children whose parents got columns later": (
+        "CREATE TABLE p (a int, b varchar(9) NOT NULL DEFAULT 'b'); CREATE TABLE q (b varchar(9), z int);"
+        "CREATE TABLE c (own int NOT NULL, z int CHECK (z > 0)) INHERITS (p, q); CREATE TABLE d (more int) INHERITS (c);"
+        "ALTER TABLE p ADD late text COLLATE \"C\" NOT NULL DEFAULT 'x', ADD later int;"
+        "ALTER TABLE p ADD CONSTRAINT k CHECK (later > 0 AND b IN ('x', 'y')); ALTER TABLE c ALTER later SET NOT NULL;"
+        "ALTER TABLE d ADD CONSTRAINT k CHECK (later > 0 AND b IN ('x', 'y'));"
+        "ALTER TABLE q ADD own int; CREATE INDEX i ON d (late)",
+        "DROP TABLE d; ALTER TABLE c DROP CONSTRAINT c_z_check; ALTER TABLE p DROP a; ALTER TABLE p ADD a date",
+    ),
+    "children whose parents got computed columns later": (
+        "CREATE TABLE p (a int); CREATE TABLE c (a int, b int) INHERITS (p);"
+        "ALTER TABLE p ADD g int GENERATED ALWAYS AS (a + 1) STORED",
+        "DROP TABLE c",
+    ),
+    "options of a TOAST table whose columns are gone": (
+        "CREATE TABLE t (a int, b text) WITH (toast.autovacuum_enabled = false); ALTER TABLE t DROP b",
+        "DROP TABLE t",
+    ),
+    "sequence that changes while its column goes": (
+        "CREATE TABLE p (); CREATE TABLE t (a serial, b serial) INHERITS (p)",
+        "ALTER SEQUENCE t_a_seq MAXVALUE 99; ALTER SEQUENCE t_b_seq AS smallint OWNED BY t.a; ALTER TABLE p ADD x int",
+    ),
     "identity that others count with": (
         "CREATE TABLE t (a int, b int GENERATED ALWAYS AS IDENTITY); CREATE TABLE u (c int DEFAULT nextval('t_b_seq'));"
         "CREATE FUNCTION f(int DEFAULT nextval('t_b_seq')) RETURNS int LANGUAGE sql AS 'SELECT $1';"

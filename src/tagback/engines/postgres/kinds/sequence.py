@@ -149,18 +149,15 @@ class Sequence(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="seq
     def alter(self, after: SchemaObject, live: Catalog, target: Catalog) -> Alteration | None:
         assert isinstance(after, Sequence)
         sqls = []
-        # The owning table's owner is the sequence's: ALTER TABLE … OWNER TO has taken or will take it along.
-        stays = self.owned_by is not None and self.owned_by == after.owned_by
-        before = msgspec.structs.replace(self, owner=after.owner) if stays else self
-        if self.owned_by and after.owned_by != self.owned_by:
+        if self.owned_by:  # its column may go for a while, too
             sqls.append(f"ALTER SEQUENCE {self.address} OWNED BY NONE")
         if after.persistence != self.persistence:
             sqls.append(f"ALTER SEQUENCE {self.address} SET {'UNLOGGED' if after.persistence == 'u' else 'LOGGED'}")
         if after.counting != self.counting:
             data_type = after.counting.data_type if after.counting.data_type != self.counting.data_type else ""
             sqls.append(f"ALTER SEQUENCE {self.address} {after.counting.clause(data_type)}")
-        steps = self.steps(sqls, lock="SHARE ROW EXCLUSIVE") + before.resettle(after)
-        return Alteration(steps, tie=after.put_back() if after.owned_by != self.owned_by else ())
+        steps = self.steps(sqls, lock="SHARE ROW EXCLUSIVE") + self.resettle(after)
+        return Alteration(steps, tie=after.put_back())
 
 
 def counted(columns: Iterable[str], table: ObjectId, live: Catalog, target: Catalog) -> dict[str, Counting]:

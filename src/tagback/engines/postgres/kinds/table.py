@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -25,14 +25,15 @@ from tagback.engines.postgres.kinds.carrying import carry
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
-from tagback.engines.postgres.kinds.heirs import marked, odd_heirs
+from tagback.engines.postgres.kinds.heirs import helper_of, in_that_order, in_usual_order, marked, odd_heirs
 from tagback.engines.postgres.kinds.holders import holders_of_rows
 from tagback.engines.postgres.kinds.index import is_identified
 from tagback.engines.postgres.kinds.layout import lay_out
+from tagback.engines.postgres.kinds.options import changed_options, option, toasted
 from tagback.engines.postgres.kinds.sequence import counted
 from tagback.engines.postgres.kinds.unmanaged import WatchedTable
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
-from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
+from tagback.engines.postgres.sqltext import ident, qualified, stable
 
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
@@ -145,20 +146,25 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return {c.name: c.name in defaults or bool(c.identity) or bool(c.generated) for c in self.columns if c.not_null}
 
     def create(self) -> tuple[Step, ...]:
-        unlogged = "UNLOGGED " if self.persistence == "u" else ""
         columns = ", ".join(self._named(c).definition() for c in self.columns if not c.is_heirloom)
+        return self._made([self._create_with(columns, self.parents)])
+
+    def _create_with(self, columns: str, parents: Iterable[tuple[str, str]]) -> str:
+        unlogged = "UNLOGGED " if self.persistence == "u" else ""
         sql = f"CREATE {unlogged}TABLE {self.address} ({columns})"
-        if self.parents:
-            sql += f" INHERITS ({', '.join(qualified(*p) for p in self.parents)})"
+        if parents:
+            sql += f" INHERITS ({', '.join(qualified(*p) for p in parents)})"
         if self.partition_by:
             sql += f" PARTITION BY {stable(self.partition_by)}"
         if self.method != "heap":
             sql += f" USING {ident(self.method)}"
         options = [*self.options, *(f"toast.{o}" for o in self.toast_options)]
         if options:
-            sql += f" WITH ({', '.join(_option(o) for o in options)})"
-        if self.tablespace:
-            sql += f" TABLESPACE {ident(self.tablespace)}"
+            sql += f" WITH ({', '.join(option(o) for o in options)})"
+        return f"{sql} TABLESPACE {ident(self.tablespace)}" if self.tablespace else sql
+
+    def _made(self, sqls: Sequence[str]) -> tuple[Step, ...]:
+        """The statements that make it, and all that is left to do then."""
         clauses = [clause for c in self.columns for clause in column_kind.settings(c.as_defined, c)]
         clauses += self._security(Table(id=self.id), self)
         # A default comes along, too, but a child has its own.
@@ -170,20 +176,29 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             clauses.append(f"OF {self.of_type}")
         more = [sql for c in self.columns for sql in self._further(c)]
         return (
-            self.step(sql, Action.CREATE),
+            *self.steps(sqls, Action.CREATE),
             *self.settle(),
             *self.steps([f"ALTER TABLE {self.address} {', '.join(clauses)}"] if clauses else [], lock=ACCESS_EXCLUSIVE),
             *self.steps(more),
+            *self.steps(
+                toasted(self.address, self.toast_options, [c.type for c in self.columns]), lock=ACCESS_EXCLUSIVE
+            ),
         )
 
     def create_in(self, target: Catalog) -> tuple[Step, ...]:
         """NOT NULL comes from parents, too, and a child may have got rid of it (before 18)."""
-        parents = [target.objects.get(ObjectId("table", p)) for p in self.parents]
-        strict = {c.name for p in parents if isinstance(p, Table) for c in p.columns if c.not_null}
+        parents = [p for i in self.parents if isinstance(p := target.objects.get(ObjectId("table", i)), Table)]
+        strict = {c.name for p in parents for c in p.columns if c.not_null}
         names = [c.name for c in self.columns if c.inherited and c.name in strict and not c.not_null]
         clauses = ", ".join(f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names)
         sqls = [f"ALTER TABLE ONLY {self.address} {clauses}"] if names else []
-        return (*self.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+        if in_usual_order([c.name for c in self.columns], [[c.name for c in p.columns] for p in parents]):
+            return (*self.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+        helper = helper_of(self.id)
+        columns = [msgspec.structs.replace(c, not_null=c.not_null or c.name in strict) for c in self.columns]
+        first = [f"CREATE TABLE {qualified(*helper)} ()", self._create_with("", [helper])]
+        made = [*first, *in_that_order(self.id, columns, self.parents, helper, target)]
+        return (*self._made(made), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
 
     def _named(self, column: Column) -> Column:
         """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18).
@@ -238,13 +253,13 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             clauses.append(f"SET ACCESS METHOD {ident(after.method)}")
         if after.tablespace != self.tablespace:
             clauses.append(f"SET TABLESPACE {ident(after.tablespace or 'pg_default')}")
-        clauses += _options(self.options, after.options)
+        clauses += changed_options(self.options, after.options)
         clauses += self._security(self, after)
         own = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in clauses], lock=ACCESS_EXCLUSIVE)
         if after.persistence != self.persistence:
             along = _persistent(self.persistence, live) & _persistent(after.persistence, target)
             own += self.steps(set_logged(self.id, along, live, logged=after.persistence == "p"))
-        typed += _options(
+        typed += changed_options(
             self.toast_options, after.toast_options, "toast."
         )  # which only last where there are such columns
         retyped = self.steps([f"ALTER TABLE ONLY {self.address} {c}" for c in typed], lock=ACCESS_EXCLUSIVE)
@@ -332,19 +347,6 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
 def _persistent(persistence: str, catalog: Catalog) -> set[ObjectId]:
     return {i for i, o in catalog.objects.items() if isinstance(o, Table) and o.persistence == persistence}
-
-
-def _options(before: tuple[str, ...], after: tuple[str, ...], prefix: str = "") -> list[str]:
-    """All of them anew: the server appends, and dumps show the order."""
-    if before == after:
-        return []
-    reset = [f"RESET ({', '.join(prefix + o.partition('=')[0] for o in before)})"] if before else []
-    return reset + ([f"SET ({', '.join(_option(prefix + o) for o in after)})"] if after else [])
-
-
-def _option(text: str) -> str:
-    name, _, value = text.partition("=")
-    return f"{name}={literal(value)}"
 
 
 def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str, str]:
