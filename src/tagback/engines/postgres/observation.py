@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagback.catalog import ObjectId
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, literal
@@ -148,6 +148,24 @@ class Observation:
         )
         added, changed, gone = (int(str(n)) - was for n, was in zip(now, self._tables[oid].counters, strict=True))
         return added, changed, gone
+
+    def logged(self, tables: Collection[ObjectId]) -> dict[ObjectId, int]:
+        """How many rows were added to each of these tables that this role may not read and to which nothing else was done."""
+        oids = [oid for oid, state in self._tables.items() if state.id in tables]
+        if not (oids and self._counting and self._counts()):
+            return {}
+        unread = "SELECT oid::bigint FROM pg_class WHERE NOT has_table_privilege(oid, 'SELECT')"
+        hidden = [int(str(oid)) for (oid,) in self._text(f"{unread} AND oid IN ({', '.join(map(str, oids))})")]
+        found = {}
+        for oid, now in self._read(hidden).items() if hidden else ():
+            was = self._tables[oid]
+            added = now.counters[0] - was.counters[0]
+            if (
+                added
+                and replace(now, counters=(was.counters[0], *now.counters[1:]), empty=was.empty, file=was.file) == was
+            ):
+                found[was.id] = added
+        return found
 
     def large_written(self) -> tuple[int, int]:
         """Pages of large objects added, and those changed or removed."""

@@ -38,6 +38,11 @@ _MISSING: tuple[tuple[str, str], ...] = (
         f" {_MEMBER}.",
     ),
     (
+        rf"query would be affected by row-level security policy for table {_NAME}",
+        "To tell what changes and to take it back, all rows of {name} are read: ALTER ROLE {user} BYPASSRLS, or as its owner"
+        " ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY.",
+    ),
+    (
         rf"permission denied for sequence {_NAME}",
         "What is missing is given with GRANT USAGE, SELECT, UPDATE ON SEQUENCE {name} TO {user}.",
     ),

@@ -18,7 +18,7 @@ from tagback.engines.postgres.observation import LARGE_OBJECTS, Observation
 from tagback.engines.postgres.restoring import sequence_of
 from tagback.engines.postgres.sqltext import OWN_SCHEMAS, SCHEMA, ident, literal, qualified
 from tagback.engines.session import StatementError
-from tagback.errors import FailedError, RefusedError
+from tagback.errors import FailedError, RefusedError, counted
 
 _KEYS = """(SELECT coalesce(json_agg(names ORDER BY NOT indisprimary, size, names::text), '[]')::text
                     FROM pg_index, LATERAL (SELECT json_agg(attname ORDER BY n) AS names, count(*) AS size
@@ -48,7 +48,7 @@ class Rows:
     """The rows' side of a session.
 
     `text` runs one statement of tagback's own and gives its rows; `attempt` gives the error where it fails; `each` has
-    many queries on their way at once and gives the rows of each.
+    many queries on their way at once and gives the rows of each; `notices` are for people.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class Rows:
         text: Callable[[str], list[tuple[object, ...]]],
         attempt: Callable[[str], list[tuple[object, ...]] | StatementError],
         each: Callable[[Sequence[str]], Iterable[list[tuple[object, ...]]]],
+        notices: list[str],
     ) -> None:
+        self._notices = notices
         self._text = text
         self._attempt = attempt
         self._each = each
@@ -118,7 +120,19 @@ class Rows:
         """See Session.touched."""
         if self._observation is None:
             raise RuntimeError("touched() without watch() in this transaction")
-        return (self._observation.touched() - set(self._moved.values())) | self._changed_own()
+        found = self._observation.touched() - set(self._moved.values())
+        return (found - self._logs(found, self._observation)) | self._changed_own()
+
+    def _logs(self, tables: frozenset[ObjectId], observation: Observation) -> frozenset[ObjectId]:
+        """Those of these tables that this role may not read and to which somebody's trigger only added rows: they stay.
+
+        Nothing that was there is lost. An administrator's event trigger keeps such a log of every change, say.
+        """
+        added = observation.logged(tables - self._copies.keys())
+        for table, rows in sorted(added.items()):
+            what = f"{counted(rows, 'row')} {'was' if rows == 1 else 'were'} added to {table}, which this role may not read"
+            self._notices.append(f"{what}: by a trigger of others; a rollback doesn't take that back")
+        return frozenset(added)
 
     def observed(self, oids: Iterable[int]) -> dict[int, ObjectId]:
         """Those of these tables that are observed and not kept already, with their names at the start."""

@@ -54,7 +54,7 @@ class PostgresSession(InOneTransaction):
         self.notices: list[str] = []
         self._connection = connection
         self._url = url
-        self._rows = Rows(self._text, self._attempt, self._each)
+        self._rows = Rows(self._text, self._attempt, self._each, self.notices)
         self._shelf = Shelf(self._text, self._attempt, self._user, self._undo, self._rows)
         self._moving = Moving(self._text, self._attempt, self._user, self._undo, self.notices, self._rows, self._shelf)
         self._theirs: Settings | None = None  # the user's settings, while tagback's own are in force
