@@ -142,14 +142,14 @@ def _type(d: Draw) -> str:
         return d.one(choices)
     r = d.one([r for r in d.sight.of("c") if r.columns])
     c = d.one(r.columns)
-    choices = [  # names only without CASCADE: those of typed tables aren't followed back
+    choices = [
         f"ADD ATTRIBUTE {d.column_name()} {d.type()}",
         f"DROP ATTRIBUTE {c.name}",
         f"ALTER ATTRIBUTE {c.name} TYPE {others.plain_type(d)}",
         f"RENAME ATTRIBUTE {c.name} TO {d.column_name()}",
     ]
     clause = d.one(choices)
-    return f"ALTER TYPE {r.sql} {clause}{d.word('CASCADE', 60) if 'RENAME' not in clause else ''}"
+    return f"ALTER TYPE {r.sql} {clause}{d.word('CASCADE', 60)}"
 
 
 def _routine(d: Draw) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tagback.catalog.model import Catalog, ObjectId
 
@@ -12,11 +12,13 @@ from tagback.catalog.model import Catalog, ObjectId
 class Rename:
     """The same object under two names: a table, a column, or anything else that has a lineage.
 
-    A table whose name another one took, without any of its columns, has `gone` as its name after.
+    A table whose name another one took, without any of its columns, has `gone` as its name after. `within` is, of a column
+    to be renamed, what gives it to other tables, which have it renamed as well.
     """
 
     before: ObjectId
     after: ObjectId
+    within: ObjectId | None = field(default=None, compare=False)
 
 
 SUBORDINATE = frozenset({"attachment", "column", "constraint", "trigger", "policy", "rule", "default", "label"})

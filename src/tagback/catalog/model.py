@@ -103,6 +103,11 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """Tables whose rows are another one's too, with that other one: a partition and what it is a partition of."""
         return ()
 
+    @property
+    def shaped_by(self) -> ObjectId | None:
+        """What its columns are given by, and renamed with: the type of a typed table."""
+        return None
+
     def tinges(self, maker: str) -> bool:
         """Whether what this role makes is another thing while it is there: default privileges."""
         return False

@@ -200,7 +200,11 @@ def names_back(
     """What is renamed before anything else, and the steps for it."""
     moved = moves(live, target, renamed, cased=session.capabilities.cased_names)
     steps = [*missing_schemas([there for _, there in moved], live, target)]
-    return moved, steps + [step for here, there in moved for step in session.rename(Rename(here, there)) or ()]
+    shapes = {o.shaped_by.name: o.shaped_by for o in live.objects.values() if o.shaped_by is not None}
+    for here, there in moved:
+        within = shapes.get(here.name[:-1]) if here.kind == "column" else None
+        steps += session.rename(Rename(here, there, within)) or ()
+    return moved, steps
 
 
 def has_place(kept: KeptRows, target: Catalog) -> bool:

@@ -67,8 +67,12 @@ def _applies(r: Rename, live: Catalog, target: Catalog) -> bool:
 
 
 def _follows(i: ObjectId, wanted: Mapping[ObjectId, ObjectId], live: Catalog) -> bool:
-    """Whether it is a partition's column, which is renamed with that of what the partition is one of."""
-    wholes = live.wholes_of(ObjectId("table", i.name[:-1])) if i.kind == "column" else ()
+    """Whether it is a partition's column, which is renamed with that of what the partition is one of, or a typed table's."""
+    table = ObjectId("table", i.name[:-1])
+    if i.kind != "column" or table not in live.objects:
+        return False
+    shape = live.objects[table].shaped_by
+    wholes = [*live.wholes_of(table), *([shape] if shape else [])]
     return any(ObjectId("column", (*whole.name, i.name[-1])) in wanted for whole in wholes)
 
 

@@ -118,6 +118,18 @@ CASES = {
         "CREATE TABLE t (a int, b text) WITH (toast.autovacuum_enabled = false); ALTER TABLE t DROP b",
         "DROP TABLE t",
     ),
+    "usual name of NOT NULL that another table has (18)": (
+        "CREATE TABLE t (a int NOT NULL) PARTITION BY LIST (a); CREATE SCHEMA s",
+        "ALTER TABLE t SET SCHEMA s; CREATE TABLE t (a int NOT NULL); CREATE TABLE u PARTITION OF s.t FOR VALUES IN (1)",
+    ),
+    "names of NOT NULL that a copy of the table has (18)": (
+        "CREATE TABLE t (a int, b int NOT NULL, c int GENERATED ALWAYS AS IDENTITY); CREATE TABLE u (LIKE t INCLUDING ALL)",
+        "ALTER TABLE t DROP a; ALTER TABLE t ALTER c DROP IDENTITY",
+    ),
+    "attributes of a type that tables are of": (
+        "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
+        "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",
+    ),
     "sequence that changes while its column goes": (
         "CREATE TABLE p (); CREATE TABLE t (a serial, b serial) INHERITS (p)",
         "ALTER SEQUENCE t_a_seq MAXVALUE 99; ALTER SEQUENCE t_b_seq AS smallint OWNED BY t.a; ALTER TABLE p ADD x int",

@@ -367,6 +367,9 @@ def rename_steps(rename: Rename) -> tuple[Step, ...] | None:
             now = (now[0], after.name[1], now[2])
         if now[0] != after.name[0]:
             sqls.append(f"ALTER {kind.upper()} {qualified(*now[:2])}({now[2]}) SET SCHEMA {ident(after.name[0])}")
+    elif kind == "column" and rename.within is not None:
+        old, new = ident(before.name[2]), ident(after.name[2])
+        sqls.append(f"ALTER TYPE {qualified(*before.name[:2])} RENAME ATTRIBUTE {old} TO {new} CASCADE")
     elif kind in _WITHIN_A_TABLE:
         if before.name[2] != after.name[2]:
             sqls.append(

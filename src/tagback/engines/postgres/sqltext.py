@@ -19,6 +19,11 @@ def qualified(*path: str) -> str:
     return ".".join(ident(part) for part in path)
 
 
+def path_of(name: str) -> tuple[str, ...]:
+    """The parts of a qualified name as the server writes it, without their quotes."""
+    return tuple(p[1:-1].replace('""', '"') if p[0] == '"' else p for p in re.findall(r'"(?:[^"]|"")*"|[^".]+', name))
+
+
 def literal(text: str) -> str:
     """A string constant that means the same whatever `standard_conforming_strings` is."""
     quoted = "'" + text.replace("'", "''") + "'"

@@ -7,7 +7,6 @@ text. A type whose text would be read as something else afterwards, as it has ot
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 
 from tagback.catalog import Action, Carry, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
@@ -16,10 +15,9 @@ from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.sequence import go_on_behind
 from tagback.engines.postgres.kinds.turning import cast, keeps_values
-from tagback.engines.postgres.sqltext import ident, literal, qualified
+from tagback.engines.postgres.sqltext import ident, literal, path_of, qualified
 
 _DEEPEST = 20
-_PARTS = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 
 def carry(
@@ -193,4 +191,4 @@ def _by_spelling(catalog: Catalog) -> dict[str, SchemaObject]:
 
 def _plain(name: str) -> str:
     """A type's name with all its parts in quotes."""
-    return ".".join(part if part.startswith('"') else ident(part) for part in _PARTS.findall(name))
+    return qualified(*path_of(name))

@@ -146,7 +146,9 @@ class Layout:
                 continue
             # The copy takes over the position of the identity's sequence before the original goes.
             old, new = identity.sequence, (identity.sequence[0], self._copy_name(c))
-            stand_in = msgspec.structs.replace(c, name=self._copy_name(c), not_null=True, identity=identity)
+            stand_in = msgspec.structs.replace(
+                c, name=self._copy_name(c), not_null=True, not_null_name="", identity=identity
+            )
             found.append(
                 self._alter(settings(msgspec.structs.replace(c.bare, name=stand_in.name), stand_in, qualified(*new)))
             )

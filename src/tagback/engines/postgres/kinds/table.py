@@ -33,7 +33,7 @@ from tagback.engines.postgres.kinds.options import changed_options, option, toas
 from tagback.engines.postgres.kinds.sequence import counted
 from tagback.engines.postgres.kinds.unmanaged import WatchedTable
 from tagback.engines.postgres.reading import PG_CLASS, Query, Rare, Reading
-from tagback.engines.postgres.sqltext import ident, qualified, stable
+from tagback.engines.postgres.sqltext import ident, path_of, qualified, stable
 
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relowner, c.relacl::text[], c.relpersistence, c.reloptions, t.reloptions,
@@ -137,6 +137,10 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return tuple((self.id, ObjectId("table", parent)) for parent in self.parents)
 
     @property
+    def shaped_by(self) -> ObjectId | None:
+        return ObjectId("composite type", path_of(self.of_type)) if self.of_type else None
+
+    @property
     def holds_nothing(self) -> bool:
         """Rows are in partitions, but an identity's sequence has a position."""
         return bool(self.partition_by) and not any(c.identity for c in self.columns)
@@ -193,7 +197,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses = ", ".join(f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names)
         sqls = [f"ALTER TABLE ONLY {self.address} {clauses}"] if names else []
         if in_usual_order([c.name for c in self.columns], [[c.name for c in p.columns] for p in parents]):
-            return (*self.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+            named = self._all_named() if int(target.major) >= 18 else self
+            return (*named.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
         helper = helper_of(self.id)
         columns = [msgspec.structs.replace(c, not_null=c.not_null or c.name in strict) for c in self.columns]
         first = [f"CREATE TABLE {qualified(*helper)} ()", self._create_with("", [helper])]
@@ -201,17 +206,21 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return (*self._made(made), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
 
     def _named(self, column: Column) -> Column:
-        """With the usual name of its NOT NULL said, which a partition made before may have from its parent (18).
-
-        A child must not say an expression that its parent says.
-        """
+        """A child must not say an expression that its parent says."""
         if column.inherited:
             not_null = column.not_null and column.inherited != "looser"
             return msgspec.structs.replace(column, generated="", not_null=not_null)
-        if not self.partition_by or not column.not_null or column.not_null_name:
-            return column
-        name = column_kind.usual_not_null_name(self.id.name[1], column.name)
-        return msgspec.structs.replace(column, not_null_name=name)
+        return column
+
+    def _all_named(self) -> Table:
+        """With the usual names of NOT NULL said: the server takes others where these are another table's in its schema."""
+        named = [
+            msgspec.structs.replace(c, not_null_name=column_kind.usual_not_null_name(self.id.name[1], c.name))
+            if c.not_null and not c.inherited and not c.not_null_name
+            else c
+            for c in self.columns
+        ]
+        return msgspec.structs.replace(self, columns=tuple(named))
 
     def _further(self, column: Column) -> list[str]:
         return column_kind.further(self.id.name, self.owner, column.as_defined, column)
@@ -226,11 +235,12 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         if not self._heirs_stay(after, live, target):
             return None
         holders = holders_of_rows(self.id, live, target)
+        named = [t._all_named() if int(live.major) >= 18 else t for t in (self, after)]
         layout = lay_out(
             self.id,
             after.owner,
-            column_kind.settled(self.columns, self, after),
-            after.columns,
+            column_kind.settled(named[0].columns, self, after),
+            named[1].columns,
             _defaults(self, live, None),
             {} if holders else _defaults(after, target, live),
             {}
