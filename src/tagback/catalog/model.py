@@ -182,6 +182,10 @@ class SchemaObject(msgspec.Struct, frozen=True, kw_only=True):
         """
         return None
 
+    def without_columns_of(self, types: frozenset[ObjectId]) -> SchemaObject | None:
+        """The same, for a while, without the columns of these types and what is computed from them; None where it can't be."""
+        return None
+
     def carried(self, after: SchemaObject, live: Catalog, target: Catalog) -> Carry | None:
         """How its rows outlast that it is dropped and made anew as `after`; None where they can't."""
         return None

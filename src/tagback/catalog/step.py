@@ -86,10 +86,14 @@ class Alteration:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """How a table's rows outlast that it is dropped and made anew, by `out` before and `into` after; and what is lost."""
+    """How a table's rows outlast that it is dropped and made anew, by `out` before and `into` after; and what is lost.
+
+    `emptied` takes them out of it where it isn't dropped.
+    """
 
     out: tuple[Step, ...]
     into: tuple[Step, ...]
+    emptied: tuple[Step, ...] = ()
     lost: tuple[Loss, ...] = ()
 
 

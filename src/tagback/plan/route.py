@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from tagback.catalog import Carry, Catalog, ObjectId, Restoration
+from tagback.catalog import Action, Carry, Catalog, ObjectId, Restoration, Step
 from tagback.plan.planner import Planner
 from tagback.plan.result import Plan
-from tagback.plan.ties import freed
+from tagback.plan.ties import broken, circular, freed
 
 
 def plan(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration] | None = None) -> Plan:
@@ -18,11 +18,55 @@ def plan(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration] | 
     Where there is no straight way, computed values are plain ones meanwhile; where that doesn't help, tables in the way are
     made anew, and their rows moved.
     """
-    planner = Planner(live, target, rows or {})
+    found = _without_circles(live, target, rows or {})
+    return found if not found.blocked else _past_circles(live, target, rows or {}) or found
+
+
+def _without_circles(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration]) -> Plan:
+    planner = Planner(live, target, rows)
     found = planner.plan()
     if not found.blocked:
         return found
-    return _by_plain_values(planner, rows or {}) or _by_moved_rows(planner, rows or {}) or found
+    return _by_plain_values(planner, rows) or _by_moved_rows(planner, rows) or found
+
+
+def _past_circles(live: Catalog, target: Catalog, rows: Mapping[ObjectId, Restoration]) -> Plan | None:
+    """Three plans in a row: tables that need what needs them are empty in between, and without the columns that do."""
+    circles = [circular(catalog) for catalog in (live, target)]
+    tables = {*circles[0], *circles[1]}
+    carried: dict[ObjectId, Carry] = {}
+    for i in tables & live.objects.keys() & target.objects.keys():
+        carry = live.objects[i].carried(target.objects[i], live, target)
+        if carry is None:
+            return None
+        carried[i] = carry
+        circles = [{**c, i: c.get(i, frozenset())} for c in circles]
+    now, then = (broken(catalog, c) for catalog, c in zip((live, target), circles, strict=True))
+    if not tables or now is None or then is None:
+        return None
+    out, into, rest = {}, {}, {i: r for i, r in rows.items() if i not in tables}
+    for i in tables & (rows.keys() | carried.keys()):
+        moved = _moved(rows.get(i), carried[i]) if i in carried else rows[i]
+        if i in now.objects:
+            out[i] = Restoration((*moved.out, *(carried[i].emptied if i in carried else ())), ())
+        into[i] = Restoration((), moved.into)
+    plans = (
+        _without_circles(live, now, out),
+        _without_circles(now, then, rest),
+        _without_circles(then, target, into),
+    )
+    if any(p.blocked for p in plans):
+        return None
+    first, between, last = (p.steps for p in plans)
+    return Plan((*_saved(first, tables), *between, *_saved(last, tables)))
+
+
+def _saved(steps: Iterable[Step], tables: Collection[ObjectId]) -> list[Step]:
+    """The same where what they take from these tables is there again later; what isn't goes when these are emptied."""
+    return [
+        s if s.action is Action.DELETE else replace(s, destroys=tuple(x for x in s.destroys if x.table not in tables))
+        for s in steps
+    ]
 
 
 def _by_plain_values(planner: Planner, rows: Mapping[ObjectId, Restoration]) -> Plan | None:

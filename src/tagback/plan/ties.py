@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from tagback.catalog import Catalog, ObjectId
+from tagback.plan.order import reaches
 
 
 def freed(catalog: Catalog, ties: Mapping[ObjectId, frozenset[ObjectId]]) -> Catalog | None:
@@ -26,6 +27,49 @@ def without(catalog: Catalog, tables: Collection[ObjectId]) -> Catalog:
         return catalog
     objects = {i: o for i, o in catalog.objects.items() if i not in tables}
     dependencies = {i: needs for i, needs in catalog.dependencies.items() if i not in tables}
+    return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
+
+
+def circular(catalog: Catalog) -> dict[ObjectId, frozenset[ObjectId]]:
+    """What has rows and is needed itself by something that it needs: a table with rows in it of a view of its own."""
+
+    def needs(i: ObjectId) -> Iterable[ObjectId]:
+        return {o for n in catalog.dependencies.get(i, ()) if (o := catalog.owner_of(n)) is not None and o != i}
+
+    found = {}
+    for o in catalog.objects.values():
+        if o.carries_data and o.part_of is None:
+            circle = frozenset(n for n in needs(o.id) if reaches(n, o.id, needs))
+            if circle:
+                found[o.id] = circle
+    return found
+
+
+def broken(catalog: Catalog, circles: Mapping[ObjectId, frozenset[ObjectId]]) -> Catalog | None:
+    """The catalog without the columns that make circles, what needs these, and what acts on these tables' rows.
+
+    None where such a column can't be without.
+    """
+    objects, dependencies = dict(catalog.objects), dict(catalog.dependencies)
+    gone: set[ObjectId] = set()
+    for i, types in circles.items():
+        opened = objects[i].without_columns_of(types)
+        if opened is None or (types and opened == objects[i]):
+            return None
+        gone |= {*objects[i].parts} - {*opened.parts}
+        objects[i] = opened
+        dependencies[i] = dependencies.get(i, frozenset()) - types
+    gone |= {o.id for o in catalog.objects.values() if not circles.keys().isdisjoint(o.acts_on_rows_of)}
+    while True:
+        more = {i for i, needed in dependencies.items() if i not in circles and not needed.isdisjoint(gone)}
+        more |= {o.id for o in objects.values() if o.part_of in gone}
+        if more <= gone:
+            break
+        gone |= more
+    if any(i in objects and objects[i].carries_data for i in gone):
+        return None
+    objects = {i: o for i, o in objects.items() if i not in gone}
+    dependencies = {i: needed for i, needed in dependencies.items() if i not in gone}
     return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
 
 

@@ -87,6 +87,25 @@ def test_what_types_keep_comes_back(trial: Trial, setup: str, change: str) -> No
     trial.goes_there_and_back(change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE t DROP z; ALTER TABLE t RENAME a TO b",
+        "CREATE OR REPLACE VIEW v AS SELECT id, a, 5 AS five FROM t; DELETE FROM u WHERE t = 1",
+        "DROP VIEW w; DROP TABLE u; ALTER TABLE t DROP seen, DROP more; DROP VIEW v CASCADE; DROP TABLE t",
+    ],
+)
+def test_tables_with_rows_of_what_needs_them_come_back(trial: Trial, change: str) -> None:
+    trial.setup(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int); CREATE VIEW v AS SELECT id, a FROM t;"
+        "CREATE TYPE c AS (v v, n int); ALTER TABLE t ADD seen v, ADD more c[], ADD z text DEFAULT 'z' NOT NULL;"
+        "CREATE TABLE u (t int REFERENCES t, v v); CREATE VIEW w AS SELECT id, (seen).a AS was FROM t;"
+        "INSERT INTO t (a) VALUES (1), (2); UPDATE t SET seen = (SELECT v FROM v WHERE v.id = t.id), more = '{}';"
+        "UPDATE t SET more = ARRAY[ROW(seen, 5)::c] WHERE a = 1; INSERT INTO u SELECT id, seen FROM t"
+    )
+    trial.goes_there_and_back(change)
+
+
 def test_a_table_that_was_partitioned_gets_back_what_was_written_since(trial: Trial) -> None:
     trial.setup(
         "CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"

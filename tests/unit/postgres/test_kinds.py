@@ -495,7 +495,8 @@ def test_what_is_not_managed_is_seen(connection: psycopg.Connection[tuple[object
 def test_what_rows_hang_on_does_not_go_for_a_while(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     run(
         connection,
-        "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t; ALTER TABLE t ADD rows v",
+        "CREATE VIEW v AS SELECT 1 AS a; CREATE TABLE t (a int, rows v) PARTITION BY LIST (rows);"
+        "CREATE OR REPLACE VIEW v AS SELECT a FROM t",
     )
     before = read(connection)
     run(connection, "ALTER VIEW v RENAME a TO b")

@@ -126,6 +126,11 @@ CASES = {
         "CREATE TABLE t (a int, b int NOT NULL, c int GENERATED ALWAYS AS IDENTITY); CREATE TABLE u (LIKE t INCLUDING ALL)",
         "ALTER TABLE t DROP a; ALTER TABLE t ALTER c DROP IDENTITY",
     ),
+    "domain whose values are in arrays of a materialised view": (
+        "CREATE DOMAIN d AS text CHECK (value <> ''); CREATE TABLE t (a d);"
+        "CREATE MATERIALIZED VIEW m AS SELECT ARRAY[a] AS a FROM t",
+        "ALTER DOMAIN d DROP CONSTRAINT d_check",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",

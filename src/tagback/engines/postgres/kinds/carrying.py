@@ -82,6 +82,7 @@ def carry(
     return Carry(
         tuple(Step(sql, table, Action.COPY, ACCESS_EXCLUSIVE) for sql in out),
         tuple(Step(sql, table, Action.COPY) for sql in into),
+        () if empty else (Step(f"DELETE FROM ONLY {name}", table, Action.DELETE, destroys=tuple(lost)),),
         () if empty else tuple(lost),
     )
 

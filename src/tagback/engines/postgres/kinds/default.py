@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tagback.catalog import Action, Alteration, Catalog, ObjectId, SchemaObject, Step, UnmanagedObject
 from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
+from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.reading import PG_ATTRDEF, Reading
 from tagback.engines.postgres.sqltext import ident, qualified, stable
 
@@ -34,6 +37,27 @@ class Default(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="defa
     def _column(self) -> str:
         only = "ONLY " if self.of == "table" else ""  # partitions and children have defaults of their own
         return f"ALTER {self.of.upper()} {only}{qualified(*self.id.name[:2])} ALTER COLUMN {ident(self.id.name[2])}"
+
+
+def defaults_of(table: ObjectId, columns: Iterable[Column], catalog: Catalog, there: Catalog | None) -> dict[str, str]:
+    """Default expressions by column; with `there`, only those whose needs are met in that other catalog already.
+
+    What the table itself needs and has to be made, its columns' types say, is there before a column is added.
+    """
+    found = {}
+    own = {catalog.owner_of(n) for n in catalog.dependencies.get(table, ())}
+    made = {n for n in own if n is not None and there is not None and n not in there.objects}
+    for c in columns:
+        default = ObjectId("default", (*table.name, c.name))
+        o = catalog.objects.get(default)
+        if not isinstance(o, Default):
+            continue
+        if there is not None:
+            needs = {catalog.owner_of(n) for n in catalog.dependencies.get(default, ())} - {table, None} - made
+            if any(n is not None and there.objects.get(n) != catalog.objects[n] for n in needs):
+                continue
+        found[c.name] = o.expression
+    return found
 
 
 def asked(major: int) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from tagback.engines.postgres.kinds.base import ACCESS_EXCLUSIVE, PgObject
 from tagback.engines.postgres.kinds.carrying import carry
 from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
+from tagback.engines.postgres.kinds.default import defaults_of
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
 from tagback.engines.postgres.kinds.heirs import helper_of, in_that_order, in_usual_order, marked, odd_heirs
 from tagback.engines.postgres.kinds.holders import holders_of_rows
@@ -241,8 +242,8 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             after.owner,
             column_kind.settled(named[0].columns, self, after),
             named[1].columns,
-            _defaults(self, live, None),
-            {} if holders else _defaults(after, target, live),
+            defaults_of(self.id, self.columns, live, None),
+            {} if holders else defaults_of(self.id, after.columns, target, live),
             {}
             if after._is_related(target)
             else counted([c.name for c in after.columns if c.not_null], self.id, live, target),
@@ -311,13 +312,20 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
             return None
         come = [c.name for c in after.columns if c.not_null]
         numbers = dict.fromkeys(counted(come, self.id, live, target), "pg_catalog.row_number() OVER ()")
-        defaults = numbers | _defaults(after, target, live)
+        defaults = numbers | defaults_of(self.id, after.columns, target, live)
         return carry(self.id, self.columns, after.columns, defaults, live, target, empty=bool(self.partition_by))
 
     def freed(self, of: frozenset[ObjectId]) -> SchemaObject | None:
         """Generated columns as plain ones; that is no way out for columns' types, nor for a key of partitions."""
         tied = self.partition_by or not all(i.kind == "function" for i in of)
         return None if tied else msgspec.structs.replace(self, columns=tuple(c.freed for c in self.columns))
+
+    def without_columns_of(self, types: frozenset[ObjectId]) -> SchemaObject | None:
+        names = {i.name for i in types}
+        gone = {c.name for c in self.columns if path_of(c.type.removesuffix("[]")) in names}
+        stay = [c for c in self.columns if c.name not in gone and gone.isdisjoint(c.uses)]
+        fixed = gone & {*self.key, *(c.name for c in self.columns if c.inherited)}
+        return None if fixed or self.of_type else msgspec.structs.replace(self, columns=tuple(stay))
 
     def lets_rows_stay(self, after: SchemaObject, columns: frozenset[str]) -> bool:
         """Columns that come back have no values but those that they are given then; all others are the same."""
@@ -357,27 +365,6 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
 
 def _persistent(persistence: str, catalog: Catalog) -> set[ObjectId]:
     return {i for i, o in catalog.objects.items() if isinstance(o, Table) and o.persistence == persistence}
-
-
-def _defaults(table: Table, catalog: Catalog, there: Catalog | None) -> dict[str, str]:
-    """Default expressions by column; with `there`, only those whose needs are met in that other catalog already.
-
-    What the table itself needs and has to be made, its columns' types say, is there before a column is added.
-    """
-    found = {}
-    own = {catalog.owner_of(n) for n in catalog.dependencies.get(table.id, ())}
-    made = {n for n in own if n is not None and there is not None and n not in there.objects}
-    for c in table.columns:
-        default = ObjectId("default", (*table.id.name, c.name))
-        o = catalog.objects.get(default)
-        if o is None:
-            continue
-        if there is not None:
-            needs = {catalog.owner_of(n) for n in catalog.dependencies.get(default, ())} - {table.id, None} - made
-            if any(n is not None and there.objects.get(n) != catalog.objects[n] for n in needs):
-                continue
-        found[c.name] = o.expression  # type: ignore[attr-defined]
-    return found
 
 
 def asked(major: int) -> tuple[Query, ...]:

@@ -189,7 +189,10 @@ class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain
         """Whether values of it are in a column as parts of others: in arrays, rows or ranges."""
         return any(
             i.kind in ("composite type", "range")
-            or (isinstance(o := catalog.objects[i], Table) and any(c.type == f"{self.spelled}[]" for c in o.columns))
+            or (
+                i.kind in ("table", "materialized view")
+                and any(c.type == f"{self.spelled}[]" for c in getattr(catalog.objects[i], "columns", ()))
+            )
             for i in catalog.dependents_of(self.id)
         )
 
