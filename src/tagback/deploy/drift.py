@@ -63,8 +63,9 @@ def is_drift(
 ) -> bool:
     """Whether two recorded schemas that should be one aren't. Where a rollback was to append columns, order is no matter."""
     known = [heads[s] for s in (left, found) if s in heads]
-    prints = {h.fingerprint if len({h.major for h in known}) == 1 else ledger.fingerprint(h.id) for h in known}
-    if len(prints) == 1 and len(known) == 2:
+    if len(known) == 2 and (
+        len({h.fingerprint for h in known}) == 1 or len({ledger.fingerprint(h.id) for h in known}) == 1
+    ):
         return False
     if found not in history.reordered:
         return True

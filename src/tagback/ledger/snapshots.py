@@ -1,13 +1,15 @@
 """Recorded catalogs: each as the difference to another one, so that a thousand tags on a large schema stay small.
 
 Another major version of the server may read the same schema differently (PostgreSQL 16 writes the columns of views in another
-way than 15). So what another one recorded is given as the present one reads it, and that is recorded in turn by whatever
-writes to the ledger.
+way than 15), and so may the same one once a dump was restored (`IN ('a', 'b')` is printed in two ways). So what was recorded
+on another version, or in another physical database, is given as the present one reads it, and that is recorded in turn by
+whatever writes to the ledger.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import msgspec
 
@@ -36,7 +38,7 @@ def heads(session: Session) -> dict[SnapshotId, SnapshotHead]:
 def fingerprint(session: Session, snapshot: SnapshotId) -> Fingerprint:
     """The fingerprint of the catalog that `load` gives."""
     known = heads(session)
-    if _head(known, snapshot).major != session.major:
+    if _from_elsewhere(session, _head(known, snapshot)):
         return load(session, snapshot).fingerprint
     return known[snapshot].fingerprint
 
@@ -44,7 +46,7 @@ def fingerprint(session: Session, snapshot: SnapshotId) -> Fingerprint:
 def load(session: Session, snapshot: SnapshotId) -> Catalog:
     """The recorded catalog as this server reads it; LookupError if there is none."""
     known = heads(session)
-    if _head(known, snapshot).major == session.major:
+    if not _from_elsewhere(session, _head(known, snapshot)):
         return _as_recorded(session, snapshot, known)
     here = _found_here(session, snapshot)
     return _as_recorded(session, here, known) if here else session.read_anew(_as_recorded(session, snapshot, known))
@@ -52,13 +54,14 @@ def load(session: Session, snapshot: SnapshotId) -> Catalog:
 
 def here(session: Session, snapshot: SnapshotId) -> SnapshotId:
     """The same catalog recorded as this server reads it."""
-    if snapshot == NO_SNAPSHOT or _head(heads(session), snapshot).major == session.major:
+    if snapshot == NO_SNAPSHOT or not _from_elsewhere(session, _head(heads(session), snapshot)):
         return snapshot
     found = _found_here(session, snapshot)
     if not found:
         catalog = load(session, snapshot)
-        found = save(session, catalog, None)
-        session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", (_note(snapshot, catalog.major), str(found)))
+        same = catalog.fingerprint == heads(session)[snapshot].fingerprint
+        found = snapshot if same else save(session, catalog, None)
+        session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", (_note(session, snapshot), str(found)))
     return found
 
 
@@ -77,6 +80,7 @@ def save(session: Session, catalog: Catalog, parent: tuple[SnapshotId, Catalog] 
         "INSERT INTO {snapshot} (id, parent, fingerprint, engine, major, taken) VALUES (?, ?, ?, ?, ?, ?)",
         (snapshot, parent[0] if parent else NO_SNAPSHOT, catalog.fingerprint, catalog.engine, catalog.major, now()),
     )
+    _note_first(session, snapshot)
     known = {str(r[0]) for r in session.execute("SELECT digest FROM {object}")}
     rows = {
         key: (key, i.kind, _json(i.name), catalog.objects[i].canonical().decode(), _dependencies(catalog, i))
@@ -133,12 +137,36 @@ def _as_recorded(session: Session, snapshot: SnapshotId, known: dict[SnapshotId,
 
 def _found_here(session: Session, snapshot: SnapshotId) -> SnapshotId:
     """The snapshot that holds what this server read of that one; NO_SNAPSHOT before it was recorded."""
-    rows = session.execute("SELECT value FROM {meta} WHERE name = ?", (_note(snapshot, session.major),))
+    rows = session.execute("SELECT value FROM {meta} WHERE name = ?", (_note(session, snapshot),))
     return SnapshotId(_int(rows[0][0])) if rows else NO_SNAPSHOT
 
 
-def _note(snapshot: SnapshotId, major: str) -> str:
-    return f"snapshot {snapshot} on {major}"
+def _note(session: Session, snapshot: SnapshotId) -> str:
+    return f"snapshot {snapshot} on {session.major} in {session.epoch}"
+
+
+def _from_elsewhere(session: Session, head: SnapshotHead) -> bool:
+    """Whether it was recorded on another major version, or before the ledger came into this physical database."""
+    return head.major != session.major or head.id < _first_here(session)
+
+
+def _first_here(session: Session) -> int:
+    """The first snapshot that was recorded in this physical database; none has a number as high before there is one."""
+    firsts = _firsts(session)
+    return firsts.get(f"epoch {session.epoch}", sys.maxsize if firsts else 0)
+
+
+def _note_first(session: Session, snapshot: SnapshotId) -> None:
+    """Notes that this is the first one here, unless there was one. The ledger's own first stands for all without a note."""
+    firsts, epoch = _firsts(session), f"epoch {session.epoch}"
+    if epoch not in firsts:
+        first = snapshot if firsts else NO_SNAPSHOT
+        session.execute("INSERT INTO {meta} (name, value) VALUES (?, ?)", (epoch, str(first)))
+
+
+def _firsts(session: Session) -> dict[str, int]:
+    rows = session.execute("SELECT name, value FROM {meta} WHERE name LIKE ?", ("epoch %",))
+    return {str(name): _int(value) for name, value in rows}
 
 
 def _head(known: dict[SnapshotId, SnapshotHead], snapshot: SnapshotId) -> SnapshotHead:

@@ -133,6 +133,32 @@ def test_a_deployment_is_taken_back_and_redone_on_a_newer_major(
         assert differences(before, state(newer, there)) == []
 
 
+def test_a_restored_dump_of_the_same_version_has_its_way_back(postgres_server: PostgresServer, changelog: Path) -> None:
+    """`IN` on a varchar is printed in another way once its text was parsed again."""
+    database = postgres_server.create_database()
+    (changelog / "1_setup.sql").write_text(
+        "CREATE TABLE t (a varchar(5) CHECK (a IN ('x', 'y')), b int); CREATE INDEX i ON t (b) WHERE a IN ('x', 'y');"
+        "CREATE VIEW v AS SELECT * FROM t WHERE a IN ('x', 'y'); INSERT INTO t VALUES ('x', 1);"
+    )
+    with tagback.open(postgres_server.url(database)) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        before = state(postgres_server, upgraded(postgres_server, database, postgres_server))
+        (changelog / "2_change.sql").write_text("ALTER TABLE t ADD c int; DROP VIEW v; UPDATE t SET b = 2;")
+        target.apply(changelog, tagback.ApplyOptions(tag="after"))
+    there = upgraded(postgres_server, database, postgres_server)
+    with tagback.open(postgres_server.url(there)) as target:
+        assert target.verify().differences == ()
+        assert False not in [t.reachable for t in target.tags()]
+        assert target.rollback(tagback.RollbackOptions(to="before")).verified
+        view = "Name: v; Type: VIEW; Schema: public"
+        assert [d for d in differences(before, state(postgres_server, there)) if not d.startswith(view)] == []
+        assert target.verify("before").equal
+        target.apply(changelog, tagback.ApplyOptions(tag="again"))
+        with postgres_server.connect(there) as connection:
+            connection.execute("ALTER TABLE t ADD by_hand int")
+        assert [c.object for c in target.verify().differences] == ["table public.t"]
+
+
 def test_without_the_right_to_make_databases_nothing_happens_and_the_missing_right_is_named(
     older: PostgresServer, newer: PostgresServer, changelog: Path
 ) -> None:

@@ -39,8 +39,37 @@ class Anew:
     def read(self, recorded: Catalog) -> Catalog:
         """See `tagback.engines.session.Session.read_anew`."""
         if recorded.fingerprint not in self._known:
-            self._known[recorded.fingerprint] = _read(self._url, recorded, self._look())
+            live = self._look()
+            read = _read if recorded.major != live.major else _restored
+            self._known[recorded.fingerprint] = read(self._url, recorded, live)
         return self._known[recorded.fingerprint]
+
+
+def _restored(url: Url, recorded: Catalog, live: Catalog) -> Catalog:
+    """What was recorded on this version, where a dump may have been restored since.
+
+    Where a definition of today's is what the dump of the recorded one gives, it is that; else it is as recorded.
+    """
+    doubtful = {
+        i
+        for i, o in recorded.objects.items()
+        if i in live.objects and live.objects[i] != o and not isinstance(o, UnmanagedObject) and _reads_otherwise(o)
+    }
+    if not doubtful:
+        return recorded
+    try:
+        anew = _read(url, recorded, live).objects
+    except RefusedError:  # without the right to make databases what differs counts as changed
+        return recorded
+    same = {i: live.objects[i] for i in doubtful if anew.get(i) == live.objects[i]}
+    return replace(recorded, objects={**recorded.objects, **same}, _cache={})
+
+
+def _reads_otherwise(o: SchemaObject) -> bool:
+    """Whether its definition, made from the text that is printed, is printed as another text."""
+    lasting = o.create()
+    with as_printed():
+        return o.create() != lasting
 
 
 def _read(url: Url, recorded: Catalog, live: Catalog) -> Catalog:
