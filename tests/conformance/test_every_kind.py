@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,27 @@ def test_postgres(case: Case, pg_url: str, postgres_server: PostgresServer, tmp_
     case = replace(case, setup=setup, change=change)
     with postgres_server.connect(database) as connection:
         rite(case, pg_url, lambda: postgres_state(postgres_server, database, connection), tmp_path)
+
+
+PLAIN = [c for c in postgres_cases.CASES if not (c.refused or c.name.endswith((" made", " changed")))][::12]
+"""A share of those that no superuser is needed for."""
+
+
+@named(tuple(PLAIN))
+def test_postgres_without_superuser(case: Case, pg_url: str, postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """As the database's owner on a managed service, who may make databases."""
+    if postgres_server.major < 15:
+        pytest.skip("the schema public of a scratch database is the superuser's there, and can't be made like another")
+    database = pg_url.rpartition("/")[2]
+    role = f"owner_{database}"
+    setup, change = (fitting(sql, postgres_server.major) for sql in (case.setup, case.change))
+    with postgres_server.connect(database) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN CREATEDB; ALTER DATABASE {database} OWNER TO {role}".encode())
+        connection.execute(f"GRANT ALL ON SCHEMA public TO {role}".encode())
+        url = postgres_server.url(database, role)
+        look = partial(postgres_state, postgres_server, database, connection)
+        rite(replace(case, setup=setup, change=change), url, look, tmp_path)
+        connection.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 def rite(case: Case, url: str, look: Callable[[], State], folder: Path) -> None:

@@ -133,6 +133,34 @@ def test_a_deployment_is_taken_back_and_redone_on_a_newer_major(
         assert differences(before, state(newer, there)) == []
 
 
+def test_no_more_than_the_right_to_make_databases_is_needed(
+    older: PostgresServer, newer: PostgresServer, changelog: Path
+) -> None:
+    """As the owner of some of it, in a database that came from a version where the schema public was the superuser's."""
+    database = older.create_database()
+    role = f"owner_{database}"
+    for server in (older, newer):
+        with server.connect() as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN CREATEDB".encode())
+    with older.connect(database) as connection:
+        connection.execute(
+            f"GRANT CREATE ON DATABASE {database} TO {role}; GRANT CREATE ON SCHEMA public TO {role};"
+            "CREATE TABLE theirs (id int PRIMARY KEY, v varchar(9) CHECK (v IN ('a', 'b'))); GRANT ALL ON theirs TO pg_monitor;"
+            "CREATE VIEW over_theirs AS SELECT theirs.id FROM theirs; GRANT SELECT (id) ON theirs TO PUBLIC;"
+            "ALTER DEFAULT PRIVILEGES FOR ROLE pg_monitor GRANT SELECT ON TABLES TO PUBLIC;"
+            "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+            "CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION watch();".encode()
+        )
+    (changelog / "1_mine.sql").write_text("CREATE TABLE mine (id int); CREATE VIEW v AS SELECT mine.id FROM mine;")
+    with tagback.open(older.url(database, role)) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "2_change.sql").write_text("ALTER TABLE mine ADD a int; DROP VIEW v;")
+        target.apply(changelog, tagback.ApplyOptions(tag="after"))
+    with tagback.open(newer.url(upgraded(older, database, newer), role)) as target:
+        assert target.verify().differences == ()
+        assert target.rollback(tagback.RollbackOptions(to="before")).verified
+
+
 def test_a_restored_dump_of_the_same_version_has_its_way_back(postgres_server: PostgresServer, changelog: Path) -> None:
     """`IN` on a varchar is printed in another way once its text was parsed again."""
     database = postgres_server.create_database()

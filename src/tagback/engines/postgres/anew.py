@@ -14,17 +14,23 @@ import msgspec
 
 from tagback.catalog import Catalog, Fingerprint, SchemaObject, UnmanagedObject, diff
 from tagback.engines.postgres import privileges
+from tagback.engines.postgres.kinds.database import DatabaseComment, DatabaseSettings
 from tagback.engines.postgres.kinds.default_privileges import DefaultPrivileges
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
+from tagback.engines.postgres.kinds.publication import PublishedSchema
 from tagback.engines.postgres.kinds.schema import Extension
 from tagback.engines.postgres.kinds.table import Table
+from tagback.engines.postgres.kinds.trigger import EventTrigger
 from tagback.engines.postgres.kinds.view import MaterializedView, View
 from tagback.engines.postgres.sqltext import as_printed
+from tagback.engines.postgres.undressed import dressed, undressed
 from tagback.engines.session import Session
 from tagback.engines.url import Url
 from tagback.engines.versions import OTHER_MAJOR
 from tagback.errors import RefusedError, TagbackError
 
+_AS_RECORDED = (DefaultPrivileges, EventTrigger, DatabaseSettings, DatabaseComment, PublishedSchema)
+"""Of which every version says the same. Some take a superuser to make, and nothing hangs on them."""
 _WITH_RIGHTS_OF_TABLES = (Table, View, MaterializedView, ForeignTable)
 
 
@@ -99,7 +105,7 @@ def _read(url: Url, recorded: Catalog, live: Catalog) -> Catalog:
             else "Nothing was touched.",
         ) from e
     unmanaged = {i: live.objects.get(i, o) for i, o in recorded.objects.items() if isinstance(o, UnmanagedObject)}
-    needs = {i: n for i, n in recorded.dependencies.items() if i in unmanaged}
+    needs = {i: n for i, n in recorded.dependencies.items() if i in unmanaged or i not in built.dependencies}
     return replace(
         built,
         objects={**built.objects, **unmanaged},
@@ -110,14 +116,14 @@ def _read(url: Url, recorded: Catalog, live: Catalog) -> Catalog:
 
 
 def _build(session: Session, recorded: Catalog, live: Catalog) -> Catalog:
-    """Makes it in the empty database, and reads it there."""
+    """Makes it in the empty database, and reads it there. Nobody's rights are needed but those to make it."""
     from tagback.plan import plan
 
     session.begin()
     empty = session.read_catalog()
-    objects = {
-        i: _of_today(o, recorded, live) for i, o in recorded.objects.items() if not isinstance(o, UnmanagedObject)
-    }
+    today = {i: _of_today(o, recorded, live) for i, o in recorded.objects.items() if not isinstance(o, UnmanagedObject)}
+    as_recorded = {i: o for i, o in today.items() if isinstance(o, _AS_RECORDED)}
+    objects = {i: undressed(o, empty.maker, empty.objects.get(i)) for i, o in today.items() if i not in as_recorded}
     wanted = replace(recorded, objects=objects, _cache={})
     with as_printed():
         planned = plan(empty, wanted)
@@ -128,7 +134,8 @@ def _build(session: Session, recorded: Catalog, live: Catalog) -> Catalog:
     missing = diff(built, wanted).added
     if missing:
         raise RefusedError(f"{', '.join(map(str, missing))} did not come about.", code=OTHER_MAJOR)
-    return built
+    found = {i: dressed(o, today.get(i)) for i, o in built.objects.items()}
+    return replace(built, objects={**found, **as_recorded}, _cache={})
 
 
 def _of_today(o: SchemaObject, recorded: Catalog, live: Catalog) -> SchemaObject:

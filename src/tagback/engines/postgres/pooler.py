@@ -18,7 +18,7 @@ import psycopg
 from tagback.errors import RefusedError, TagbackError
 
 _PATIENCE = 3.0  # seconds; where sessions keep all of the pooler's connections, the second one waits
-_ROUNDS = 3
+_ROUNDS = 12  # with others at work, one process can come back to the same client by chance
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
