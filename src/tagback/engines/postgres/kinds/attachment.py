@@ -175,7 +175,13 @@ def read(r: Reading) -> None:
                 r.needs.setdefault(i, set()).add(found.id)
         watched = {relation, parent} & (odd | r.watched_only)
         ambiguous = _ambiguous(r, hanging.get(table, ()), {b for _, b in pairs})
-        r.objects[found.id] = r.unmanaged(found) if watched or detaching or ambiguous else found
+        # Before 16 CREATE … PARTITION OF makes such a partition, and nothing else does.
+        unlike = r.major < 16 and _computed(r, relation) != _computed(r, parent)
+        r.objects[found.id] = r.unmanaged(found) if watched or detaching or ambiguous or unlike else found
+
+
+def _computed(r: Reading, relation: int) -> dict[str, str]:
+    return {c.name: c.generated for c in r.columns.get(relation, ()) if c.generated}
 
 
 def _inherited(column: Column) -> str:
