@@ -73,7 +73,8 @@ def command(
             page.line(f"  … and {len(result.changesets) - 12} more")
         for note in result.notes:
             page.line(("note: ", "warn"), note)
-        page.line(("built: ", "dim"), f"fingerprint {short(result.fingerprint_built)} = the target's")
+        is_it = " = the target's" if result.fingerprint_built == result.fingerprint_target else ""
+        page.line(("built: ", "dim"), f"fingerprint {short(result.fingerprint_built)}{is_it}")
         if result.changesets:
             there, back = short(result.fingerprint_after), short(result.fingerprint_back)
             page.line(("there and back: ", "dim"), f"{there}, {back}, {there}")

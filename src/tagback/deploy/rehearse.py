@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, diff
 from tagback.changelog import Changelog, read_changelog
 from tagback.deploy.apply import ApplyOptions, apply_changelog, unmanaged
 from tagback.deploy.drift import describe
@@ -17,7 +17,7 @@ from tagback.deploy.pending import find_pending
 from tagback.deploy.results import Applied, Rehearsed
 from tagback.deploy.rollback import RollbackOptions, rollback
 from tagback.deploy.tags import set_tag
-from tagback.engines import connect, scratch
+from tagback.engines import connect, scratch, without_rights
 from tagback.engines.session import Session, StatementError
 from tagback.errors import Exit, RefusedError, TagbackError, counted
 from tagback.ledger.history import read_history
@@ -26,6 +26,11 @@ from tagback.plan import plan
 
 _START, _END = "rehearsal-start", "rehearsal-end"
 
+_NOT_ALLOWED = "permission"
+_NO_RIGHTS = (
+    "The account may not make all that is other roles': owners and privileges, event triggers, default privileges and settings of"
+    " the database are left out of the scratch database, or differ there."
+)
 _NO_ROWS = (
     "There are no rows in the scratch database: what needs some that the target has can't be rehearsed;"
     " `apply --dry-run` tries it on them."
@@ -72,6 +77,8 @@ def rehearse(
         try:
             running(session)
             result = _there_and_back(session, live, pending, path, listen)
+            if result.fingerprint_built != result.fingerprint_target:
+                notes = (*notes, _NO_RIGHTS)
         finally:
             running(None)
             session.close()
@@ -121,20 +128,35 @@ def _build(session: Session, live: Catalog) -> Catalog:
                 code="scratch",
                 hint="Name a server of the same version with --scratch. Nothing was touched.",
             )
-        planned = plan(empty, live)
-        if planned.blocked:
-            raise RefusedError(
-                "The schema can't be built again:\n  " + "\n  ".join(planned.blocked),
-                code="unmanaged",
-                hint="Nothing was touched.",
-            )
-        _act("Building the schema", lambda: session.run_steps(planned.steps, lambda step, seconds: None))
-        built = session.read_catalog()
-        _same("building the schema", live, built)
+        try:
+            built = _made(session, empty, live)
+        except RehearsalError as e:
+            wanted = without_rights(session.engine, live, empty) if e.code == _NOT_ALLOWED else None
+            if wanted is None:
+                raise
+            session.rollback()
+            session.begin()
+            built = _made(session, empty, wanted)
         session.commit()
     except BaseException:
         session.rollback()
         raise
+    return built
+
+
+def _made(session: Session, empty: Catalog, wanted: Catalog) -> Catalog:
+    planned = plan(empty, wanted)
+    if planned.blocked:
+        raise RefusedError(
+            "The schema can't be built again:\n  " + "\n  ".join(planned.blocked),
+            code="unmanaged",
+            hint="Nothing was touched.",
+        )
+    _act("Building the schema", lambda: session.run_steps(planned.steps, lambda step, seconds: None))
+    built = session.read_catalog()
+    if {*diff(built, wanted).names} <= empty.objects.keys():  # what is there already may be others' to change
+        wanted = replace(wanted, objects={**wanted.objects, **{i: built.objects[i] for i in empty.objects}}, _cache={})
+    _same("building the schema", wanted, built)
     return built
 
 

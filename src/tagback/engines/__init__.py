@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Protocol
 
+from tagback.catalog import Catalog
 from tagback.engines.session import KeptRows, Session, Value
 from tagback.engines.url import Url, parse
 from tagback.errors import UsageError
@@ -70,6 +71,16 @@ def scratch(near: str, place: str | None = None) -> AbstractContextManager[Url]:
         raise UsageError(f"A scratch database for {address.scheme}:// can't be on {at.scheme}://.", code="rehearsal")
     made: AbstractContextManager[Url] = module.scratch(address, at)
     return made
+
+
+def without_rights(engine: str, catalog: Catalog, empty: Catalog) -> Catalog | None:
+    """The schema without owners and privileges, as whoever read the `empty` database can make it there.
+
+    None for an engine that has none.
+    """
+    module = _part(engine, "undressed")
+    found: Catalog | None = module.without_rights(catalog, empty) if module is not None else None
+    return found
 
 
 def shelf_query(engine: str, kept: KeptRows) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tagback
+from tagback.deploy.rehearse import rehearse
 from tagback.errors import TagbackError
 from tests.support import client
 from tests.support.oracle import State, differences, postgres_state
@@ -196,6 +197,20 @@ def test_a_way_back_that_needs_anothers_right_names_it_before_anything(place: Pl
                 target.rollback(tagback.RollbackOptions(to="before", on_drift=options.on_drift, dry_run=dry_run))
             assert (caught.value.code, '"more"' in caught.value.hint) == ("permission", True)
         assert differences(at, place.state()) == []
+
+
+def test_what_is_pending_is_rehearsed_without_the_rights_of_others(place: Place) -> None:
+    place.admin(
+        "DROP FOREIGN DATA WRAPPER fw CASCADE; ALTER ROLE {app} CREATEDB INHERIT;"
+        "ALTER SCHEMA public OWNER TO postgres; CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION watch()"
+    )
+    place.add(MINE)
+    with tagback.open(place.url) as target:
+        target.apply(place.changelog, tagback.ApplyOptions(tag="before"))
+    place.add(CHANGE)
+    done = rehearse(place.url, place.changelog)
+    assert done.changesets == ("002_x",)
+    assert any("owners and privileges" in note for note in done.notes)
 
 
 def test_the_ledger_of_another_role_is_used_by_its_members(place: Place) -> None:

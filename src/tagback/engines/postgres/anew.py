@@ -14,23 +14,18 @@ import msgspec
 
 from tagback.catalog import Catalog, Fingerprint, SchemaObject, UnmanagedObject, diff
 from tagback.engines.postgres import privileges
-from tagback.engines.postgres.kinds.database import DatabaseComment, DatabaseSettings
 from tagback.engines.postgres.kinds.default_privileges import DefaultPrivileges
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
-from tagback.engines.postgres.kinds.publication import PublishedSchema
 from tagback.engines.postgres.kinds.schema import Extension
 from tagback.engines.postgres.kinds.table import Table
-from tagback.engines.postgres.kinds.trigger import EventTrigger
 from tagback.engines.postgres.kinds.view import MaterializedView, View
 from tagback.engines.postgres.sqltext import as_printed
-from tagback.engines.postgres.undressed import dressed, undressed
+from tagback.engines.postgres.undressed import AS_RECORDED, dressed, without_rights
 from tagback.engines.session import Session
 from tagback.engines.url import Url
 from tagback.engines.versions import OTHER_MAJOR
 from tagback.errors import RefusedError, TagbackError
 
-_AS_RECORDED = (DefaultPrivileges, EventTrigger, DatabaseSettings, DatabaseComment, PublishedSchema)
-"""Of which every version says the same. Some take a superuser to make, and nothing hangs on them."""
 _WITH_RIGHTS_OF_TABLES = (Table, View, MaterializedView, ForeignTable)
 
 
@@ -122,9 +117,8 @@ def _build(session: Session, recorded: Catalog, live: Catalog) -> Catalog:
     session.begin()
     empty = session.read_catalog()
     today = {i: _of_today(o, recorded, live) for i, o in recorded.objects.items() if not isinstance(o, UnmanagedObject)}
-    as_recorded = {i: o for i, o in today.items() if isinstance(o, _AS_RECORDED)}
-    objects = {i: undressed(o, empty.maker, empty.objects.get(i)) for i, o in today.items() if i not in as_recorded}
-    wanted = replace(recorded, objects=objects, _cache={})
+    as_recorded = {i: o for i, o in today.items() if isinstance(o, AS_RECORDED)}
+    wanted = without_rights(replace(recorded, objects=today, _cache={}), empty)
     with as_printed():
         planned = plan(empty, wanted)
     if planned.blocked:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from tagback.catalog import SchemaObject
+from tagback.catalog import Catalog, SchemaObject
 from tagback.engines.postgres.kinds.base import PgObject
 from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.database import DatabaseComment, DatabaseSettings
+from tagback.engines.postgres.kinds.default_privileges import DefaultPrivileges
+from tagback.engines.postgres.kinds.publication import PublishedSchema
+from tagback.engines.postgres.kinds.trigger import EventTrigger
+
+AS_RECORDED = (DefaultPrivileges, EventTrigger, DatabaseSettings, DatabaseComment, PublishedSchema)
+"""Kinds that are about little else. Some take a superuser to make, and nothing hangs on them."""
+
+
+def without_rights(catalog: Catalog, empty: Catalog) -> Catalog:
+    """The schema as whoever read the `empty` database can make it there."""
+    objects = {
+        i: undressed(o, empty.maker, empty.objects.get(i))
+        for i, o in catalog.objects.items()
+        if not isinstance(o, AS_RECORDED)
+    }
+    return replace(catalog, objects=objects, _cache={})
 
 
 def undressed(o: SchemaObject, maker: str, there: SchemaObject | None) -> SchemaObject:
