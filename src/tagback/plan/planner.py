@@ -7,7 +7,7 @@ taken down before and put back after. Rows that come back do so between the two,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -73,17 +73,9 @@ class Planner:
         self.removed = set(difference.removed)
         self.added = set(difference.added)
         self.rebuilt = set(self.carried)
-        others = without(self.live, self.carried), without(self.target, self.carried)
-        for object_id in difference.changed:
-            if object_id in self.carried:
-                continue
-            before, after = self.live.objects[object_id], self.target.objects[object_id]
-            alike = isinstance(before, type(after)) or isinstance(after, type(before))  # one may be watched only
-            alteration = before.alter(after, *others) if alike else None
-            if alteration is None:
-                self.rebuilt.add(object_id)
-            else:
-                self.alterations[object_id] = alteration
+        away: set[ObjectId] | None = None
+        while away != (away := {i for i in self.rebuilt if self.live.objects[i].carries_data}):
+            self._alter(difference.changed, away)
         self.rows = {table: self._in_place(table, r) for table, r in self.rows.items()}
         self._spread()
         self._lift_tinges()
@@ -102,6 +94,19 @@ class Planner:
             names = ", ".join(f"{n.action} {n.id}" for n in e.nodes[:5] if isinstance(n, _Node))
             return Plan((), (f"These changes depend on each other in a circle: {names}.",))
         return Plan(tuple(step for node in ordered for step in self._steps(node)))
+
+    def _alter(self, changed: Iterable[ObjectId], away: set[ObjectId]) -> None:
+        """Finds out what changes in place, beside those tables that aren't there meanwhile, and what can't."""
+        others = without(self.live, away), without(self.target, away)
+        self.alterations.clear()
+        for object_id in changed:
+            before, after = self.live.objects[object_id], self.target.objects[object_id]
+            alike = isinstance(before, type(after)) or isinstance(after, type(before))  # one may be watched only
+            alteration = before.alter(after, *others) if alike and object_id not in self.rebuilt else None
+            if alteration is None:
+                self.rebuilt.add(object_id)
+            else:
+                self.alterations[object_id] = alteration
 
     # ------------------------------------------------------------------ rows that needn't go
 

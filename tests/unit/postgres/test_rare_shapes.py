@@ -131,6 +131,10 @@ CASES = {
         "CREATE MATERIALIZED VIEW m AS SELECT ARRAY[a] AS a FROM t",
         "ALTER DOMAIN d DROP CONSTRAINT d_check",
     ),
+    "partitioned table that is made anew beside its type": (
+        "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a e, b int NOT NULL, k int) PARTITION BY HASH (k)",
+        "ALTER TYPE e ADD VALUE 'b'; ALTER TABLE t DROP b",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",
