@@ -124,6 +124,9 @@ def _attempt(session: Session, changelog: Changelog, path: Path, options: ApplyO
     for changeset, applied in changed:
         ledger.set_checksum(applied, changeset.checksum)
     result = with_expired(result, expire(session, ledger, options.shelf_retention))
+    obstacle = session.ledger_obstacle()
+    if obstacle is not None:  # made by a changeset, it would be in the way of all that comes
+        raise obstacle
     if options.dry_run:
         session.rollback()
         if len(pending.changesets) > 1 and not options.granular:

@@ -104,6 +104,9 @@ def find_point(history: History, options: RollbackOptions) -> Point:
 
 def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> RolledBack:
     began = now()
+    obstacle = session.ledger_obstacle()
+    if obstacle is not None:
+        raise obstacle
     session.begin()
     ledger = Ledger(session)
     history = read_history(ledger)

@@ -9,7 +9,7 @@ import pytest
 
 import tagback
 from tagback.deploy.rehearse import rehearse
-from tagback.errors import TagbackError
+from tagback.errors import RefusedError, TagbackError
 from tests.support import client
 from tests.support.oracle import State, differences, postgres_state
 from tests.support.postgres import PostgresServer
@@ -197,6 +197,31 @@ def test_a_way_back_that_needs_anothers_right_names_it_before_anything(place: Pl
                 target.rollback(tagback.RollbackOptions(to="before", on_drift=options.on_drift, dry_run=dry_run))
             assert (caught.value.code, '"more"' in caught.value.hint) == ("permission", True)
         assert differences(at, place.state()) == []
+
+
+def test_a_publication_of_all_tables_is_refused_whoever_makes_it_and_when(place: Place) -> None:
+    admin = place.server.url(place.database)
+    (place.changelog / "001_t.sql").write_text("CREATE TABLE t (id int PRIMARY KEY);")
+    publication = place.changelog / "002_all.sql"
+    publication.write_text("CREATE PUBLICATION everything FOR ALL TABLES;")
+    with tagback.open(admin) as target:
+        before = place.state()
+        with pytest.raises(RefusedError, match='"everything" is FOR ALL TABLES'):
+            target.apply(place.changelog)
+        assert differences(before, place.state()) == []
+        publication.unlink()
+        target.tag("before")
+        target.apply(place.changelog, tagback.ApplyOptions(tag="after"))
+        place.admin("CREATE PUBLICATION everything FOR ALL TABLES")
+        at = place.state()
+        options = tagback.RollbackOptions(to="before", on_drift=tagback.OnDrift.KEEP)
+        for command in (lambda: target.rollback(options), lambda: target.apply(place.changelog)):
+            with pytest.raises(RefusedError, match='"everything" is FOR ALL TABLES') as caught:
+                command()
+            assert (caught.value.code, caught.value.exit_code) == ("publication", 3)
+        assert differences(at, place.state()) == []
+        place.admin("DROP PUBLICATION everything")
+        assert target.rollback(options).verified
 
 
 def test_what_is_pending_is_rehearsed_without_the_rights_of_others(place: Place) -> None:

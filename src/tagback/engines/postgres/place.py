@@ -45,7 +45,8 @@ def _published(ask: Ask) -> RefusedError | None:
         f"The publication {names} is FOR ALL TABLES: it would replicate tagback's ledger, and subscribers that"
         " don't have its tables stop replicating at the first row.",
         code="publication",
-        hint="Publish schemas or tables by name (FOR TABLES IN SCHEMA, FOR TABLE), without the schema tagback.",
+        hint="Publish schemas or tables by name (FOR TABLES IN SCHEMA, FOR TABLE), without the schema tagback."
+        " The database is as it was.",
     )
 
 
