@@ -116,6 +116,7 @@ CALLS = frozenset(
         "ledger_exists",
         "ledger_obstacle",
         "read_catalog",
+        "read_anew",
         "keep_start",
         "keeps_late",
         "keep_late",
