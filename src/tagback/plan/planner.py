@@ -25,7 +25,8 @@ from tagback.catalog import (
 )
 from tagback.plan.order import CycleError, in_order, reaches
 from tagback.plan.result import Plan
-from tagback.plan.ties import told, without
+from tagback.plan.staying import exchanges
+from tagback.plan.ties import heirs, told, without
 
 _MAIN_STAGE = {Action.DROP: 0, Action.DELETE: 1, Action.ALTER: 2, Action.CREATE: 3, Action.INSERT: 4}
 
@@ -52,6 +53,7 @@ class Planner:
         self.blocked: list[str] = []
         self.ties: dict[ObjectId, frozenset[ObjectId]] = {}  # what has rows, and what it needs that has to go
         self.tied: dict[ObjectId, frozenset[ObjectId]] = {}  # the same of what changes itself
+        self.heirs: Mapping[ObjectId, frozenset[ObjectId]] = {}
         self.parts_go_first = False
         self.removed: set[ObjectId] = set()
         self.added: set[ObjectId] = set()
@@ -120,8 +122,8 @@ class Planner:
             not before.lets_rows_stay(after, r.instead.columns)
             or not key <= {*before.parts} & {*after.parts}
             or not columns.isdisjoint(self._turned_by_others(table))
-            or self._exchanges(self.live, table, columns)
-            or self._exchanges(self.target, table, columns)
+            or exchanges(self.live, table, columns)
+            or exchanges(self.target, table, columns, {*self.added, *self.rebuilt})
         ):
             return replace(r, instead=None)
         return Restoration((), r.instead.steps, r.instead)
@@ -129,17 +131,6 @@ class Planner:
     def _turned_by_others(self, table: ObjectId) -> set[ObjectId]:
         """Columns whose values are turned over to a type that is made anew: today's may not go into it."""
         return {part for i, a in self.alterations.items() if i != table for part in a.disturbs}
-
-    def _exchanges(self, catalog: Catalog, table: ObjectId, columns: frozenset[ObjectId]) -> bool:
-        """Whether some key is made of these columns, or perhaps is. One that comes does so when the values are there."""
-        coming = {*self.added, *self.rebuilt} if catalog is self.target else set()
-        for o in catalog.objects.values():
-            if o.tells_rows_apart and o.part_of == table and o.id not in coming:
-                if not catalog.dependencies.get(o.id, columns).isdisjoint({table, *columns}):
-                    return True
-            elif isinstance(o, UnmanagedObject) and not catalog.dependencies.get(o.id, columns).isdisjoint(columns):
-                return True
-        return False
 
     # ------------------------------------------------------------------ what has to go out of the way
 
@@ -257,7 +248,7 @@ class Planner:
 
     def _tied(self) -> dict[ObjectId, frozenset[ObjectId]]:
         """What has rows and changes, and what it needs before and after that has to go for a while."""
-        away = frozenset(self.rebuilt | self.lifted)
+        away = frozenset(self.rebuilt.union(self.lifted, self.heirs, *self.heirs.values()))
         found = {
             i: away & (self._needs(self.live, i) | self._needs(self.target, i))
             for i in self.alterations
@@ -317,6 +308,9 @@ class Planner:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.ALTER, object_id))
         for object_id in down & up:
             before[_Node(Action.CREATE, object_id)].add(_Node(Action.DROP, object_id))
+        self.heirs = heirs(self.live, self.target, up, down)
+        for object_id, first in self.heirs.items():
+            before[_Node(Action.CREATE, object_id)] |= {self._leaves_at(i) for i in first}
         for table in self.rows:
             self._order_rows(table, before, down, up)
         self._order_tinges(before, down, up)

@@ -30,6 +30,18 @@ def without(catalog: Catalog, tables: Collection[ObjectId]) -> Catalog:
     return replace(catalog, objects=objects, dependencies=dependencies, _cache={})
 
 
+def heirs(
+    live: Catalog, target: Catalog, up: Iterable[ObjectId], down: Collection[ObjectId]
+) -> dict[ObjectId, frozenset[ObjectId]]:
+    """What is made with parts whose names are others' until these go."""
+    found = {}
+    for i in up:
+        owners = {o for part in target.objects[i].parts if (o := live.owner_of(part)) is not None and o != i}
+        if owners & {*down}:
+            found[i] = frozenset(owners & {*down})
+    return found
+
+
 def circular(catalog: Catalog) -> dict[ObjectId, frozenset[ObjectId]]:
     """What has rows and is needed itself by something that it needs: a table with rows in it of a view of its own."""
 

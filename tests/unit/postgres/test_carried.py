@@ -106,6 +106,35 @@ def test_tables_with_rows_of_what_needs_them_come_back(trial: Trial, change: str
     trial.goes_there_and_back(change)
 
 
+@pytest.mark.parametrize("keyed", ["", "ALTER TABLE t ADD PRIMARY KEY (id)"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "PARTITION BY RANGE (id)"),
+        ("PARTITION BY RANGE (id)", ""),
+        ("PARTITION BY RANGE (id)", "PARTITION BY HASH (id)"),
+    ],
+)
+def test_tables_become_partitioned_or_plain_and_are_as_before(
+    trial: Trial, before: str, after: str, keyed: str
+) -> None:
+    def parts(how: str) -> str:
+        bounds = {"": [], "RANGE": ["FROM (0) TO (10)", "FROM (10) TO (20)"]}.get(
+            how[13:18], ["WITH (MODULUS 2, REMAINDER 0)", "WITH (MODULUS 2, REMAINDER 1)"]
+        )
+        return ";".join(f"CREATE TABLE t{how[13:14]}{n} PARTITION OF t FOR VALUES {b}" for n, b in enumerate(bounds))
+
+    trial.setup(
+        f"CREATE TABLE t (id int, v text) {before}; {keyed}; {parts(before)}; CREATE VIEW s AS SELECT v FROM t;"
+        "INSERT INTO t VALUES (1, 'a'), (11, 'b')"
+    )
+    trial.goes_there_and_back(
+        "DROP VIEW s; ALTER TABLE t RENAME TO was;"
+        f"CREATE TABLE t (id int, v text) {after}; {keyed.replace('t ADD', 't ADD CONSTRAINT k')}; {parts(after)};"
+        "INSERT INTO t SELECT * FROM was; DROP TABLE was"
+    )
+
+
 def test_a_table_that_was_partitioned_gets_back_what_was_written_since(trial: Trial) -> None:
     trial.setup(
         "CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"

@@ -135,6 +135,10 @@ CASES = {
         "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a e, b int NOT NULL, k int) PARTITION BY HASH (k)",
         "ALTER TYPE e ADD VALUE 'b'; ALTER TABLE t DROP b",
     ),
+    "range with another name that keeps its multirange": (
+        "CREATE TYPE r AS RANGE (subtype = int); CREATE TABLE t (a r, b r[], c r_multirange)",
+        "ALTER TYPE r RENAME TO s",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",
