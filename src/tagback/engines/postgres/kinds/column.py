@@ -218,9 +218,10 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
 def further(table: tuple[str, ...], owner: str, before: Column, after: Column, keyword: str = "TABLE") -> list[str]:
     """Statements for what ALTER TABLE has no clause for."""
     out = []
-    if before.not_null and after.not_null and before.not_null_name != after.not_null_name:
-        first_name = before.not_null_name or usual_not_null_name(table[-1], before.name)
-        name = after.not_null_name or usual_not_null_name(table[-1], after.name)
+    from_parents = after.inherited in ("alone", "looser")  # then so is the name, and changes with theirs
+    first_name = before.not_null_name or usual_not_null_name(table[-1], before.name)
+    name = after.not_null_name or usual_not_null_name(table[-1], after.name)
+    if before.not_null and after.not_null and first_name != name and not from_parents:
         out.append(f"ALTER TABLE {qualified(*table)} RENAME CONSTRAINT {ident(first_name)} TO {ident(name)}")
     if after.identity:
         sequence = qualified(*after.identity.sequence)

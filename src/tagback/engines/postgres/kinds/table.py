@@ -151,8 +151,18 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         return {c.name: c.name in defaults or bool(c.identity) or bool(c.generated) for c in self.columns if c.not_null}
 
     def create(self) -> tuple[Step, ...]:
-        columns = ", ".join(self._named(c).definition() for c in self.columns if not c.is_heirloom)
-        return self._made([self._create_with(columns, self.parents)])
+        columns = [self._named(c).definition() for c in self.columns if not c.is_heirloom]
+        return self._made([self._create_with(", ".join(columns), self.parents)])
+
+    def _create_named(self) -> tuple[Step, ...]:
+        """The same with names for what is NOT NULL, as from 18 on. Added to what comes from a parent it would have that one's."""
+        named = self._all_named()
+        columns = [self._named(c).definition() for c in named.columns if not c.is_heirloom]
+        for c in self.columns:
+            if c.inherited == "stricter":
+                name = c.not_null_name or column_kind.usual_not_null_name(self.id.name[1], c.name)
+                columns.append(f"CONSTRAINT {ident(name)} NOT NULL {ident(c.name)}")
+        return named._made([self._create_with(", ".join(columns), self.parents)])
 
     def _create_with(self, columns: str, parents: Iterable[tuple[str, str]]) -> str:
         unlogged = "UNLOGGED " if self.persistence == "u" else ""
@@ -198,13 +208,13 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         clauses = ", ".join(f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names)
         sqls = [f"ALTER TABLE ONLY {self.address} {clauses}"] if names else []
         if in_usual_order([c.name for c in self.columns], [[c.name for c in p.columns] for p in parents]):
-            named = self._all_named() if int(target.major) >= 18 else self
-            return (*named.create(), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+            made = self._create_named() if int(target.major) >= 18 else self.create()
+            return (*made, *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
         helper = helper_of(self.id)
         columns = [msgspec.structs.replace(c, not_null=c.not_null or c.name in strict) for c in self.columns]
         first = [f"CREATE TABLE {qualified(*helper)} ()", self._create_with("", [helper])]
-        made = [*first, *in_that_order(self.id, columns, self.parents, helper, target)]
-        return (*self._made(made), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
+        sqls_of_it = [*first, *in_that_order(self.id, columns, self.parents, helper, target)]
+        return (*self._made(sqls_of_it), *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
 
     def _named(self, column: Column) -> Column:
         """A child must not say an expression that its parent says."""
