@@ -8,7 +8,7 @@ import tagback
 from tests.support import client
 from tests.support.oracle import State, differences, postgres_rows, postgres_state
 from tests.support.postgres import PostgresServer
-from tests.support.versions import fitting
+from tests.support.versions import fitting, without_icu_skipped
 
 Options = tagback.RollbackOptions
 OnConflict = tagback.OnConflict
@@ -26,7 +26,7 @@ class Trial:
         self._files = 0
 
     def setup(self, sql: str) -> None:
-        with self._server.connect(self._database) as connection:
+        with self._server.connect(self._database) as connection, without_icu_skipped():
             connection.execute(fitting(sql, self._server.major).encode())
         with tagback.open(self.url) as target:
             target.tag("before")

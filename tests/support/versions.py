@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
 import pytest
 
 _LEFT_OUT = {" NULLS NOT DISTINCT": 15, " ON DELETE SET NULL (customer)": 15}
@@ -11,6 +15,17 @@ _NEEDED = {
     "MERGE INTO": 15,
     "SET ACCESS METHOD": 15,
 }
+
+
+@contextlib.contextmanager
+def without_icu_skipped() -> Iterator[None]:
+    """The test is skipped where the server is built without ICU and is asked for a collation of it."""
+    try:
+        yield
+    except psycopg.errors.FeatureNotSupported as error:
+        if "ICU is not supported" not in str(error):
+            raise
+        pytest.skip("this server is built without ICU")
 
 
 def fitting(sql: str, major: int) -> str:
