@@ -139,6 +139,13 @@ CASES = {
         "CREATE TYPE r AS RANGE (subtype = int); CREATE TABLE t (a r, b r[], c r_multirange)",
         "ALTER TYPE r RENAME TO s",
     ),
+    "names of a domain's NOT NULL (17)": (
+        "CREATE DOMAIN d AS int CONSTRAINT n NOT NULL; CREATE DOMAIN e AS int NOT NULL;"
+        "CREATE DOMAIN f AS int CONSTRAINT n NOT NULL;"
+        "CREATE DOMAIN g AS int CONSTRAINT n NOT NULL",
+        "ALTER DOMAIN d DROP NOT NULL; ALTER DOMAIN e DROP NOT NULL; ALTER DOMAIN f DROP NOT NULL; ALTER DOMAIN f SET NOT NULL;"
+        "DROP DOMAIN g",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",

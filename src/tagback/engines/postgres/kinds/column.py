@@ -272,13 +272,17 @@ def settled(columns: Iterable[Column], before: PgObject, after: PgObject) -> tup
     return tuple(found)
 
 
-def usual_not_null_name(table: str, column: str) -> str:
-    """What the server calls the constraint (makeObjectName in src/backend/commands/indexcmds.c): 63 bytes at most."""
+def usual_not_null_name(table: str, column: str = "") -> str:
+    """What the server calls the constraint (makeObjectName in src/backend/commands/indexcmds.c): 63 bytes at most.
+
+    A domain's has no column in its name.
+    """
     first, second = table.encode(), column.encode()
-    room = 63 - len("__not_null")
+    room = 63 - len("__not_null" if column else "_not_null")
     while len(first) + len(second) > room:
         first, second = (first[:-1], second) if len(first) > len(second) else (first, second[:-1])
-    return f"{first.decode(errors='ignore')}_{second.decode(errors='ignore')}_not_null"
+    middle = f"_{second.decode(errors='ignore')}" if column else ""
+    return f"{first.decode(errors='ignore')}{middle}_not_null"
 
 
 def names_of(options: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from tagback.catalog import LABEL, Action, Alteration, Catalog, Loss, LossKind, ObjectId, SchemaObject, Step
-from tagback.engines.postgres.kinds.column import Column
+from tagback.engines.postgres.kinds.column import Column, usual_not_null_name
 from tagback.engines.postgres.kinds.own_type import OwnType
 from tagback.engines.postgres.kinds.table import Table
 from tagback.engines.postgres.kinds.turning import cast
@@ -44,6 +44,14 @@ _DOMAIN_CHECKS = Rare(
     """
 SELECT oid, contypid, conname, pg_get_constraintdef(oid)
   FROM pg_constraint WHERE contypid <> 0 AND contype = 'c' ORDER BY conname COLLATE "C"
+""",
+    unless="pg_type WHERE typtype = 'd' AND oid >= 16384",
+)
+# From 17 on a domain's NOT NULL is a constraint with a name, which it mostly has from the domain.
+_DOMAIN_NOT_NULLS = Rare(
+    """
+SELECT k.contypid, k.conname, t.typname
+  FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid WHERE k.contypid <> 0 AND k.contype = 'n'
 """,
     unless="pg_type WHERE typtype = 'd' AND oid >= 16384",
 )
@@ -128,8 +136,11 @@ class DomainCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain"):
+    """`not_null_name` is empty where it is what the server chooses."""
+
     base: str
     not_null: bool = False
+    not_null_name: str = ""
     default: str = ""
     collation: str = ""
     checks: tuple[DomainCheck, ...] = ()
@@ -148,7 +159,7 @@ class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain
         if self.default:
             sql += f" DEFAULT {stable(self.default)}"
         if self.not_null:
-            sql += " NOT NULL"
+            sql += f" CONSTRAINT {ident(self.not_null_name)} NOT NULL" if self.not_null_name else " NOT NULL"
         sqls = self._checks((), self.checks)
         if "." in self.base and not self.default:  # it has that of the domain that it is made of
             sqls.append(f"ALTER DOMAIN {self.address} DROP DEFAULT")
@@ -168,8 +179,13 @@ class Domain(OwnType, frozen=True, kw_only=True, omit_defaults=True, tag="domain
         alter = f"ALTER DOMAIN {self.address}"
         if after.default != self.default:
             sqls.append(f"{alter} SET DEFAULT {stable(after.default)}" if after.default else f"{alter} DROP DEFAULT")
-        if after.not_null != self.not_null:
+        if after.not_null and not self.not_null and after.not_null_name:
+            sqls.append(f"{alter} ADD CONSTRAINT {ident(after.not_null_name)} NOT NULL")
+        elif after.not_null != self.not_null:
             sqls.append(f"{alter} {'SET' if after.not_null else 'DROP'} NOT NULL")
+        elif after.not_null_name != self.not_null_name and after.not_null:
+            names = [d.not_null_name or usual_not_null_name(d.id.name[-1]) for d in (self, after)]
+            sqls.append(f"{alter} RENAME CONSTRAINT {ident(names[0])} TO {ident(names[1])}")
         sqls += [f"{alter} RENAME CONSTRAINT {ident(old)} TO {ident(new)}" for old, new in renamed.items()]
         return Alteration(self.steps(sqls + self._checks(stays.checks, after.checks)) + self.resettle(after))
 
@@ -323,12 +339,15 @@ def _attribute(column: Column) -> str:
 
 def asked(major: int) -> tuple[Query, ...]:
     """What `read` always asks."""
-    return (_DOMAIN_CHECKS, _TYPES, _RANGES)
+    return (_DOMAIN_CHECKS, _TYPES, _RANGES, *((_DOMAIN_NOT_NULLS,) if major >= 17 else ()))
 
 
 def read(r: Reading) -> None:
     checks: dict[int, list[DomainCheck]] = {}
     domain_of: dict[int, int] = {}
+    not_nulls = {}
+    for domain, name, of in r.rows(_DOMAIN_NOT_NULLS) if r.major >= 17 else ():
+        not_nulls[domain] = name if name != usual_not_null_name(of) else ""
     for oid, domain, name, definition in r.rows(_DOMAIN_CHECKS):
         check = DomainCheck(name=name, definition=definition, comment=r.comment(PG_CONSTRAINT, oid))
         checks.setdefault(domain, []).append(check)
@@ -362,6 +381,7 @@ def read(r: Reading) -> None:
                 spelled=spelled,
                 base=base,
                 not_null=not_null,
+                not_null_name=not_nulls.get(oid, ""),
                 default=default or "",
                 collation=collation or "",
                 checks=tuple(checks.get(oid, ())),
