@@ -146,6 +146,11 @@ CASES = {
         "ALTER DOMAIN d DROP NOT NULL; ALTER DOMAIN e DROP NOT NULL; ALTER DOMAIN f DROP NOT NULL; ALTER DOMAIN f SET NOT NULL;"
         "DROP DOMAIN g",
     ),
+    "storage that a child doesn't have from its parent": (
+        "CREATE TABLE p (a text, b text); CREATE TABLE c (x int) INHERITS (p);"
+        "ALTER TABLE ONLY p ALTER a SET STORAGE EXTERNAL, ALTER b SET COMPRESSION pglz",
+        "ALTER TABLE p ADD y int",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",

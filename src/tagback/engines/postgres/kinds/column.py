@@ -73,7 +73,7 @@ SELECT k.conrelid, a.attnum, k.conname, n.nspname, c.relname, a.attname, k.conno
         OR (k.conislocal AND k.coninhcount > 0)
         OR obj_description(k.oid, 'pg_constraint') IS NOT NULL)
 """
-_STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
+STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 
 
@@ -198,7 +198,7 @@ def settings(before: Column, after: Column, sequence: str = "") -> list[str]:
     if after.not_null and not before.not_null:
         out.append(after.set_not_null)
     if after.storage != before.storage:
-        out.append(f"{column} SET STORAGE {_STORAGE[after.storage or before.usual_storage]}")
+        out.append(f"{column} SET STORAGE {STORAGE[after.storage or before.usual_storage]}")
     if after.compression != before.compression:
         out.append(f"{column} SET COMPRESSION {_COMPRESSION.get(after.compression, 'DEFAULT')}")
     if after.statistics != before.statistics:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from tagback.catalog import Catalog, ObjectId
-from tagback.engines.postgres.kinds.column import Column, usual_not_null_name
+from tagback.engines.postgres.kinds.column import STORAGE, Column, usual_not_null_name
 from tagback.engines.postgres.kinds.constraint import Constraint
 from tagback.engines.postgres.reading import Reading
 from tagback.engines.postgres.sqltext import ident, literal, qualified, stable
@@ -23,6 +23,19 @@ def in_usual_order(columns: Iterable[str], parents: Iterable[Iterable[str]]) -> 
     """Whether a child's columns stand as CREATE TABLE … INHERITS puts them: its parents' in their order, then its own."""
     own = list(columns)
     return own == list(dict.fromkeys((*(c for parent in parents for c in parent), *own)))
+
+
+def as_stored(columns: Iterable[Column], parents: Iterable[Column]) -> list[str]:
+    """Clauses that take away again what a child has from its parents of how values are stored."""
+    above = {c.name: c for c in parents}
+    clauses = []
+    for c in columns:
+        its = above.get(c.name, c)
+        if its.storage and not c.storage:
+            clauses.append(f"ALTER COLUMN {ident(c.name)} SET STORAGE {STORAGE[its.usual_storage]}")
+        if its.compression and not c.compression:
+            clauses.append(f"ALTER COLUMN {ident(c.name)} SET COMPRESSION DEFAULT")
+    return clauses
 
 
 def helper_of(child: ObjectId) -> tuple[str, str]:

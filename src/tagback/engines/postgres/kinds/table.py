@@ -26,7 +26,7 @@ from tagback.engines.postgres.kinds.column import Column
 from tagback.engines.postgres.kinds.constraint import set_logged
 from tagback.engines.postgres.kinds.default import defaults_of
 from tagback.engines.postgres.kinds.foreign_table import ForeignTable
-from tagback.engines.postgres.kinds.heirs import helper_of, in_that_order, in_usual_order, marked, odd_heirs
+from tagback.engines.postgres.kinds.heirs import as_stored, helper_of, in_that_order, in_usual_order, marked, odd_heirs
 from tagback.engines.postgres.kinds.holders import holders_of_rows
 from tagback.engines.postgres.kinds.index import is_identified
 from tagback.engines.postgres.kinds.layout import lay_out
@@ -201,12 +201,13 @@ class Table(PgObject, frozen=True, kw_only=True, omit_defaults=True, tag="table"
         )
 
     def create_in(self, target: Catalog) -> tuple[Step, ...]:
-        """NOT NULL comes from parents, too, and a child may have got rid of it (before 18)."""
+        """NOT NULL comes from parents, too, and a child may have got rid of it (before 18). So do storage and compression."""
         parents = [p for i in self.parents if isinstance(p := target.objects.get(ObjectId("table", i)), Table)]
         strict = {c.name for p in parents for c in p.columns if c.not_null}
         names = [c.name for c in self.columns if c.inherited and c.name in strict and not c.not_null]
-        clauses = ", ".join(f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names)
-        sqls = [f"ALTER TABLE ONLY {self.address} {clauses}"] if names else []
+        clauses = [f"ALTER COLUMN {ident(n)} DROP NOT NULL" for n in names]
+        clauses += [clause for p in parents for clause in as_stored(self.columns, p.columns)]
+        sqls = [f"ALTER TABLE ONLY {self.address} {', '.join(clauses)}"] if clauses else []
         if in_usual_order([c.name for c in self.columns], [[c.name for c in p.columns] for p in parents]):
             made = self._create_named() if int(target.major) >= 18 else self.create()
             return (*made, *self.steps(sqls, lock=ACCESS_EXCLUSIVE))
