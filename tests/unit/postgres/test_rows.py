@@ -14,6 +14,7 @@ from tagback.engines.postgres.columns import is_constant
 from tagback.engines.postgres.session import PostgresSession
 from tagback.errors import RefusedError
 from tests.support.postgres import PostgresServer
+from tests.support.versions import without_icu_skipped
 
 
 def table(name: str, schema: str = "public") -> ObjectId:
@@ -319,12 +320,15 @@ def test_generated_column_is_left_out(session: PostgresSession) -> None:
 def test_values_are_the_same_when_they_look_the_same(
     session: PostgresSession, type_: str, value: str, looks_else: str
 ) -> None:
+    caseless = """
+        CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        CREATE DOMAIN caseless AS text COLLATE any_case;"""
     setup = f"""
         CREATE TYPE mood AS ENUM ('happy', 'sad'); CREATE TYPE pair AS (a int, b text);
-        CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-        CREATE DOMAIN caseless AS text COLLATE any_case;
+        {caseless if type_ == "caseless" else ""}
         CREATE TABLE t (v {type_}); INSERT INTO t VALUES ({value})"""
-    assert compared(session, setup, f"UPDATE t SET v = {value}") == []
+    with without_icu_skipped():
+        assert compared(session, setup, f"UPDATE t SET v = {value}") == []
     assert compared(session, "", f"UPDATE t SET v = {looks_else}") == [(T, 1, 1)]
 
 
