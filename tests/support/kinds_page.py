@@ -44,9 +44,8 @@ These are seen and watched. A deployment that changes one counts as irreversible
 - **Subscriptions**: what they stand for, a slot on another server and the state of copying, can't be put back from here.
 - **User mappings with a password**: passwords are never read, so such a mapping could not be made again.
 - **Security labels**: their providers are modules of the server.
-- **Columns of tables that inherit**, and of their parents: these tables are made, dropped and changed in all else, but a
-  column that came, went or got another type is not taken back, nor `NO INHERIT` where it made columns a child's own. A
-  hierarchy whose parent got columns after its children is only watched, and so is one with foreign tables.
+- **Tables that inherit beside foreign tables**, or whose computed columns stand before those they are computed from; and
+  before 16 partitions that compute a column in another way than what they are partitions of.
 - **Foreign keys whose own triggers are switched off** (`DISABLE TRIGGER ALL`), and partitions with two indexes alike, of
   which the server could attach the other one.
 """
