@@ -151,6 +151,12 @@ CASES = {
         "ALTER TABLE ONLY p ALTER a SET STORAGE EXTERNAL, ALTER b SET COMPRESSION pglz",
         "ALTER TABLE p ADD y int",
     ),
+    "constraint trigger with the name of a constraint": (
+        "CREATE TABLE t (a int CONSTRAINT k CHECK (a > 0)); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RETURN NEW; END'; CREATE CONSTRAINT TRIGGER g AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();"
+        "ALTER TRIGGER g ON t RENAME TO k; ALTER TABLE t DISABLE TRIGGER k",
+        "DROP TRIGGER k ON t",
+    ),
     "attributes of a type that tables are of": (
         "CREATE TYPE c AS (a int, b text); CREATE TABLE t OF c; CREATE TABLE u OF c (PRIMARY KEY (a))",
         "ALTER TYPE c RENAME ATTRIBUTE a TO z CASCADE; ALTER TYPE c RENAME ATTRIBUTE b TO a CASCADE; ALTER TYPE c RENAME TO d",

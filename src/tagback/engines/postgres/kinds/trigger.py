@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ SELECT oid, evtname, evtevent, evtowner, evtenabled, evttags, evtfoid::regproc::
 """,
     unless="pg_event_trigger",
 )
+_AS_CONSTRAINT = "CREATE CONSTRAINT TRIGGER "
+_NAME = re.compile(r'"(?:[^"]|"")*"|\S+')
 
 
 class Trigger(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="trigger"):
@@ -51,6 +54,17 @@ class Trigger(TableMember, frozen=True, kw_only=True, omit_defaults=True, tag="t
             *self.steps([self._enable()] if self.enabled != "O" else [], lock=SHARE_ROW_EXCLUSIVE),
             *self.settle(),
         )
+
+    def create_in(self, target: Catalog) -> tuple[Step, ...]:
+        """A constraint trigger can be renamed to the name of a constraint of its table, but not made under it."""
+        taken = ObjectId("constraint", self.id.name) in target.objects
+        if not taken or not self.definition.startswith(_AS_CONSTRAINT):
+            return self.create()
+        name = ident(f"{self.id.name[2][:40]}_by_tagback")
+        first = _AS_CONSTRAINT + _NAME.sub(lambda _: name, self.definition.removeprefix(_AS_CONSTRAINT), count=1)
+        rename = f"ALTER TRIGGER {name} ON {self.table} RENAME TO {ident(self.id.name[2])}"
+        made = self.steps([stable(first), rename], Action.CREATE, SHARE_ROW_EXCLUSIVE)
+        return (*made, *self.create()[1:])
 
     def drop(self) -> tuple[Step, ...]:
         return (self.step(f"DROP TRIGGER {self.address}", Action.DROP, ACCESS_EXCLUSIVE),)
