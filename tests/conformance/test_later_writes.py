@@ -250,6 +250,26 @@ def test_deployments_taken_back_together_come_again(target_url: str, tmp_path: P
     assert _everything(target_url) == at_end
 
 
+def test_rows_of_a_new_table_come_again_with_the_deployment_that_makes_it(target_url: str, tmp_path: Path) -> None:
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text("CREATE TABLE t (id INTEGER PRIMARY KEY);")
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_table.sql").write_text("CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u VALUES (1);")
+        target.apply(changelog)
+        (changelog / "003_column.sql").write_text(
+            "ALTER TABLE t ADD COLUMN b VARCHAR(9); INSERT INTO t (id) VALUES (5);"
+        )
+        target.apply(changelog)
+        client.write(target_url, "INSERT INTO u VALUES (7)")
+        _back(target_url)
+        target.apply(changelog, tagback.ApplyOptions(to="002_table"))
+        assert client.rows(target_url, "SELECT * FROM u") == [(1,), (7,)]
+        target.apply(changelog)
+    assert client.rows(target_url, "SELECT * FROM u") == [(1,), (7,)]
+
+
 def test_rows_of_a_new_table_come_again_under_a_name_that_another_one_has_till_then(
     target_url: str, tmp_path: Path
 ) -> None:

@@ -13,7 +13,12 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit status; nothing is raised, whatever happens."""
-    from tagback.cli.run import run
+    try:
+        from tagback.cli.run import run
+    except KeyboardInterrupt:  # while Python loads the program
+        sys.stderr.write("error: Interrupted.\n  Nothing was touched.\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
     if arguments is not None:
         return run(list(arguments))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagback.catalog import Catalog
+from tagback.catalog import Catalog, Restoration
 from tagback.changelog import Changeset, Statement
 from tagback.deploy.apply import ApplyOptions, check_allowed, told, unmanaged, with_expired
 from tagback.deploy.effects import Tried, without_effects
@@ -139,7 +139,12 @@ def _run_parts(
             continue
         if part.bare:
             overlay = overlays.get(part.works[0].number) if not part.works[0].statements else None
-            observed = _run_observed(session, record, position, part, at, overlay, once, options, listen)
+            if overlay is not None and _changes_only_rows(at, overlay):
+                observed = _run_together(session, record, position, part, at, overlay, options, listen)
+                _note(session, record, position, part, observed, at)
+                session.commit()
+            else:
+                observed = _run_observed(session, record, position, part, at, overlay, once, options, listen)
             tried.append(Tried(part.works, at, observed))
             at = observed.after
             continue
@@ -161,6 +166,11 @@ def _run_parts(
     if not parts or parts[-1].bare:
         session.begin()
     return at, tried, notes
+
+
+def _changes_only_rows(at: Catalog, overlay: Overlay) -> bool:
+    """Whether it is one transaction even where changes of the schema commit."""
+    return not plan(at, at, {table: Restoration((), ()) for table in overlay.tables(at)}).steps
 
 
 def _as_meant(session: Session, part: Part) -> Part:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tagback.catalog import Catalog, LossKind, ObjectId, Rename, follow
 from tagback.deploy.back import Leg
 from tagback.deploy.drift import Gap, keep
-from tagback.engines.session import BROKEN, Session
+from tagback.engines.session import BROKEN, KeptRows, Session
 from tagback.ledger.history import History, Point
 from tagback.ledger.records import (
     LOOKED_AT,
@@ -109,6 +109,27 @@ def legs(
         )
         until = since
     return found
+
+
+def undoes(ledger: Ledger, undone: Sequence[AppliedChangeset], leg: Leg, kept: KeptRows) -> tuple[tuple[int, int], ...]:
+    """The changesets after which what a leg took comes again.
+
+    A table that wasn't there before a deployment goes on the first leg; its rows come again with the changesets that made it.
+    """
+    deployments = sorted({c.deployment for c in undone})
+    if not kept.whole or len(deployments) < 2:
+        return leg.undoes
+    renamed, ends = ledger.renames(), {d.id: d for d in ledger.deployments()}
+    for deployment in deployments:
+        later = _net((d, stage, r) for d, stage, r in renamed if deployment < d <= deployments[-1])
+        name = {r.after: r.before for r in later}.get(kept.table, kept.table)
+        own = {r.after for d, _, r in renamed if d == deployment}
+        before, after = (
+            ledger.load_snapshot(s) for s in (ends[deployment].snapshot_before, ends[deployment].snapshot_after)
+        )
+        if name in after.objects and name not in before.objects and name not in own:
+            return tuple((int(c.deployment), c.position) for c in undone if c.deployment == deployment)
+    return leg.undoes
 
 
 def undone_shelves(ledger: Ledger, history: History, depth: int) -> list[Shelf]:

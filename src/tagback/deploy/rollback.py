@@ -16,7 +16,7 @@ from tagback.deploy.committing import Going, foreseen, foreseen_conflicts, run_l
 from tagback.deploy.conflicts import told_of
 from tagback.deploy.drift import Gap, OnDrift, check_rows, column_order, is_drift, keep, not_together, refuse, told
 from tagback.deploy.events import CatalogRead, Committing, Listener
-from tagback.deploy.legs import legs, net_renames, undone_shelves, undone_tables
+from tagback.deploy.legs import legs, net_renames, undoes, undone_shelves, undone_tables
 from tagback.deploy.results import Restored, RolledBack, Shelved
 from tagback.deploy.shelf import expire, expired, limit, purged_reasons
 from tagback.deploy.shelves import place_label, shelved
@@ -177,7 +177,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         receipt = _record(
             session, ledger, history, point, undone, (live, recorded, at), tag, (deployment, began), kept, elsewhere
         )
-        _note_rows(ledger, deployment, way, done)
+        _note_rows(ledger, deployment, way, done, undone)
         restore = options.on_conflict is OnConflict.RESTORE
         conflicts, listed = told_of(way, [r.conflicts for r in done], restore=restore)
         purged = expire(session, ledger, options.shelf_retention)
@@ -273,12 +273,19 @@ def _restored(done: Sequence[Return]) -> tuple[Restored, ...]:
     return tuple(Restored(table, count) for table, count in sorted(rows.items()))
 
 
-def _note_rows(ledger: Ledger, deployment: DeploymentId, way: Sequence[Leg], done: Sequence[Return]) -> None:
+def _note_rows(
+    ledger: Ledger,
+    deployment: DeploymentId,
+    way: Sequence[Leg],
+    done: Sequence[Return],
+    undone: Sequence[AppliedChangeset],
+) -> None:
     """Writes what the rollback took away, leg by leg, and that it gave back what it was given."""
     position = ledger.next_shelf(deployment)
     for number, (leg, r) in enumerate(zip(way, done, strict=True), 1):
         shelves = [
-            Shelf(deployment, position + n, number, NO_SNAPSHOT, leg.undoes, {}, kept) for n, kept in enumerate(r.kept)
+            Shelf(deployment, position + n, number, NO_SNAPSHOT, undoes(ledger, undone, leg, kept), {}, kept)
+            for n, kept in enumerate(r.kept)
         ]
         ledger.add_shelves(shelves)
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)

@@ -191,6 +191,8 @@ class _Overlay:
     def put(self, after: Catalog) -> str:
         session, by = self._session, self._shelves[0].deployment
         there = [s for s in self._shelves if _is_there(s.kept, after)]
+        if session.capabilities.schema_changes_commit:
+            self._digests = self._digests_now()
         stood = {s.position: self._stood_where_it_is(s.kept, after) for s in there}
         lost = [s.kept.table.path for s in there if not _can_be_told(s.kept, stood[s.position])]
         if lost:
@@ -212,6 +214,15 @@ class _Overlay:
             return f"what rollback {by} took away stays on the shelf: {'; '.join(steps.blocked)}"
         self._ledger.set_shelf_state(there, ShelfState.RETURNED)
         return ""
+
+    def _digests_now(self) -> Mapping[ObjectId, str]:
+        """Others may have written between the statements."""
+        assert self._before is not None
+        found = dict(self._digests)
+        for began in {id(c): c for c in (self._before, *self._began.values())}.values():
+            tables = [i for i in self._digests if self._began.get(i, self._before) is began]
+            found |= self._session.digests(tables, began)
+        return found
 
     def _run(self, steps: Sequence[Step], after: Catalog, there: Sequence[Shelf]) -> None:
         def run(tried: Sequence[Step]) -> None:

@@ -90,10 +90,11 @@ def nothing_given(side: Side) -> Side:
 
 
 class Merging:
-    """Composes the statements."""
+    """Composes the statements. `seen`: decisions tell, as q0 …, the values that they were made from."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: Words, *, seen: bool = False) -> None:
         self._w = words
+        self._tells_seen = seen
 
     # ------------------------------------------------------------------ keeping
 
@@ -219,7 +220,7 @@ class Merging:
 
         Columns: `a0` … the address of today's row, `moves` (1: it is taken out, or put in, or both), `stays` (1: it is put
         in), `c` what is in conflict (a digit for each column, or `row`), the key's text, `f0` … the row to put in, and
-        `x0` … what it takes along.
+        `x0` … what it takes along, and `q0` … what is there today, where decisions tell.
         """
         count = len(kept.columns)
         keys = self._key_names(kept)
@@ -275,7 +276,9 @@ class Merging:
             *nowhere,
         ]
         names = [*(f"a{n}" for n in range(width)), "moves", "stays", "c", *keys]
-        names += [*(f"f{n}" for n in range(count)), *today.along]
+        names += [*(f"f{n}" for n in range(count)), *today.along, *(f"q{n}" for n in self._seen_in(kept, today))]
+        seen = [f"n.q{n}" for n in self._seen_in(kept, today)]
+        changed, gone, new = [*changed, *seen], [*gone, *seen], [*new, *seen]
         start, (h, t) = self._named_sources(kept, h=f"SELECT * FROM {place}", n=rows)
         queries = [
             f"SELECT {_named(changed, names)} FROM {h} JOIN {t} ON {together} WHERE h.change = '{CHANGED}'",
@@ -286,7 +289,7 @@ class Merging:
         if not kept.key:
             # Without a key a row that was changed since can't be told from one that was removed; and what is alike was
             # not put back by somebody, but is one more.
-            lost = [*["NULL"] * width, "0", "0", "'row'", *own_keys, *nowhere]
+            lost = [*["NULL"] * width, "0", "0", "'row'", *own_keys, *nowhere, *seen]
             queries.append(
                 f"SELECT {', '.join(lost)} FROM {h} LEFT JOIN {t} ON {together}"
                 f" WHERE h.change IN ('{CHANGED}', '{NEW}') AND n.k0 IS NULL"
@@ -298,9 +301,18 @@ class Merging:
                 f"n.e{n}" if f"e{n}" in backs else f"n.q{n}" if today.kept[c] else "NULL"
                 for n, c in enumerate(kept.names)
             ]
-            since += along
+            since += [*along, *seen]
             queries.append(f"SELECT {', '.join(since)} FROM {t} LEFT JOIN {h} ON {together} WHERE h.k0 IS NULL")
         return f"{start} {' UNION ALL '.join(queries)}"
+
+    def seen(self, kept: KeptRows, today: Side | None) -> frozenset[str]:
+        """The names of the columns whose values of today a decision tells."""
+        return frozenset(kept.names[n] for n in self._seen_in(kept, today)) if today is not None else frozenset()
+
+    def _seen_in(self, kept: KeptRows, today: Side) -> list[int]:
+        """The numbers of the columns whose values of today a decision tells."""
+        own = (n for n, c in enumerate(kept.names) if c in today.own and today.kept[c])
+        return list(own) if self._tells_seen else []
 
     def _of_another(self, kept: KeptRows, today: Side, rules: Rules) -> list[str]:
         """What is in conflict, the key and the values where the table went and another one has its name.

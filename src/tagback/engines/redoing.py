@@ -156,6 +156,7 @@ class Redoing(Merging):
         chosen += [f"CASE WHEN {moves} THEN 1 ELSE 0 END AS moves", f"{stays} AS stays", "'' AS c"]
         chosen += [f"{keys_of}.{k} AS {k}" for k in self._key_names(kept)]
         chosen += [f"{value} AS f{n}" for n, value in enumerate(values)]
+        chosen += [f"n.q{n} AS q{n}" for n in self._seen_in(kept, today)]
         return ", ".join([*chosen, *(f"n.{x} AS {x}" for x in today.along)])
 
 

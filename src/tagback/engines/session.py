@@ -277,7 +277,10 @@ class Session(Staged, Protocol):
         """Copies these tables as they are now, for a merge with `Rules.redo`; held until the next time or the end."""
 
     def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
-        """What stands for the names of each table's columns and for all its rows, whatever their order."""
+        """What stands for the names of each table's columns and for all its rows, whatever their order.
+
+        Where statements commit, of those set aside: as they were then, but with what others wrote to them since.
+        """
 
     def movable(self, tables: Collection[ObjectId]) -> frozenset[ObjectId]:
         """Those of these tables that need no copy if a changeset drops them: they can be moved to the shelf.

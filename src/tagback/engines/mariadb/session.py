@@ -59,7 +59,8 @@ class MariadbSession(ReadAlike):
         self._commits = False
         self._run_since = self._committed_since = False  # since the last savepoint
         self.major = major(self._connection)
-        self._redoing = False
+        self._redoing = self._caught_up = False
+        self._ends: tuple[Catalog, Mapping[ObjectId, ObjectId]] | None = None
         self._before: Catalog | None = None
         self._label = ""
         self._reached: frozenset[ObjectId] = frozenset()
@@ -145,6 +146,7 @@ class MariadbSession(ReadAlike):
             self._ask("ROLLBACK")
             self._copies.leave()
             self._shelf.abandon()
+            self._ends = None
 
     def _ended(self) -> None:
         self._settings.own()
@@ -175,7 +177,7 @@ class MariadbSession(ReadAlike):
 
     def prepare(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
         self._settings.own()
-        self._shelf.forget_held()
+        self._shelf.meanwhile.forget()
         self._running.begin(statements)
         return tuple(statements)
 
@@ -289,10 +291,12 @@ class MariadbSession(ReadAlike):
     def begin_stage(self, label: str, before: Catalog, *, commits: bool) -> bool:
         self._settings.own()
         self._shelf.forget()
+        self._shelf.meanwhile.begin_stage()
         self._commits, self._before, self._label = commits, before, label
         self._reached = frozenset()
         self._running.begin_stage(commits=commits)
-        self._redoing = False
+        self._redoing = self._caught_up = False
+        self._ends = None
         self._copies.begin(label, lasting=commits, before=before)
         if commits and self._copies.starts:
             self._shelf.make_places(label, self._copies.starts.keys(), before)
@@ -340,13 +344,21 @@ class MariadbSession(ReadAlike):
         return frozenset(tables)
 
     def forget_start(self) -> None:
+        if self._ends is not None:
+            self._shelf.meanwhile.stage_over(self._copies.starts, *self._ends)
         self._copies.forget()
 
     def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
         for table in self._tables(tables, catalog):
-            self._shelf.set_aside(table)
+            self._shelf.meanwhile.set_aside(table)
 
     def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
+        """See Session.digests. What others wrote between the statements counts as written before them."""
+        if not self._caught_up and self._copies.starts:
+            self._caught_up = True
+            with self._copies.guarded(self._copies.starts, last=False):
+                pass
+            self._shelf.meanwhile.catch_up(self._copies.starts)
         return {table.id: self._shelf.digest(table) for table in self._tables(tables, catalog)}
 
     def _tables(self, tables: Collection[ObjectId], catalog: Catalog) -> list[Table]:
@@ -377,7 +389,9 @@ class MariadbSession(ReadAlike):
         self._settings.own()
         if self._redoing:
             check_foreign_keys(self._ask, after, self._copies.starts.keys())
-        return self._shelf.shelve(before, after, names, ways or {}, given, uncounted)
+        self._ends = after, names
+        lasting = self._commits and (given is not None or self._redoing)
+        return self._shelf.shelve(before, after, names, ways or {}, given, uncounted, lasting=lasting)
 
     def limit_shelf(self, room: int | None) -> None:
         self._shelf.room.left = room
@@ -391,12 +405,13 @@ class MariadbSession(ReadAlike):
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
         self._settings.own()
-        if self._commits and any(rule.redo is not None for rule in rules.values()):
-            # Nothing but rows will change, most likely: that can be undone if no copy has to be made meanwhile.
-            with self._copies.guarded(self._copies.starts, last=False):
-                pass
-            self._ask(f"SAVEPOINT {_SAVEPOINT}")
+        if any(rule.redo is not None for rule in rules.values()):
             self._redoing = True
+            if self._commits:
+                # Most of it is rows: that can be undone if no copy has to be made meanwhile.
+                with self._copies.guarded(self._copies.starts, last=False):
+                    pass
+                self._ask(f"SAVEPOINT {_SAVEPOINT}")
         return self._shelf.merge(kept, live, target, rules, names)
 
     def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:

@@ -14,6 +14,7 @@ from tagback.engines.mariadb.copies import Copies, Copy, stored
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
 from tagback.engines.mariadb.kinds.table import Table
+from tagback.engines.mariadb.meanwhile import Decided, Meanwhile
 from tagback.engines.mariadb.restoring import restoration
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index, literal
 from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
@@ -52,12 +53,13 @@ class Shelf:
     def __init__(self, ask: Ask, copies: Copies) -> None:
         self._ask = ask
         self._copies = copies
-        self._merging = Redoing(Words())
+        self._merging = Redoing(Words(), seen=True)
         self._temporary: list[str] = []
         self._filled: set[str] = set()
         self._made = 0
-        self._held: dict[ObjectId, tuple[str, Table]] = {}
+        self.meanwhile = Meanwhile(ask, self._name)
         self._places: dict[ObjectId, str] = {}
+        self._decided: dict[ObjectId, list[Decided]] = {}
         self.leaving: dict[ObjectId, str] = {}  # what holds for rows `t` that a merge gives other values
         self.room = Room()
 
@@ -67,6 +69,7 @@ class Shelf:
             self._ask(f"DROP TEMPORARY TABLE IF EXISTS {ident(name)}")
         self._temporary.clear()
         self._places.clear()
+        self._decided.clear()
         self.leaving.clear()
 
     def settle(self) -> None:
@@ -81,15 +84,12 @@ class Shelf:
             self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
         self.forget()
 
-    def forget_held(self) -> None:
-        """Drops what was set aside."""
-        for name, _ in self._held.values():
-            self._ask(f"DROP TEMPORARY TABLE IF EXISTS {ident(name)}")
-        self._held.clear()
+    def _name(self, what: str) -> str:
+        self._made += 1
+        return f"{OWN_PREFIX}{what}_{self._made}"
 
     def _temporary_name(self, what: str) -> str:
-        self._made += 1
-        self._temporary.append(f"{OWN_PREFIX}{what}_{self._made}")
+        self._temporary.append(self._name(what))
         return self._temporary[-1]
 
     # ------------------------------------------------------------------ keeping
@@ -124,16 +124,24 @@ class Shelf:
         ways: Mapping[ObjectId, Mapping[str, str]],
         given: Sequence[KeptRows] | None,
         uncounted: Collection[ObjectId],
+        *,
+        lasting: bool,
     ) -> tuple[tuple[KeptRows, ...], tuple[Unkept, ...]]:
-        """See Session.shelve. Places that stay empty are dropped when the transaction is over."""
+        """See Session.shelve. Places that stay empty are dropped when the transaction is over.
+
+        `lasting`: nothing but the decisions of merges has changed rows, and others could write meanwhile.
+        """
         kept: list[KeptRows] = []
-        for table, copy in sorted(self._copies.starts.items()):
+        for table, start in sorted(self._copies.starts.items()):
             place = self._places[table]
-            if not copy.whole:
+            if not start.whole:
                 continue  # what was to be done to it was never begun
             another = table not in names and table in names.values()
             found = None if another else after.objects.get(names.get(table, table))
             now = found if isinstance(found, Table) else None
+            by_itself = now is not None and lasting and not start.end
+            copy = self._without_others(start, now, names) if by_itself and now is not None else start
+            self._copies.starts[table] = copy
             for expression in ways.get(table, {}).values():
                 if now is not None:
                     self._ask(f"SELECT ({expression}) FROM {now.address} LIMIT 0")
@@ -145,6 +153,13 @@ class Shelf:
                 kept.append(entry)
                 self._filled.add(place)
         return tuple(kept), ()
+
+    def _without_others(self, copy: Copy, now: Table, names: Mapping[ObjectId, ObjectId]) -> Copy:
+        """Counts what others wrote since the copy was made as written before it."""
+        made = self.meanwhile.found(copy, now, self._decided.get(now.id, ()), names)
+        if made:
+            self._temporary.append(made)
+        return replace(copy, end=made)
 
     def _keep(
         self,
@@ -177,7 +192,7 @@ class Shelf:
             matched=tuple(alike),
             added=tuple(end.added) if end is not None else (),
             whole=end is None,
-            stood=self._stood(now, places, given) if now is not None and given is not None else None,
+            stood=self._stood(now, places, given, copy.end) if now is not None and given is not None else None,
         )
         values = {c.name: exactly(c.type, ident(c.name)) for c in columns}
         start = Side(ident(copy.name), values, values)
@@ -223,11 +238,17 @@ class Shelf:
             return ""
         return f"(SELECT {exactly(column.stored_type, ident(column.name))} FROM {ident(name)})"
 
-    def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows]) -> Stood:
-        return Stood(now.id, places, self.digest(now), sum(k.new for k in given))
+    def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows], end: str) -> Stood:
+        return Stood(now.id, places, self._digest(now, ident(end) if end else now.address), sum(k.new for k in given))
 
     def digest(self, table: Table) -> str:
         """See Session.digests. A sum is the same in whatever order the rows come."""
+        aside = self.meanwhile.get(table.id)
+        if aside is not None:
+            return self._digest(aside.table, ident(aside.copy))
+        return self._digest(table, table.address)
+
+    def _digest(self, table: Table, rows: str) -> str:
         types = {c.name: c.type for c in table.columns}
         names = sorted(stored(table))
         row = Words().digest([exactly(types[n], ident(n)) for n in names])
@@ -236,21 +257,9 @@ class Shelf:
             for half in ("LEFT(w, 16)", "RIGHT(w, 16)")
         ]
         ((count, left, right),) = self._ask(
-            f"SELECT count(*), {', '.join(halves)} FROM (SELECT {row} AS w FROM {table.address}) told"
+            f"SELECT count(*), {', '.join(halves)} FROM (SELECT {row} AS w FROM {rows}) told"
         )
         return f"{','.join(names)} {count} {left} {right}"
-
-    def set_aside(self, table: Table) -> None:
-        """See Session.set_aside."""
-        self._made += 1
-        copy = f"{OWN_PREFIX}held_{self._made}"
-        if table.id in self._held:
-            self._ask(f"DROP TEMPORARY TABLE {ident(self._held[table.id][0])}")
-        columns = ", ".join(map(ident, stored(table)))
-        self._ask(
-            f"CREATE TEMPORARY TABLE {ident(copy)} ENGINE=InnoDB AS SELECT {columns} FROM {table.address} FOR UPDATE"
-        )
-        self._held[table.id] = (copy, table)
 
     def drop(self, places: Collection[str]) -> None:
         """See Session.drop_shelf: when the transaction is over."""
@@ -301,7 +310,7 @@ class Shelf:
         names: Mapping[ObjectId, ObjectId],
     ) -> Merge:
         """See Session.merge."""
-        rows: dict[ObjectId, Restoration] = {}
+        given_back: dict[ObjectId, Restoration] = {}
         restored: dict[ObjectId, int] = {}
         conflicts: list[Disagreement] = []
         total = 0
@@ -316,6 +325,9 @@ class Shelf:
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
             if rule.redo is not None and today is not None:
+                if bag is None and rule.redo.stood is not None:
+                    rows = self.meanwhile.seen(k.table, rule.redo.stood.table, self._copies.starts)
+                    today = replace(today, source=ident(rows) if rows else today.source)
                 query = self._merging.again(k, _address(k.place), today, self._began(k, then, rule.redo), rule.redo)
             else:
                 query = self._merging.decide(k, _address(k.place), today, rule)
@@ -330,13 +342,17 @@ class Shelf:
             if moving:
                 found_now = now if isinstance(now, Table) else None
                 changed, come_or_go = self._changed(k, rule), self._come_or_go(decision, today)
-                rows[k.table] = restoration(k, found_now, then, today, decision, changed, bag, come_or_go=come_or_go)
+                standing = not rule.restore
+                given_back[k.table] = restoration(
+                    k, found_now, then, today, decision, changed, bag, come_or_go=come_or_go, standing=standing
+                )
+                self._decided.setdefault(k.table, []).append(Decided(decision, k.names, self._merging.seen(k, today)))
             if staying:
                 restored[k.table] = int(staying)
             total += int(in_conflict)
             if in_conflict and len(conflicts) < MOST_CONFLICTS:
                 conflicts += self._conflicts(k, decision)
-        return Merge(rows, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
+        return Merge(given_back, restored, tuple(conflicts[:MOST_CONFLICTS]), total)
 
     def _come_or_go(self, decision: str, today: Side | None) -> bool:
         if today is None:
@@ -379,12 +395,12 @@ class Shelf:
 
     def _began(self, k: KeptRows, then: Table, redo: Redo) -> Side | None:
         """The table as it was before the changesets ran again, seen as the kept columns."""
-        if redo.stood is None or redo.stood.table not in self._held:
+        aside = self.meanwhile.get(redo.stood.table) if redo.stood is not None else None
+        if redo.stood is None or aside is None:
             return None
-        copy, table = self._held[redo.stood.table]
         made = (c for c in _stored_columns(then) if c.name in k.names and c.name not in redo.stood.columns)
         lost = {c.name: self._given(c) or "NULL" for c in made}
-        return self._side(k.columns, table, redo.stood.columns, lost, copy, deciding=True)
+        return self._side(k.columns, aside.table, redo.stood.columns, lost, aside.copy, deciding=True)
 
     def _conflicts(self, k: KeptRows, decision: str) -> list[Disagreement]:
         keys = ", ".join(f"CAST(k{n} AS CHAR)" for n in range(len(k.key) or 2))
