@@ -9,9 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import psycopg
+
+from tests.writers.connections import NoColumn, Refused, connect
 
 SETUP = """
 CREATE TABLE item (id BIGINT PRIMARY KEY, a INTEGER NOT NULL, b TEXT, c TEXT NOT NULL);
@@ -23,96 +25,6 @@ STALL = 0.05  # seconds: shorter waits are everyday life
 T = TypeVar("T")
 Values = dict[str, object]
 """A row without its key, by column."""
-
-
-class NoColumn(Exception):
-    """The statement names a column that isn't there at the moment."""
-
-
-class Refused(Exception):
-    """The database refused a statement or the commit: nothing of the transaction is acknowledged."""
-
-
-class Connection(Protocol):
-    """One connection of the application's own, the same on both engines. Placeholders are `?`."""
-
-    def begin(self, *, snapshot: bool) -> None:
-        """`snapshot`: everything in the transaction sees the state that its first statement saw."""
-
-    def run(self, sql: str, values: Sequence[object] = ()) -> tuple[int, tuple[object, ...] | None]:
-        """The number of rows that were written, and the first one that was read."""
-
-    def commit(self) -> None: ...
-
-    def rollback(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class PostgresConnection:
-    """See Connection."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(url, autocommit=True)
-
-    def begin(self, *, snapshot: bool) -> None:
-        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ" if snapshot else "BEGIN")
-
-    def run(self, sql: str, values: Sequence[object] = ()) -> tuple[int, tuple[object, ...] | None]:
-        try:
-            cursor = self._connection.execute(sql.replace("?", "%s").encode(), values)
-        except psycopg.errors.UndefinedColumn as e:
-            raise NoColumn from e
-        except psycopg.errors.OperationalError as e:  # locks, deadlocks, serialisation
-            raise Refused(e.sqlstate) from e
-        return cursor.rowcount, cursor.fetchone() if cursor.description else None
-
-    def commit(self) -> None:
-        self.run("COMMIT")
-
-    def rollback(self) -> None:
-        self._connection.execute("ROLLBACK")
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class SqliteConnection:
-    """See Connection."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = sqlite3.connect(
-            url.removeprefix("sqlite:///"), isolation_level=None, timeout=60, check_same_thread=False
-        )
-
-    def begin(self, *, snapshot: bool) -> None:
-        self.run("BEGIN" if snapshot else "BEGIN IMMEDIATE")
-
-    def run(self, sql: str, values: Sequence[object] = ()) -> tuple[int, tuple[object, ...] | None]:
-        try:
-            cursor = self._connection.execute(sql, values)
-            return cursor.rowcount, cursor.fetchone() if cursor.description else None
-        except sqlite3.OperationalError as e:
-            if "no such column" in str(e) or "no column named" in str(e):
-                raise NoColumn from e
-            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            raise Refused(e.sqlite_errorname) from e
-
-    def commit(self) -> None:
-        self.run("COMMIT")
-
-    def rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.rollback()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def connect(url: str) -> Connection:
-    """A connection of the application's own."""
-    return SqliteConnection(url) if url.startswith("sqlite") else PostgresConnection(url)
 
 
 @dataclass(frozen=True, slots=True)

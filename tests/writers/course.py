@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.writers.application import DROPPED, SETUP, Values, Writer, connect
+from tests.writers.application import DROPPED, SETUP, Values, Writer
+from tests.writers.connections import connect
 
 WRITERS = 4
 TOLERANCE = 0.5  # seconds that a busy machine may take to wake everybody up

@@ -14,7 +14,7 @@ import pytest
 import tagback
 from tagback.deploy.events import Event, Retrying
 from tests.support import client
-from tests.writers.application import Connection, connect
+from tests.writers.connections import Connection, connect
 
 Joined = Callable[[str], Connection]
 SETUP = (
