@@ -121,6 +121,11 @@ class Copies:
         """Whether this one is still to be copied."""
         return table in self.starts and not self.starts[table].whole
 
+    def complete(self) -> None:
+        """Copies what isn't copied yet."""
+        with self.guarded(self.starts, last=False):
+            pass
+
     @contextlib.contextmanager
     def guarded(self, tables: Collection[ObjectId], *, last: bool) -> Iterator[None]:
         """Around a statement that commits: copies what isn't copied yet, under a lock that others' writes wait for.

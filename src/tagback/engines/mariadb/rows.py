@@ -6,9 +6,11 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from tagback.catalog import Catalog, Loss, LossKind, ObjectId
+from tagback.engines.mariadb.copies import stored
 from tagback.engines.mariadb.kinds.foreign_key import ForeignKey
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import ident
+from tagback.engines.mariadb.words import Words, exactly
 from tagback.errors import FailedError, counted
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -87,3 +89,15 @@ def rough_rows(ask: Ask, table: ObjectId) -> int | None:
 
 def _count(ask: Ask, source: str) -> int:
     return int(ask(f"SELECT count(*) FROM {source}")[0][0])
+
+
+def digest(ask: Ask, table: Table, rows: str) -> str:
+    """What stands for the table's columns and for all rows in `rows`. A sum is the same in whatever order they come."""
+    types = {c.name: c.type for c in table.columns}
+    names = sorted(stored(table))
+    row = Words().digest([exactly(types[n], ident(n)) for n in names])
+    halves = [
+        f"coalesce(sum(CAST(CONV({half}, 16, 10) AS DECIMAL(30, 0))), 0)" for half in ("LEFT(w, 16)", "RIGHT(w, 16)")
+    ]
+    ((count, left, right),) = ask(f"SELECT count(*), {', '.join(halves)} FROM (SELECT {row} AS w FROM {rows}) told")
+    return f"{','.join(names)} {count} {left} {right}"

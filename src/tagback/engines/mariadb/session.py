@@ -356,8 +356,7 @@ class MariadbSession(ReadAlike):
         """See Session.digests. What others wrote between the statements counts as written before them."""
         if not self._caught_up and self._copies.starts:
             self._caught_up = True
-            with self._copies.guarded(self._copies.starts, last=False):
-                pass
+            self._copies.complete()
             self._shelf.meanwhile.catch_up(self._copies.starts)
         return {table.id: self._shelf.digest(table) for table in self._tables(tables, catalog)}
 
@@ -408,9 +407,7 @@ class MariadbSession(ReadAlike):
         if any(rule.redo is not None for rule in rules.values()):
             self._redoing = True
             if self._commits:
-                # Most of it is rows: that can be undone if no copy has to be made meanwhile.
-                with self._copies.guarded(self._copies.starts, last=False):
-                    pass
+                self._copies.complete()  # most of it is rows: that can be undone if no copy has to be made meanwhile
                 self._ask(f"SAVEPOINT {_SAVEPOINT}")
         return self._shelf.merge(kept, live, target, rules, names)
 

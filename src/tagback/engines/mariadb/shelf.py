@@ -10,12 +10,13 @@ from tagback.catalog import Catalog, ObjectId, Restoration
 from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.kept import told
 from tagback.engines.mariadb.bags import NUMBER, Bag, found_by, gather
-from tagback.engines.mariadb.copies import Copies, Copy, stored
+from tagback.engines.mariadb.copies import Copies, Copy
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.meanwhile import Decided, Meanwhile
 from tagback.engines.mariadb.restoring import restoration
+from tagback.engines.mariadb.rows import digest
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index, literal
 from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
 from tagback.engines.merging import (
@@ -157,8 +158,7 @@ class Shelf:
     def _without_others(self, copy: Copy, now: Table, names: Mapping[ObjectId, ObjectId]) -> Copy:
         """Counts what others wrote since the copy was made as written before it."""
         made = self.meanwhile.found(copy, now, self._decided.get(now.id, ()), names)
-        if made:
-            self._temporary.append(made)
+        self._temporary += [made] if made else []
         return replace(copy, end=made)
 
     def _keep(
@@ -239,27 +239,14 @@ class Shelf:
         return f"(SELECT {exactly(column.stored_type, ident(column.name))} FROM {ident(name)})"
 
     def _stood(self, now: Table, places: Mapping[str, str], given: Sequence[KeptRows], end: str) -> Stood:
-        return Stood(now.id, places, self._digest(now, ident(end) if end else now.address), sum(k.new for k in given))
+        return Stood(
+            now.id, places, digest(self._ask, now, ident(end) if end else now.address), sum(k.new for k in given)
+        )
 
     def digest(self, table: Table) -> str:
-        """See Session.digests. A sum is the same in whatever order the rows come."""
+        """See Session.digests."""
         aside = self.meanwhile.get(table.id)
-        if aside is not None:
-            return self._digest(aside.table, ident(aside.copy))
-        return self._digest(table, table.address)
-
-    def _digest(self, table: Table, rows: str) -> str:
-        types = {c.name: c.type for c in table.columns}
-        names = sorted(stored(table))
-        row = Words().digest([exactly(types[n], ident(n)) for n in names])
-        halves = [
-            f"coalesce(sum(CAST(CONV({half}, 16, 10) AS DECIMAL(30, 0))), 0)"
-            for half in ("LEFT(w, 16)", "RIGHT(w, 16)")
-        ]
-        ((count, left, right),) = self._ask(
-            f"SELECT count(*), {', '.join(halves)} FROM (SELECT {row} AS w FROM {rows}) told"
-        )
-        return f"{','.join(names)} {count} {left} {right}"
+        return digest(self._ask, aside.table if aside else table, ident(aside.copy) if aside else table.address)
 
     def drop(self, places: Collection[str]) -> None:
         """See Session.drop_shelf: when the transaction is over."""
