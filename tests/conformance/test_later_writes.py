@@ -250,6 +250,27 @@ def test_deployments_taken_back_together_come_again(target_url: str, tmp_path: P
     assert _everything(target_url) == at_end
 
 
+def test_what_a_failed_redo_gave_back_comes_with_the_next_one(target_url: str, tmp_path: Path) -> None:
+    """Parts of it have committed when it fails: indexes that are made concurrently, or everything on MariaDB."""
+    changelog = tmp_path / "changelog"
+    changelog.mkdir()
+    (changelog / "001_setup.sql").write_text("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);")
+    with tagback.open(target_url, create=True) as target:
+        target.apply(changelog, tagback.ApplyOptions(tag="before"))
+        (changelog / "002_column.sql").write_text("ALTER TABLE t ADD COLUMN d VARCHAR(9) DEFAULT 'none';")
+        target.apply(changelog)
+        client.write(target_url, "UPDATE t SET d = 'mine' WHERE id = 1")
+        _back(target_url)
+        concurrently = "CONCURRENTLY" if target_url.startswith("postgresql") else ""
+        (changelog / "003_index.sql").write_text(f"CREATE INDEX {concurrently} i ON t (d);")
+        (changelog / "004_wrong.sql").write_text("ALTER TABLE nowhere ADD COLUMN x INTEGER;")
+        with pytest.raises(tagback.TagbackError):
+            target.apply(changelog)
+        (changelog / "004_wrong.sql").write_text("CREATE TABLE nowhere (x INTEGER);")
+        target.apply(changelog)
+    assert client.rows(target_url, "SELECT * FROM t") == [(1, "mine"), (2, "none")]
+
+
 def test_rows_of_a_new_table_come_again_with_the_deployment_that_makes_it(target_url: str, tmp_path: Path) -> None:
     changelog = tmp_path / "changelog"
     changelog.mkdir()

@@ -127,9 +127,20 @@ def _return_to_start(session: Session, deployment: Deployment, listen: Listener)
         if session.capabilities.schema_changes_commit:
             session.commit()
             session.begin()
+    ledger.set_shelf_state(_given_in_vain(ledger), ShelfState.KEPT)
     ledger.save_deployment(replace(deployment, outcome=Outcome.FAILED, ended=now()))
     ledger.attest(deployment.snapshot_before)
     session.commit()
+
+
+def _given_in_vain(ledger: Ledger) -> list[Shelf]:
+    """What rollbacks took of changesets that aren't in effect, and a deployment that failed gave back: it waits again."""
+    history = read_history(ledger)
+    active = {c.id for c in history.changesets}
+    last = {c.id: (int(c.deployment), c.position) for c in history.all_changesets}
+    waiting = {last[c] for c in last.keys() - active}
+    returned = (s for s in ledger.shelves() if s.state is ShelfState.RETURNED and s.undoes)
+    return [s for s in returned if waiting.issuperset(s.undoes)]
 
 
 def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
