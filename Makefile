@@ -23,9 +23,11 @@ VERSIONS ?= 14 15 16 17 18
 KILLS ?= 200
 PAIRS ?= 1000
 SEED ?= 1
+CHAOS_MINUTES ?= 30
+CHAOS_KILLS ?= 1000
 export PYTHON
 
-.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults writers kills pairs corpora versions clean ready ready-test
+.PHONY: help setup demo test test-fast lint format types bench stateful kinds-page faults chaos writers kills pairs corpora versions clean ready ready-test
 
 help: ## Show this list
 	@echo "usage: make TARGET [VARIABLE=value]"
@@ -44,6 +46,8 @@ help: ## Show this list
 #@ KILLS random kills of `kills` (200)
 #@ PAIRS random pairs of schemas of `pairs` (1000)
 #@ SEED what the moments of `kills` come from, and the first pair of `pairs` (1)
+#@ CHAOS_MINUTES how long `chaos` goes on, shared by the engines (30)
+#@ CHAOS_KILLS the most faults of `chaos` on each engine (1000)
 #@ CORPORA folder of migration histories for `corpora`
 #@ VERSIONS of PostgreSQL that `versions` tries (14 15 16 17 18); PATHS narrows its tests
 #@ URL an empty PostgreSQL database for `demo`, instead of an SQLite file
@@ -105,6 +109,12 @@ faults: ready-test ## Slow: an error and a kill -9 at every statement and every 
 	@$(PY) tools/postgres_programs.py --install >/dev/null
 	@$(PY) -m tests.faults --stride $(STRIDE) \
 		$(if $(ENGINE),--engine $(ENGINE),$(if $(filter 1,$(STRIDE)),--write docs/faults.md)) $(ARGS)
+
+chaos: ready-test ## Slow: random faults for CHAOS_MINUTES while an application writes; engine, fault and outcome; makes docs/chaos.md
+	@$(PY) tools/postgres_programs.py --install >/dev/null
+	@$(PY) tools/mariadb_programs.py --install >/dev/null
+	@$(PY) -m tests.chaos --minutes $(CHAOS_MINUTES) --kills $(CHAOS_KILLS) \
+		$(if $(ENGINE),--engine $(ENGINE:postgres=postgresql),--write docs/chaos.md) $(ARGS)
 
 writers: ready-test ## Slow: SECONDS of 4 writers on each ENGINE while a column goes and comes; stalls and their bound
 	@$(PY) tools/postgres_programs.py --install >/dev/null

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from tagback.deploy import events
+from tagback.errors import TagbackError
 
 _SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
@@ -71,4 +73,7 @@ class Interrupts:
                 # The main thread may be at the handler already; what it does then must not be stopped.
                 cancel = self.cancel
                 if cancel is not None and not self._late and not self._handled:
-                    cancel()
+                    with contextlib.suppress(
+                        TagbackError
+                    ):  # no server, or no session: the statement ends by itself then
+                        cancel()
