@@ -10,7 +10,7 @@ from tagback.catalog import Catalog, ObjectId, Rename
 from tagback.deploy.back import Leg, Return, bring_back, has_place
 from tagback.deploy.events import Listener
 from tagback.deploy.moves import moves
-from tagback.deploy.recover import return_to_start
+from tagback.deploy.recover import LEG, return_to_start
 from tagback.deploy.results import PlannedStep
 from tagback.deploy.shelves import place_label
 from tagback.deploy.steps import UnfitError
@@ -73,7 +73,7 @@ def _run_leg(
     def decided(live: Catalog) -> None:
         start = (record.snapshot_before, ledger.load_snapshot(record.snapshot_before))
         snapshots.append(ledger.save_snapshot(live, start))
-        entry = JournalEntry(stage, "a leg of the way back", "intent", snapshots[-1])
+        entry = JournalEntry(stage, LEG, "intent", snapshots[-1])
         ledger.write_journal(record.id, entry)
         session.commit()
         session.begin()
@@ -89,7 +89,7 @@ def _run_leg(
     ledger.add_shelves(
         [Shelf(record.id, first + n, stage, snapshots[-1], (), {}, kept) for n, kept in enumerate(done.taken)]
     )
-    ledger.write_journal(record.id, JournalEntry(stage, "a leg of the way back", "done"))
+    ledger.write_journal(record.id, JournalEntry(stage, LEG, "done"))
     return done
 
 

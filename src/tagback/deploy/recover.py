@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from tagback.changelog import significant
 from tagback.deploy.back import Leg, bring_back, has_place
 from tagback.deploy.events import Listener, Recovering, Retrying, Returned, Returning
 from tagback.deploy.legs import failed_legs
@@ -15,6 +16,9 @@ from tagback.errors import StuckError, TagbackError
 from tagback.ledger.history import read_history
 from tagback.ledger.records import NO_SNAPSHOT, Deployment, JournalEntry, Outcome, Shelf, ShelfState, now
 from tagback.ledger.store import Ledger
+
+LEG = "a leg of the way back"
+"""What the journal says in place of a statement for a leg of a rollback."""
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts to take back what was interrupted, while locks aren't to be had."""
@@ -143,6 +147,12 @@ def _given_in_vain(ledger: Ledger) -> list[Shelf]:
     return [s for s in returned if waiting.issuperset(s.undoes)]
 
 
+def _changes_only_shape(sql: str, session: Session) -> bool:
+    """Whether other values in rows that it leaves are others': an ALTER TABLE only turns them into other types."""
+    tokens = [t.text.upper() for t in significant(sql, session.dialect)]
+    return tokens[:2] == ["ALTER", "TABLE"] and "PARTITION" not in tokens
+
+
 def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
     """Notes what the last statement did to rows, if it began and neither its success nor its failure was noted."""
     last = next(reversed(ledger.journal(deployment.id)), None)
@@ -153,7 +163,8 @@ def _take_up(session: Session, ledger: Ledger, deployment: Deployment) -> None:
     ledger.add_renames(deployment.id, [(last.position, r) for r in renamed])
     label = place_label(deployment.id, last.position)
     if session.begin_stage(label, before, commits=True):
-        kept, _ = session.shelve(label, before, live, {r.before: r.after for r in renamed})
+        given = () if last.statement == LEG or _changes_only_shape(last.statement, session) else None
+        kept, _ = session.shelve(label, before, live, {r.before: r.after for r in renamed}, given=given)
         first = ledger.next_shelf(deployment.id)
         ledger.add_shelves(
             [Shelf(deployment.id, first + n, last.position, last.snapshot, (), {}, k) for n, k in enumerate(kept)]

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tagback.catalog import Catalog, ObjectId
 from tagback.engines.mariadb.copies import Copy, stored
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.table import Table
-from tagback.engines.mariadb.sqltext import ident, idents
+from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, idents, literal
 from tagback.engines.mariadb.words import Words, exactly
+from tagback.engines.session import KeptRows
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 
@@ -49,6 +52,13 @@ class Decided:
     seen: frozenset[str]
 
 
+_DECIDED = "tagback: decided "
+_LEFT_OVER = """
+SELECT table_name, table_comment FROM information_schema.tables
+ WHERE table_schema = database() AND table_name LIKE %s ORDER BY table_name
+"""
+
+
 class Meanwhile:
     """Everything that is set aside, by what its table was called then. `name` gives names for temporary tables."""
 
@@ -57,10 +67,12 @@ class Meanwhile:
         self._name = name
         self._asides: dict[ObjectId, Aside] = {}
         self._fresh: set[ObjectId] = set()
+        self.caught_up = False
 
     def begin_stage(self) -> None:
         """Another stage begins."""
         self._fresh.clear()
+        self.caught_up = False
 
     def get(self, table: ObjectId) -> Aside | None:
         """What was set aside of it."""
@@ -118,6 +130,22 @@ class Meanwhile:
         aside = Aside(start.name, start.table, now, columns, led, frozenset(columns))
         self._follow(aside, found)
         self._ask(f"DROP TEMPORARY TABLE {ident(led)}")
+        return found
+
+    def keep_decision(self, name: str, kept: KeptRows, seen: frozenset[str], form: str, query: str) -> None:
+        """Has a decision in a table that says what it is about: whoever takes up the stage needs it."""
+        told = msgspec.json.encode((kept.table.name[0], kept.names, sorted(seen))).decode()
+        self._ask(f"DROP TABLE IF EXISTS {ident(name)}")
+        self._ask(f"CREATE TABLE {ident(name)} {form} COMMENT={literal(_DECIDED + told)} AS {query}")
+
+    def decisions(self, label: str) -> dict[ObjectId, list[Decided]]:
+        """Those that an earlier run of the stage left, by table."""
+        found: dict[ObjectId, list[Decided]] = {}
+        for name, comment in self._ask(_LEFT_OVER, (f"{OWN_PREFIX}{label}\\_merge\\_%",)):
+            if comment.startswith(_DECIDED):
+                form = tuple[str, tuple[str, ...], frozenset[str]]
+                table, columns, seen = msgspec.json.decode(comment[len(_DECIDED) :], type=form)
+                found.setdefault(ObjectId("table", (table,)), []).append(Decided(name, columns, seen))
         return found
 
     def _lead(self, rows: str, decided: Decided, key: Sequence[str], columns: Mapping[str, str]) -> None:

@@ -59,7 +59,7 @@ class MariadbSession(ReadAlike):
         self._commits = False
         self._run_since = self._committed_since = False  # since the last savepoint
         self.major = major(self._connection)
-        self._redoing = self._caught_up = False
+        self._redoing = False
         self._ends: tuple[Catalog, Mapping[ObjectId, ObjectId]] | None = None
         self._before: Catalog | None = None
         self._label = ""
@@ -295,10 +295,11 @@ class MariadbSession(ReadAlike):
         self._commits, self._before, self._label = commits, before, label
         self._reached = frozenset()
         self._running.begin_stage(commits=commits)
-        self._redoing = self._caught_up = False
+        self._redoing = False
         self._ends = None
         self._copies.begin(label, lasting=commits, before=before)
         if commits and self._copies.starts:
+            self._shelf.take_up(label)
             self._shelf.make_places(label, self._copies.starts.keys(), before)
         return bool(self._copies.starts)
 
@@ -347,6 +348,7 @@ class MariadbSession(ReadAlike):
         if self._ends is not None:
             self._shelf.meanwhile.stage_over(self._copies.starts, *self._ends)
         self._copies.forget()
+        self._copies.garbage += self._shelf.outlasting
 
     def set_aside(self, tables: Collection[ObjectId], catalog: Catalog) -> None:
         for table in self._tables(tables, catalog):
@@ -354,10 +356,7 @@ class MariadbSession(ReadAlike):
 
     def digests(self, tables: Collection[ObjectId], catalog: Catalog) -> dict[ObjectId, str]:
         """See Session.digests. What others wrote between the statements counts as written before them."""
-        if not self._caught_up and self._copies.starts:
-            self._caught_up = True
-            self._copies.complete()
-            self._shelf.meanwhile.catch_up(self._copies.starts)
+        self._shelf.catch_up()
         return {table.id: self._shelf.digest(table) for table in self._tables(tables, catalog)}
 
     def _tables(self, tables: Collection[ObjectId], catalog: Catalog) -> list[Table]:
@@ -409,7 +408,9 @@ class MariadbSession(ReadAlike):
             if self._commits:
                 self._copies.complete()  # most of it is rows: that can be undone if no copy has to be made meanwhile
                 self._ask(f"SAVEPOINT {_SAVEPOINT}")
-        return self._shelf.merge(kept, live, target, rules, names)
+        return self._shelf.merge(
+            kept, live, target, rules, names, self._label if self._commits and not self._redoing else ""
+        )
 
     def ways_home(self, kept: Sequence[KeptRows]) -> Mapping[str, tuple[Step, ...]]:
         return {}

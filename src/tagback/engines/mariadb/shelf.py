@@ -10,6 +10,7 @@ from tagback.catalog import Catalog, ObjectId, Restoration
 from tagback.engines.conflicts import MOST_CONFLICTS, counts, disagreements
 from tagback.engines.kept import told
 from tagback.engines.mariadb.bags import NUMBER, Bag, found_by, gather
+from tagback.engines.mariadb.columns import kept_columns, key_columns, places_of, shelf_type, stored_columns, type_of
 from tagback.engines.mariadb.copies import Copies, Copy
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.column import Column
@@ -18,7 +19,7 @@ from tagback.engines.mariadb.meanwhile import Decided, Meanwhile
 from tagback.engines.mariadb.restoring import restoration
 from tagback.engines.mariadb.rows import digest
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, key_index, literal
-from tagback.engines.mariadb.words import Words, exactly, is_rounded, is_text
+from tagback.engines.mariadb.words import Words, exactly, is_rounded
 from tagback.engines.merging import (
     CHANGED,
     GONE,
@@ -45,7 +46,6 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 _THERE = "SELECT 1 FROM information_schema.tables WHERE table_schema = database() AND table_name = %s"
 _SIZE = "SELECT coalesce(sum(data_length), 0) FROM information_schema.tables WHERE table_schema = database() AND table_name = %s"
 _ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
-_WIDE = 255  # characters of a text that counts in full for the size of a row
 
 
 class Shelf:
@@ -61,6 +61,7 @@ class Shelf:
         self.meanwhile = Meanwhile(ask, self._name)
         self._places: dict[ObjectId, str] = {}
         self._decided: dict[ObjectId, list[Decided]] = {}
+        self.outlasting: list[str] = []  # decisions in tables that outlive the session
         self.leaving: dict[ObjectId, str] = {}  # what holds for rows `t` that a merge gives other values
         self.room = Room()
 
@@ -71,7 +72,20 @@ class Shelf:
         self._temporary.clear()
         self._places.clear()
         self._decided.clear()
+        self.outlasting.clear()
         self.leaving.clear()
+
+    def catch_up(self) -> None:
+        """What is set aside follows, once in a stage, what others have written until its copies are made."""
+        if not self.meanwhile.caught_up and self._copies.starts:
+            self.meanwhile.caught_up = True
+            self._copies.complete()
+            self.meanwhile.catch_up(self._copies.starts)
+
+    def take_up(self, label: str) -> None:
+        """A stage goes on whose copies an earlier run left: what that had decided holds."""
+        self._decided = self.meanwhile.decisions(label)
+        self.outlasting = [one.name for some in self._decided.values() for one in some]
 
     def settle(self) -> None:
         """What was put into places stands; those that nothing was put into go."""
@@ -102,10 +116,10 @@ class Shelf:
             if not isinstance(table, Table):
                 continue
             place = f"{label}_{len(self._places) + 1}"
-            columns = _kept_columns(table)
-            types = [_shelf_type(c) for c in _key_columns(table)] or [f"CHAR(32) {_ASCII}", f"CHAR(20) {_ASCII}"]
+            columns = kept_columns(table)
+            types = [shelf_type(c) for c in key_columns(table)] or [f"CHAR(32) {_ASCII}", f"CHAR(20) {_ASCII}"]
             keys = [f"k{n} {type_}" for n, type_ in enumerate(types)]
-            values = [f"v{n} {_shelf_type(c)}" for n, c in enumerate(_stored_columns(table))]
+            values = [f"v{n} {shelf_type(c)}" for n, c in enumerate(stored_columns(table))]
             bases = [
                 f"b{n} VARCHAR(64) {_ASCII}" if len(columns) < 100 else f"b{n} TEXT {_ASCII}"
                 for n in range(len(columns))
@@ -113,7 +127,7 @@ class Shelf:
             made = [f'"change" CHAR(8) {_ASCII} NOT NULL', *keys, *values, f"d TEXT {_ASCII}", *bases]
             made += [f"a CHAR(32) {_ASCII}", f"r CHAR(32) {_ASCII}", *key_index(types)]
             self._ask(f"DROP TABLE IF EXISTS {_address(place)}")
-            comment = literal(told(i, [c.name for c in _key_columns(table)], [c.name for c in columns]))
+            comment = literal(told(i, [c.name for c in key_columns(table)], [c.name for c in columns]))
             self._ask(f"CREATE TABLE {_address(place)} ({', '.join(made)}) ENGINE=InnoDB COMMENT={comment}")
             self._places[i] = place
 
@@ -172,17 +186,17 @@ class Shelf:
         every: bool,
     ) -> KeptRows:
         was = copy.table
-        columns = _kept_columns(was)
-        places = _places(was.id, columns, now, names)
-        lost = {c.name: self._given(c) for c in _stored_columns(was) if now is not None and c.name not in places}
+        columns = kept_columns(was)
+        places = places_of(was.id, columns, now, names)
+        lost = {c.name: self._given(c) for c in stored_columns(was) if now is not None and c.name not in places}
         end = self._side(columns, now, places, lost, copy.end) if now is not None else None
         if end is not None and every:
             end = nothing_given(end)
         retyped = {
-            c.name for c in columns if now is not None and c.name in places and _type(now, places[c.name]) != c.type
+            c.name for c in columns if now is not None and c.name in places and type_of(now, places[c.name]) != c.type
         }
         alike = [c.name for c in columns if end is None or (c.name in places and c.name not in retyped)]
-        key = tuple(c.name for c in _key_columns(was))
+        key = tuple(c.name for c in key_columns(was))
         usable = key if end is None or set(key) <= set(places) else ()
         kept = KeptRows(
             table=was.id,
@@ -295,8 +309,9 @@ class Shelf:
         target: Catalog,
         rules: Mapping[str, Rules],
         names: Mapping[ObjectId, ObjectId],
+        lasting: str = "",
     ) -> Merge:
-        """See Session.merge."""
+        """See Session.merge. `lasting`: the label of a stage whose decisions are to outlive the session."""
         given_back: dict[ObjectId, Restoration] = {}
         restored: dict[ObjectId, int] = {}
         conflicts: list[Disagreement] = []
@@ -308,7 +323,9 @@ class Shelf:
             assert isinstance(then, Table)
             bag = self._bag(k, now, then) if isinstance(now, Table) else None
             today = self._today(k, now, then, names, bag) if isinstance(now, Table) else None
-            decision = self._temporary_name("merge")
+            decision = (
+                f"{OWN_PREFIX}{lasting}_merge_{len(given_back) + 1}" if lasting else self._temporary_name("merge")
+            )
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
             if rule.redo is not None and today is not None:
@@ -319,7 +336,11 @@ class Shelf:
             else:
                 query = self._merging.decide(k, _address(k.place), today, rule)
             keyed = " (KEY (a0))" if bag is not None else ""
-            self._ask(f"CREATE TEMPORARY TABLE {ident(decision)}{keyed} ENGINE=InnoDB AS {query}")
+            if lasting:
+                self.meanwhile.keep_decision(decision, k, self._merging.seen(k, today), f"{keyed} ENGINE=InnoDB", query)
+                self.outlasting.append(decision)
+            else:
+                self._ask(f"CREATE TEMPORARY TABLE {ident(decision)}{keyed} ENGINE=InnoDB AS {query}")
             ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
             if moving and bag is not None:
                 self._ask(bag.moved(ident(decision)))
@@ -366,7 +387,7 @@ class Shelf:
         there = {c.name.lower(): c.name for c in now.columns}
         places = {c: there[c.lower()] for c in k.names if c.lower() in there}
         side = self._side(k.columns, now, places, deciding=True)
-        lost = {c.name: self._given(c) for c in _stored_columns(then) if c.name not in places and c.name in k.names}
+        lost = {c.name: self._given(c) for c in stored_columns(then) if c.name not in places and c.name in k.names}
         side = replace(side, kept={c: v if c in places else lost.get(c) or "NULL" for c, v in side.kept.items()})
         added = {}
         for name in k.added:
@@ -385,7 +406,7 @@ class Shelf:
         aside = self.meanwhile.get(redo.stood.table) if redo.stood is not None else None
         if redo.stood is None or aside is None:
             return None
-        made = (c for c in _stored_columns(then) if c.name in k.names and c.name not in redo.stood.columns)
+        made = (c for c in stored_columns(then) if c.name in k.names and c.name not in redo.stood.columns)
         lost = {c.name: self._given(c) or "NULL" for c in made}
         return self._side(k.columns, aside.table, redo.stood.columns, lost, aside.copy, deciding=True)
 
@@ -395,55 +416,6 @@ class Shelf:
             f"SELECT c, {keys} FROM {ident(decision)} WHERE replace(c, '0', '') <> '' LIMIT {MOST_CONFLICTS}"
         )
         return disagreements(k, rows)
-
-
-def _stored_columns(table: Table) -> list[Column]:
-    return [c for c in table.columns if not c.generated]
-
-
-def _kept_columns(table: Table) -> tuple[KeptColumn, ...]:
-    return tuple(
-        KeptColumn(c.name, c.stored_type, c.default or "", numbered=c.numbered) for c in _stored_columns(table)
-    )
-
-
-def _key_columns(table: Table) -> list[Column]:
-    """Of the primary key, if that is of stored columns."""
-    found = {c.name: c for c in _stored_columns(table)}
-    return [found[c] for c in table.key] if set(table.key) <= found.keys() else []
-
-
-def _type(table: Table, column: str) -> str:
-    return next(c.stored_type for c in table.columns if c.name == column)
-
-
-def _shelf_type(column: Column) -> str:
-    """The column's own, but that it may be NULL; long texts don't count for the size of a row then."""
-    collated = f" CHARACTER SET {column.charset} COLLATE {column.collation}" if column.charset else ""
-    size = column.type.partition("(")[2].partition(")")[0]
-    if column.type.startswith(("varchar(", "varbinary(")) and int(size) > _WIDE:
-        return f"{'LONGTEXT' if is_text(column.type) else 'LONGBLOB'}{collated} NULL"
-    return f"{column.type}{collated} NULL DEFAULT NULL"
-
-
-def _places(
-    was: ObjectId, columns: Sequence[KeptColumn], now: Table | None, names: Mapping[ObjectId, ObjectId]
-) -> dict[str, str]:
-    """Today's name of each of the start's columns that is still there."""
-    if now is None:
-        return {}
-    current = {c.name.lower(): c.name for c in now.columns if not c.generated}
-    own = now.id.name[0]
-    given = {i.name[1].lower() for i in names.values() if i.kind == "column" and i.name[0] == own}
-    places = {}
-    for c in columns:
-        i = column_id(was.name[0], c.name)
-        if i not in names and c.name.lower() in given:
-            continue  # what has this name now goes back to another one
-        name = names.get(i, i).name[1].lower()
-        if name in current:
-            places[c.name] = current[name]
-    return places
 
 
 def _address(place: str) -> str:
