@@ -177,7 +177,7 @@ def _attempt(session: Session, options: RollbackOptions, listen: Listener) -> Ro
         receipt = _record(
             session, ledger, history, point, undone, (live, recorded, at), tag, (deployment, began), kept, elsewhere
         )
-        _note_rows(ledger, deployment, way, done, undone)
+        _note_rows(ledger, deployment, way, done, undone, early=session.capabilities.schema_changes_commit)
         restore = options.on_conflict is OnConflict.RESTORE
         conflicts, listed = told_of(way, [r.conflicts for r in done], restore=restore)
         purged = expire(session, ledger, options.shelf_retention)
@@ -279,13 +279,19 @@ def _note_rows(
     way: Sequence[Leg],
     done: Sequence[Return],
     undone: Sequence[AppliedChangeset],
+    *,
+    early: bool,
 ) -> None:
-    """Writes what the rollback took away, leg by leg, and that it gave back what it was given."""
+    """Writes what the rollback took away, leg by leg, and what it gave back.
+
+    `early`: tables that won't be there in the end go on the first leg.
+    """
     position = ledger.next_shelf(deployment)
     for number, (leg, r) in enumerate(zip(way, done, strict=True), 1):
         shelves = [
-            Shelf(deployment, position + n, number, NO_SNAPSHOT, undoes(ledger, undone, leg, kept), {}, kept)
+            Shelf(deployment, position + n, number, NO_SNAPSHOT, of, {}, kept)
             for n, kept in enumerate(r.kept)
+            for of in [undoes(ledger, undone, leg, kept) if early else leg.undoes]
         ]
         ledger.add_shelves(shelves)
         ledger.set_shelf_state(leg.shelves, ShelfState.RETURNED)
