@@ -339,3 +339,18 @@ def test_each_changeset_has_its_own_verdict(shop: Database) -> None:
     done = shop.apply("v2")
     assert [(v.id, v.reversibility.value) for v in done.verdicts] == [("002_more", "captured"), ("003_new", "free")]
     assert done.verdicts[0].rows > 0
+
+
+def test_a_table_with_many_columns_goes_back(database: Database) -> None:
+    """What its comment could not say of them all."""
+    columns = [f"a_column_with_a_name_{n}" for n in range(90)]
+    made = ", ".join(f"{c} INT" for c in columns)
+    database.write(
+        {"001.sql": f"CREATE TABLE wide (id INT PRIMARY KEY, {made}); INSERT INTO wide (id) VALUES (1), (2);"}
+    )
+    database.apply("v1")
+    start = database.state()
+    database.write({"002.sql": f"UPDATE wide SET {columns[0]} = 5; ALTER TABLE wide DROP COLUMN {columns[1]};"})
+    database.apply("v2")
+    database.rollback("v1")
+    assert database.state() == start

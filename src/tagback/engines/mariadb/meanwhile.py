@@ -53,6 +53,7 @@ class Decided:
 
 
 _DECIDED = "tagback: decided "
+_LONGEST_COMMENT = 2048  # characters
 _LEFT_OVER = """
 SELECT table_name, table_comment FROM information_schema.tables
  WHERE table_schema = database() AND table_name LIKE %s ORDER BY table_name
@@ -132,11 +133,17 @@ class Meanwhile:
         self._ask(f"DROP TEMPORARY TABLE {ident(led)}")
         return found
 
-    def keep_decision(self, name: str, kept: KeptRows, seen: frozenset[str], form: str, query: str) -> None:
-        """Has a decision in a table that says what it is about: whoever takes up the stage needs it."""
-        told = msgspec.json.encode((kept.table.name[0], kept.names, sorted(seen))).decode()
+    def keep_decision(self, name: str, kept: KeptRows, seen: frozenset[str], form: str, query: str) -> bool:
+        """Has a decision in a table that says what it is about: whoever takes up the stage needs it.
+
+        False, with nothing done, where a table's comment has no room for so many columns.
+        """
+        told = _DECIDED + msgspec.json.encode((kept.table.name[0], kept.names, sorted(seen))).decode()
+        if len(told) > _LONGEST_COMMENT:
+            return False
         self._ask(f"DROP TABLE IF EXISTS {ident(name)}")
-        self._ask(f"CREATE TABLE {ident(name)} {form} COMMENT={literal(_DECIDED + told)} AS {query}")
+        self._ask(f"CREATE TABLE {ident(name)} {form} COMMENT={literal(told)} AS {query}")
+        return True
 
     def decisions(self, label: str) -> dict[ObjectId, list[Decided]]:
         """Those that an earlier run of the stage left, by table."""

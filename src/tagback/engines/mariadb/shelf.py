@@ -323,9 +323,7 @@ class Shelf:
             assert isinstance(then, Table)
             bag = self._bag(k, now, then) if isinstance(now, Table) else None
             today = self._today(k, now, then, names, bag) if isinstance(now, Table) else None
-            decision = (
-                f"{OWN_PREFIX}{lasting}_merge_{len(given_back) + 1}" if lasting else self._temporary_name("merge")
-            )
+            decision = f"{OWN_PREFIX}{lasting}_merge_{len(self.outlasting) + 1}"
             given = rules.get(k.place, Rules())
             rule = replace(given, back={c: f"({expression})" for c, expression in given.back.items()})
             if rule.redo is not None and today is not None:
@@ -336,11 +334,12 @@ class Shelf:
             else:
                 query = self._merging.decide(k, _address(k.place), today, rule)
             keyed = " (KEY (a0))" if bag is not None else ""
-            if lasting:
-                self.meanwhile.keep_decision(decision, k, self._merging.seen(k, today), f"{keyed} ENGINE=InnoDB", query)
+            seen, form = self._merging.seen(k, today), f"{keyed} ENGINE=InnoDB"
+            if lasting and self.meanwhile.keep_decision(decision, k, seen, form, query):
                 self.outlasting.append(decision)
             else:
-                self._ask(f"CREATE TEMPORARY TABLE {ident(decision)}{keyed} ENGINE=InnoDB AS {query}")
+                decision = self._temporary_name("merge")
+                self._ask(f"CREATE TEMPORARY TABLE {ident(decision)}{form} AS {query}")
             ((moving, staying, in_conflict),) = self._ask(counts(ident(decision)))
             if moving and bag is not None:
                 self._ask(bag.moved(ident(decision)))
@@ -354,7 +353,7 @@ class Shelf:
                 given_back[k.table] = restoration(
                     k, found_now, then, today, decision, changed, bag, come_or_go=come_or_go, standing=standing
                 )
-                self._decided.setdefault(k.table, []).append(Decided(decision, k.names, self._merging.seen(k, today)))
+                self._decided.setdefault(k.table, []).append(Decided(decision, k.names, seen))
             if staying:
                 restored[k.table] = int(staying)
             total += int(in_conflict)
