@@ -21,7 +21,7 @@ from tagback.errors import FailedError
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 
-_LEFT_OVER = """
+LEFT_OVER = """
 SELECT table_name, table_comment FROM information_schema.tables
  WHERE table_schema = database() AND table_name LIKE %s ORDER BY table_name
 """
@@ -63,7 +63,7 @@ class Copies:
         """A stage begins. Copies that an earlier run of it left are taken up."""
         self._let_go()
         self._label, self._lasting = label, lasting
-        left: dict[str, str] = dict(self._ask(_LEFT_OVER, (f"{OWN_PREFIX}{label}\\_start\\_%",)) if lasting else ())
+        left: dict[str, str] = dict(self._ask(LEFT_OVER, (f"{OWN_PREFIX}{label}\\_start\\_%",)) if lasting else ())
         for name, comment in left.items():
             table = self._of(name, comment, before)
             if table is None:
@@ -113,8 +113,7 @@ class Copies:
             )
 
     def _form(self, table: Table) -> str:
-        text = (k.text for k in table.keys if k.unique and k.columns == table.key and "`(" not in k.text)
-        key = next(text, "") if {*table.key} <= {*stored(table)} else ""
+        key = key_text(table, stored(table))
         return f"{f'({key}) ' if key else ''}ENGINE=InnoDB AS SELECT {idents(stored(table))} FROM {table.address}"
 
     def waits_for(self, table: ObjectId) -> bool:
@@ -198,7 +197,7 @@ class Copies:
 
     def sweep_all(self, known: Set[str]) -> None:
         """Drops the places and lasting copies of all stages but for these."""
-        for name, _ in self._ask(_LEFT_OVER, (rf"{OWN_PREFIX}shelf\_%",)):
+        for name, _ in self._ask(LEFT_OVER, (rf"{OWN_PREFIX}shelf\_%",)):
             if name not in known:
                 self._ask(f"DROP TABLE {ident(name)}")
 
@@ -206,3 +205,9 @@ class Copies:
 def stored(table: Table) -> list[str]:
     """The columns that have values of their own."""
     return [c.name for c in table.columns if not c.generated]
+
+
+def key_text(table: Table, columns: Collection[str]) -> str:
+    """The definition of the key that tells rows apart, for a copy with these columns; empty where it can't have it."""
+    text = (k.text for k in table.keys if k.unique and k.columns == table.key and "`(" not in k.text)
+    return next(text, "") if {*table.key} <= {*columns} else ""

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from tagback.catalog import Catalog, ObjectId
-from tagback.engines.mariadb.copies import Copy, stored
+from tagback.engines.mariadb.copies import LEFT_OVER, Copy, key_text, stored
 from tagback.engines.mariadb.kinds.base import column_id
 from tagback.engines.mariadb.kinds.table import Table
 from tagback.engines.mariadb.sqltext import OWN_PREFIX, ident, idents, literal
-from tagback.engines.mariadb.words import Words, exactly
+from tagback.engines.mariadb.words import Words, as_bytes, exactly
 from tagback.engines.session import KeptRows
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -54,10 +54,6 @@ class Decided:
 
 _DECIDED = "tagback: decided "
 _LONGEST_COMMENT = 2048  # characters
-_LEFT_OVER = """
-SELECT table_name, table_comment FROM information_schema.tables
- WHERE table_schema = database() AND table_name LIKE %s ORDER BY table_name
-"""
 
 
 class Meanwhile:
@@ -148,7 +144,7 @@ class Meanwhile:
     def decisions(self, label: str) -> dict[ObjectId, list[Decided]]:
         """Those that an earlier run of the stage left, by table."""
         found: dict[ObjectId, list[Decided]] = {}
-        for name, comment in self._ask(_LEFT_OVER, (f"{OWN_PREFIX}{label}\\_merge\\_%",)):
+        for name, comment in self._ask(LEFT_OVER, (f"{OWN_PREFIX}{label}\\_merge\\_%",)):
             if comment.startswith(_DECIDED):
                 form = tuple[str, tuple[str, ...], frozenset[str]]
                 table, columns, seen = msgspec.json.decode(comment[len(_DECIDED) :], type=form)
@@ -166,7 +162,7 @@ class Meanwhile:
         given = ", ".join(
             f"r.{ident(c)} = "
             + (
-                f"IF({_bytes(v)} <=> {_bytes(v.replace('d.f', 'd.q'))}, r.{ident(c)}, {v})"
+                f"IF({as_bytes(v)} <=> {as_bytes(v.replace('d.f', 'd.q'))}, r.{ident(c)}, {v})"
                 if columns[c] in decided.seen
                 else v
             )
@@ -258,8 +254,7 @@ class Meanwhile:
         `turned`: other types that columns are to have.
         """
         name = self._name(what)
-        text = (k.text for k in table.keys if k.unique and k.columns == table.key and "`(" not in k.text)
-        key = next(text, "") if {*table.key} <= columns.keys() else ""
+        key = key_text(table, columns)
         chosen = ", ".join(f"{ident(there)} AS {ident(c)}" for c, there in columns.items())
         told = [f"{ident(c)} {type_} NULL" for c, type_ in (turned or {}).items()] + ([key] if key else [])
         form = f"({', '.join(told)}) " if told else ""
@@ -277,10 +272,6 @@ class Meanwhile:
 
 def _digest(type_: str, value: str) -> str:
     return Words().digest([exactly(type_, value)])
-
-
-def _bytes(value: str) -> str:
-    return f"CAST({value} AS BINARY)"
 
 
 def _today(table: ObjectId, column: str, names: Mapping[ObjectId, ObjectId]) -> str:

@@ -18,11 +18,11 @@ class Words:
     once = "AS"
 
     def exact(self, value: str) -> str:
-        return _plain(f"HEX({_bytes(value)})")
+        return _plain(f"HEX({as_bytes(value)})")
 
     def base(self, value: str) -> str:
-        short = f"OCTET_LENGTH({_bytes(value)}) <= {_LONGEST}"
-        return _plain(f"CASE WHEN {short} THEN HEX({_bytes(value)}) ELSE CONCAT('#', MD5({_bytes(value)})) END")
+        short = f"OCTET_LENGTH({as_bytes(value)}) <= {_LONGEST}"
+        return _plain(f"CASE WHEN {short} THEN HEX({as_bytes(value)}) ELSE CONCAT('#', MD5({as_bytes(value)})) END")
 
     def digest(self, values: Sequence[str]) -> str:
         parts = [_part(value) for value in values] or ["''"]
@@ -41,7 +41,7 @@ class Words:
         """Numbers that are rounded when they are written out are compared as numbers, all else byte by byte."""
         if _ROUNDED.match(column.type):
             return f"({left} <=> {right})"
-        return f"({_bytes(left)} <=> {_bytes(right)})"
+        return f"({as_bytes(left)} <=> {as_bytes(right)})"
 
 
 def is_text(type_: str) -> bool:
@@ -63,9 +63,10 @@ def _plain(text: str) -> str:
     return f"CONVERT({text} USING ascii) COLLATE ascii_bin"
 
 
-def _bytes(value: str) -> str:
+def as_bytes(value: str) -> str:
+    """The value's text, byte by byte."""
     return f"CAST({value} AS BINARY)"
 
 
 def _part(value: str) -> str:
-    return f"COALESCE(MD5({_bytes(value)}), '-')"
+    return f"COALESCE(MD5({as_bytes(value)}), '-')"
